@@ -1,0 +1,113 @@
+//! A context: the threads and the devices that calls run on. No other state is shared.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::backend::workspace::WorkspacePool;
+use crate::error::{Error, Result};
+use crate::kernel::Kernels;
+
+/// How a [`Context`] is made.
+#[derive(Clone, Debug, Default)]
+pub struct ContextOptions {
+    /// Threads a call may use, the calling one included; 0 = one a core that this process may use.
+    pub threads: usize,
+    /// `None` or "auto", "cpu", "gpu", "gpu:1", or part of a device's name.
+    pub device: Option<String>,
+    /// `None` = the best that this CPU has; else "scalar", "avx2", "avx512" or "neon".
+    pub kernel: Option<String>,
+}
+
+/// Worker threads and kernels. Shared by indexes through an `Arc`; all methods may run in parallel.
+///
+/// Threads start when a call first has work for more than one; none starts at creation.
+pub struct Context {
+    threads: usize,
+    kernels: &'static Kernels,
+    pool: Mutex<Option<Arc<Pool>>>,
+    workspaces: WorkspacePool,
+}
+
+/// A rayon pool and the process that it lives in: after a fork its threads are gone.
+struct Pool {
+    process: u32,
+    threads: rayon::ThreadPool,
+}
+
+impl Context {
+    /// A context with these options.
+    pub fn new(options: &ContextOptions) -> Result<Self> {
+        crate::backend::device::check(options.device.as_deref())?;
+        let cores = crate::backend::device::usable_cores();
+        let threads = if options.threads == 0 { cores } else { options.threads };
+        if threads > MAX_THREADS {
+            return Err(Error::argument(format!("threads: expected at most {MAX_THREADS}, got {threads}")));
+        }
+        let kernels = Kernels::select(options.kernel.as_deref())?;
+        Ok(Self { threads, kernels, pool: Mutex::new(None), workspaces: WorkspacePool::default() })
+    }
+
+    /// Threads that a call may use, the calling one included.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// The name of the device that calls run on.
+    pub fn device_name(&self) -> String {
+        crate::backend::device::cpu_name()
+    }
+
+    /// The name of the kernels in use: "scalar", "avx2", "avx512" or "neon".
+    pub fn kernel_name(&self) -> &'static str {
+        self.kernels.name
+    }
+
+    pub(crate) fn kernels(&self) -> &'static Kernels {
+        self.kernels
+    }
+
+    pub(crate) fn workspaces(&self) -> &WorkspacePool {
+        &self.workspaces
+    }
+
+    /// How many workers a call that asked for `threads` (0 = all) gets.
+    pub(crate) fn workers(&self, threads: usize) -> usize {
+        if threads == 0 { self.threads } else { threads.min(self.threads) }
+    }
+
+    /// Runs `work(0)`, ..., `work(workers - 1)`, the first on the calling thread, the others on the
+    /// pool, and returns when all are done. Work is shared out by the callee (an atomic counter, say),
+    /// so a worker that starts late finds nothing left to do.
+    pub(crate) fn parallel(&self, workers: usize, work: &(impl Fn(usize) + Sync)) -> Result<()> {
+        if workers <= 1 {
+            work(0);
+            return Ok(());
+        }
+        let pool = self.pool()?;
+        pool.threads.in_place_scope(|scope| {
+            for worker in 1..workers {
+                scope.spawn(move |_| work(worker));
+            }
+            work(0);
+        });
+        Ok(())
+    }
+
+    /// The pool, started on first use, and again in the child of a fork.
+    fn pool(&self) -> Result<Arc<Pool>> {
+        let process = std::process::id();
+        let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = slot.as_ref().filter(|pool| pool.process == process) {
+            return Ok(pool.clone());
+        }
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads((self.threads - 1).max(1))
+            .thread_name(|worker| format!("ivf-{worker}"))
+            .build()
+            .map_err(|error| Error::Device(format!("starting {} threads: {error}", self.threads)))?;
+        // The parent's pool is forgotten, not dropped: its threads do not exist in this process.
+        std::mem::forget(slot.take());
+        Ok(slot.insert(Arc::new(Pool { process, threads })).clone())
+    }
+}
+
+const MAX_THREADS: usize = 4096;

@@ -1,0 +1,6 @@
+//! Approximate nearest-neighbour search with inverted files (IVF).
+
+pub mod context;
+pub mod error;
+pub mod metric;
+pub mod progress;

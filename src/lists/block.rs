@@ -1,0 +1,36 @@
+//! The layout of a list: blocks of 32 vectors, dimension-major inside a block.
+//!
+//! Element `d` of vector `i` lies at `base + d * width + lane`: one SIMD lane (one GPU thread) is one
+//! vector, so a scan needs no horizontal sums and loads whole lines. The last block is only 16 wide when
+//! 16 lanes are enough, which halves what short lists waste.
+
+/// Vectors in a full block.
+pub(crate) const BLOCK: usize = 32;
+
+/// Vectors in a narrow last block.
+pub(crate) const NARROW: usize = 16;
+
+/// Lanes that a list of `len` vectors occupies: whole blocks, the last one narrow if that is enough.
+#[inline]
+pub(crate) fn lanes(len: usize) -> usize {
+    len.next_multiple_of(NARROW)
+}
+
+/// Blocks of a list of `len` vectors, the narrow one included.
+#[inline]
+pub(crate) fn blocks(len: usize) -> usize {
+    len.div_ceil(BLOCK)
+}
+
+/// The width of block `block` in a list of `lanes` lanes.
+#[inline]
+pub(crate) fn width(block: usize, lanes: usize) -> usize {
+    (lanes - block * BLOCK).min(BLOCK)
+}
+
+/// Where element 0 of vector `slot` lies in a list of `lanes` lanes, and the stride to its next element.
+#[inline]
+pub(crate) fn locate(slot: usize, lanes: usize, dim: usize) -> (usize, usize) {
+    let block = slot / BLOCK;
+    (block * BLOCK * dim + slot % BLOCK, width(block, lanes))
+}

@@ -1,0 +1,186 @@
+//! One inverted list: vectors in blocks, a bias and an id for each.
+
+use super::block::{BLOCK, NARROW, lanes, locate};
+use super::storage::Storage;
+use crate::backend::ListView;
+use crate::error::Result;
+
+/// The bias of a lane that no scan may return: padding, or a removed vector.
+pub(crate) const NEVER: f32 = f32::NEG_INFINITY;
+
+/// Vectors of one list.
+///
+/// Invariant: `vectors` holds `lanes(len) * dim` values, `bias` has `lanes(len)` and `ids` `len`. The bias
+/// is what a vector's score starts from: `-|v|^2/2` for L2, 0 for inner product, [`NEVER`] for padding and
+/// for removed vectors, which a scan then passes over without another test.
+pub(crate) struct List {
+    pub(crate) vectors: Storage<f32>,
+    pub(crate) bias: Storage<f32>,
+    pub(crate) ids: Storage<i64>,
+    pub(crate) dead: usize,
+}
+
+impl List {
+    pub(crate) const fn new() -> Self {
+        Self { vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), dead: 0 }
+    }
+
+    /// Vectors stored, removed ones included.
+    pub(crate) fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Vectors that can be found.
+    pub(crate) fn live(&self) -> usize {
+        self.len() - self.dead
+    }
+
+    pub(crate) fn is_live(&self, slot: usize) -> bool {
+        self.bias[slot] != NEVER
+    }
+
+    pub(crate) fn view(&self) -> ListView<'_> {
+        ListView { vectors: &self.vectors, bias: &self.bias, ids: &self.ids }
+    }
+
+    /// Copies a vector out of its block.
+    pub(crate) fn read(&self, slot: usize, dim: usize, out: &mut [f32]) {
+        let (base, stride) = locate(slot, lanes(self.len()), dim);
+        for (d, value) in out.iter_mut().enumerate() {
+            *value = self.vectors[base + d * stride];
+        }
+    }
+
+    /// Allocates for `more` vectors: exactly on the first call, then with room to grow, so that adding
+    /// one by one costs amortised constant time. Changes nothing else; on failure nothing is lost.
+    pub(crate) fn reserve(&mut self, more: usize, dim: usize) -> Result<()> {
+        let len = self.len() + more;
+        let room = |capacity: usize| if self.len() == 0 { len } else { len.max(capacity + capacity / 8) };
+        let (vectors, bias, ids) = (self.vectors.len() / dim, self.bias.len(), self.ids.len());
+        let (vectors, bias, ids) = (room(vectors), room(bias), room(ids));
+        let own = self.vectors.to_mut()?;
+        if own.capacity() < lanes(len) * dim {
+            own.reserve_exact(lanes(vectors) * dim)?;
+        }
+        let own = self.bias.to_mut()?;
+        if own.capacity() < lanes(len) {
+            own.reserve_exact(lanes(bias))?;
+        }
+        let own = self.ids.to_mut()?;
+        if own.capacity() < len {
+            own.reserve_exact(ids)?;
+        }
+        Ok(())
+    }
+
+    /// Appends `rows` (indices into `x`, row-major) with their ids; `bias_of` fills a block's biases.
+    pub(crate) fn append(
+        &mut self,
+        x: &[f32],
+        dim: usize,
+        rows: &[u32],
+        id_of: impl Fn(usize) -> i64,
+        set_bias: impl Fn(&[f32], usize, &mut [f32]),
+    ) -> Result<()> {
+        let old = self.len();
+        let len = old + rows.len();
+        let old_lanes = lanes(old);
+        let new_lanes = lanes(len);
+        let vectors = self.vectors.to_mut()?;
+        vectors.resize(new_lanes * dim)?;
+        let vectors = vectors.as_mut_slice();
+        // A narrow block that is no longer the last, or too narrow, is spread to full width.
+        let tail = old / BLOCK;
+        let was_narrow = old_lanes % BLOCK == NARROW;
+        if was_narrow && new_lanes > old_lanes {
+            let block = &mut vectors[tail * BLOCK * dim..(tail + 1) * BLOCK * dim];
+            for d in (0..dim).rev() {
+                block.copy_within(d * NARROW..(d + 1) * NARROW, d * BLOCK);
+                block[d * BLOCK + NARROW..(d + 1) * BLOCK].fill(0.0);
+            }
+        }
+        let mut slot = old;
+        let mut rest = rows;
+        while !rest.is_empty() {
+            let (base, stride) = locate(slot, new_lanes, dim);
+            let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
+            scatter(x, dim, now, &mut vectors[base..], stride);
+            slot += now.len();
+            rest = later;
+        }
+        let ids = self.ids.to_mut()?;
+        ids.resize(len)?;
+        for (id, &row) in ids.as_mut_slice()[old..].iter_mut().zip(rows) {
+            *id = id_of(row as usize);
+        }
+        let bias = self.bias.to_mut()?;
+        bias.resize(new_lanes)?;
+        let bias = bias.as_mut_slice();
+        let mut scratch = [0f32; BLOCK];
+        for block in tail..new_lanes.div_ceil(BLOCK) {
+            let width = super::block::width(block, new_lanes);
+            let start = block * BLOCK;
+            set_bias(&vectors[start * dim..(start + width) * dim], width, &mut scratch[..width]);
+            // Lanes before `old` keep theirs: some are removed.
+            let from = start.max(old);
+            let to = (start + width).min(len);
+            bias[from..to].copy_from_slice(&scratch[from - start..to - start]);
+            bias[to.max(from)..start + width].fill(NEVER);
+        }
+        Ok(())
+    }
+
+    /// Drops the slots that are not live and gives memory back.
+    pub(crate) fn compact(&mut self, dim: usize) -> Result<()> {
+        if self.dead > 0 {
+            let keep: Vec<usize> = (0..self.len()).filter(|&slot| self.is_live(slot)).collect();
+            let mut packed = Self::new();
+            let new_lanes = lanes(keep.len());
+            packed.vectors.to_mut()?.resize(new_lanes * dim)?;
+            packed.bias.to_mut()?.resize(new_lanes)?;
+            packed.ids.to_mut()?.resize(keep.len())?;
+            let old_lanes = lanes(self.len());
+            let vectors = packed.vectors.to_mut()?.as_mut_slice();
+            for (new, &old) in keep.iter().enumerate() {
+                let (from, from_stride) = locate(old, old_lanes, dim);
+                let (to, to_stride) = locate(new, new_lanes, dim);
+                for d in 0..dim {
+                    vectors[to + d * to_stride] = self.vectors[from + d * from_stride];
+                }
+            }
+            let bias = packed.bias.to_mut()?.as_mut_slice();
+            bias.fill(NEVER);
+            for (to, &from) in bias.iter_mut().zip(&keep) {
+                *to = self.bias[from];
+            }
+            for (to, &from) in packed.ids.to_mut()?.as_mut_slice().iter_mut().zip(&keep) {
+                *to = self.ids[from];
+            }
+            *self = packed;
+        } else if let (Storage::Owned(vectors), Storage::Owned(bias), Storage::Owned(ids)) =
+            (&mut self.vectors, &mut self.bias, &mut self.ids)
+        {
+            vectors.shrink();
+            bias.shrink();
+            ids.shrink();
+        }
+        Ok(())
+    }
+}
+
+/// Writes `rows` of `x` as neighbouring lanes. Sixteen dimensions at a time: the lines written stay in L1
+/// while every row passes over them.
+fn scatter(x: &[f32], dim: usize, rows: &[u32], out: &mut [f32], stride: usize) {
+    const STEP: usize = 16;
+    let mut from = 0;
+    while from < dim {
+        let to = (from + STEP).min(dim);
+        for (lane, &row) in rows.iter().enumerate() {
+            let row = row as usize * dim;
+            for (d, &value) in x[row + from..row + to].iter().enumerate() {
+                out[(from + d) * stride + lane] = value;
+            }
+        }
+        from = to;
+    }
+}

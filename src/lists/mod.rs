@@ -1,0 +1,60 @@
+//! The block store: every inverted list of an index, in memory or in a mapped file.
+
+pub(crate) mod block;
+mod list;
+mod storage;
+
+pub(crate) use list::{List, NEVER};
+pub(crate) use storage::{AlignedVec, Region, Storage};
+
+use crate::backend::{ListSource, ListView};
+
+/// All lists of an index. A flat index has one.
+pub(crate) struct Lists {
+    pub(crate) dim: usize,
+    pub(crate) lists: Vec<List>,
+}
+
+impl Lists {
+    pub(crate) fn new(dim: usize, nlist: usize) -> Self {
+        Self { dim, lists: (0..nlist).map(|_| List::new()).collect() }
+    }
+
+    /// Vectors that can be found.
+    pub(crate) fn live(&self) -> usize {
+        self.lists.iter().map(List::live).sum()
+    }
+
+    /// Vectors removed whose space is not yet returned.
+    pub(crate) fn dead(&self) -> usize {
+        self.lists.iter().map(|list| list.dead).sum()
+    }
+
+    /// Bytes of vectors, biases and ids, slack included.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let of = |list: &List| {
+            list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes()
+        };
+        self.lists.iter().map(of).sum()
+    }
+
+    /// Every live vector's id with its place.
+    pub(crate) fn live_ids(&self) -> impl Iterator<Item = (i64, u32, u32)> + '_ {
+        self.lists.iter().enumerate().flat_map(|(list, store)| {
+            let list = u32::try_from(list).expect("invariant: nlist fits in u32");
+            (0u32..).zip(store.ids.iter()).filter_map(move |(slot, &id)| {
+                store.is_live(slot as usize).then_some((id, list, slot))
+            })
+        })
+    }
+}
+
+impl ListSource for Lists {
+    fn list_count(&self) -> usize {
+        self.lists.len()
+    }
+
+    fn list(&self, list: usize) -> ListView<'_> {
+        self.lists[list].view()
+    }
+}

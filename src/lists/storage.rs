@@ -1,0 +1,137 @@
+//! Memory of a list: aligned and growable when owned, borrowed from a file map when not.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::error::{Error, Result};
+
+/// One cache line, the unit of allocation: what makes every list start on a 64-byte boundary.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C, align(64))]
+struct Line([u8; 64]);
+
+/// A growable array that starts on a 64-byte boundary and whose growth can fail without a panic.
+pub(crate) struct AlignedVec<T> {
+    lines: Vec<Line>,
+    len: usize,
+    element: std::marker::PhantomData<T>,
+}
+
+impl<T: Pod> AlignedVec<T> {
+    const PER_LINE: usize = size_of::<Line>() / size_of::<T>();
+
+    pub(crate) const fn new() -> Self {
+        Self { lines: Vec::new(), len: 0, element: std::marker::PhantomData }
+    }
+
+    /// Elements that fit without another allocation.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.capacity() * Self::PER_LINE
+    }
+
+    /// Makes room for `capacity` elements in all.
+    pub(crate) fn reserve_exact(&mut self, capacity: usize) -> Result<()> {
+        let lines = capacity.div_ceil(Self::PER_LINE);
+        let more = lines.saturating_sub(self.lines.len());
+        self.lines
+            .try_reserve_exact(more)
+            .map_err(|_| Error::Memory { what: "inverted lists", bytes: (lines * size_of::<Line>()) as u64 })
+    }
+
+    /// Sets the length; new elements are zero. Allocates nothing within the capacity.
+    pub(crate) fn resize(&mut self, len: usize) -> Result<()> {
+        self.reserve_exact(len)?;
+        self.lines.resize(len.div_ceil(Self::PER_LINE), Line([0; 64]));
+        if len > self.len {
+            let old = self.len;
+            self.len = len;
+            // The last line may hold what was cut off by an earlier, shorter length.
+            self.as_mut_slice()[old..].fill(T::zeroed());
+        }
+        self.len = len;
+        Ok(())
+    }
+
+    /// Gives back what is allocated beyond the length.
+    pub(crate) fn shrink(&mut self) {
+        self.lines.shrink_to_fit();
+    }
+
+    pub(crate) fn as_mut_slice(&mut self) -> &mut [T] {
+        &mut bytemuck::cast_slice_mut(&mut self.lines)[..self.len]
+    }
+}
+
+impl<T: Pod> Deref for AlignedVec<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.lines)[..self.len]
+    }
+}
+
+/// Bytes that lists may borrow from: a mapped file.
+pub(crate) trait Region: Send + Sync {
+    fn bytes(&self) -> &[u8];
+}
+
+/// Elements that a list owns, or that lie in a shared [`Region`] until they are first written to.
+pub(crate) enum Storage<T> {
+    Owned(AlignedVec<T>),
+    Shared { region: Arc<dyn Region>, start: usize, len: usize },
+}
+
+impl<T: Pod> Storage<T> {
+    pub(crate) const fn new() -> Self {
+        Self::Owned(AlignedVec::new())
+    }
+
+    /// `len` elements at byte `start` of `region`; fails if they lie outside or are not aligned.
+    pub(crate) fn shared(region: Arc<dyn Region>, start: usize, len: usize) -> Result<Self> {
+        let slice = len
+            .checked_mul(size_of::<T>())
+            .and_then(|bytes| start.checked_add(bytes))
+            .and_then(|end| region.bytes().get(start..end))
+            .ok_or_else(|| Error::corrupt("a list lies outside its file"))?;
+        bytemuck::try_cast_slice::<u8, T>(slice)
+            .map_err(|_| Error::corrupt("a list is not aligned in its file"))?;
+        Ok(Self::Shared { region, start, len })
+    }
+
+    /// The owned elements, copied out of the region if need be.
+    pub(crate) fn to_mut(&mut self) -> Result<&mut AlignedVec<T>> {
+        if let Self::Shared { .. } = self {
+            let mut own = AlignedVec::new();
+            own.resize(self.len())?;
+            own.as_mut_slice().copy_from_slice(self);
+            *self = Self::Owned(own);
+        }
+        match self {
+            Self::Owned(own) => Ok(own),
+            Self::Shared { .. } => unreachable!("invariant: copied above"),
+        }
+    }
+
+    /// Bytes held in memory of our own (a mapped file's pages belong to the system).
+    pub(crate) fn memory_bytes(&self) -> usize {
+        match self {
+            Self::Owned(own) => own.capacity() * size_of::<T>(),
+            Self::Shared { .. } => 0,
+        }
+    }
+}
+
+impl<T: Pod> Deref for Storage<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Owned(own) => own,
+            Self::Shared { region, start, len } => {
+                bytemuck::cast_slice(&region.bytes()[*start..*start + *len * size_of::<T>()])
+            }
+        }
+    }
+}

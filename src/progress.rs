@@ -1,0 +1,76 @@
+//! Progress and cancellation of long calls.
+//!
+//! The callback runs on the calling thread only, between two pieces of parallel work; workers look at
+//! [`Cancel`] alone.
+
+use std::cell::{Cell, RefCell};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use crate::error::{Error, Result};
+
+/// How far a call is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Report {
+    /// What is being done: "train", "add", "search", "knn", "kmeans", "save", "load".
+    pub stage: &'static str,
+    /// Units done, out of `total`.
+    pub done: u64,
+    /// All units.
+    pub total: u64,
+    /// k-means: the mean squared distance to the centroid; 0 elsewhere.
+    pub value: f64,
+}
+
+/// A flag that any thread may set to end a call early.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cancel<'a>(Option<&'a AtomicI32>);
+
+impl Cancel<'_> {
+    /// Whether the flag is set.
+    #[inline]
+    pub fn is_set(self) -> bool {
+        self.0.is_some_and(|flag| flag.load(Ordering::Relaxed) != 0)
+    }
+}
+
+/// A caller's progress callback: returns true to go on, false to cancel.
+pub type Callback<'a> = &'a mut dyn FnMut(&Report) -> bool;
+
+/// One call's progress callback and cancel flag. The default has neither.
+#[derive(Default)]
+pub struct Control<'a> {
+    callback: Option<RefCell<Callback<'a>>>,
+    cancel: Cancel<'a>,
+    // A callback that said stop is not asked again.
+    stopped: Cell<bool>,
+}
+
+impl<'a> Control<'a> {
+    /// A control with a callback (returning false cancels), a flag (non-zero cancels), both or neither.
+    pub fn new(callback: Option<Callback<'a>>, cancel: Option<&'a AtomicI32>) -> Self {
+        Self { callback: callback.map(RefCell::new), cancel: Cancel(cancel), stopped: Cell::new(false) }
+    }
+
+    /// The flag, for workers.
+    pub fn cancel(&self) -> Cancel<'a> {
+        self.cancel
+    }
+
+    /// Fails if the call is to end.
+    pub fn check(&self) -> Result<()> {
+        if self.stopped.get() || self.cancel.is_set() { Err(Error::Cancelled) } else { Ok(()) }
+    }
+
+    /// Tells the callback, then checks.
+    pub fn report(&self, stage: &'static str, done: usize, total: usize, value: f64) -> Result<()> {
+        if let Some(callback) = &self.callback
+            && !self.stopped.get()
+        {
+            let report = Report { stage, done: done as u64, total: total as u64, value };
+            if !(callback.borrow_mut())(&report) {
+                self.stopped.set(true);
+            }
+        }
+        self.check()
+    }
+}
