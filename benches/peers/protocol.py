@@ -1,0 +1,172 @@
+"""How the numbers are taken: the peers in turn, one at work at a time.
+
+1. Build: each peer trains and adds by itself, in a fresh process; time, peak memory, objective.
+2. Fill: each peer takes the reference's centroids and all vectors; bytes a vector.
+3. Search: for each batch size the results are compared with the reference's, then rounds of all
+   peers in turn are timed on the same queries.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from datetime import datetime, timezone
+
+import numpy as np
+
+import quality
+from peers import OURS, REFERENCE, Setting
+from worker import PeerError, Worker
+
+__all__ = ["PeerError", "run"]
+
+#: A peer that has spent this long on training and adding gets no further round of it.
+BUILD_SECONDS = 20.0
+#: Queries whose results are compared at each batch size (at least one whole batch).
+COMPARED = 1024
+
+
+def run(data, options) -> dict:
+    """The report's measured part, ready for JSON."""
+    base, queries = data.base(), data.queries()
+    setting = Setting(
+        dim=base.shape[1],
+        nlist=options.nlist or data.nlist,
+        nprobe=options.nprobe or data.nprobe,
+        k=options.k or data.k,
+        metric=options.metric,
+        threads=options.threads,
+        kernel=options.kernel,
+    )
+    _say(f"{data.name}: {len(base)} x {setting.dim}, exact neighbours of {len(queries)} queries")
+    truth_ids, truth_costs = data.truth(setting.metric, setting.k)
+
+    def start(name: str) -> Worker:
+        return Worker(name, setting, data.base_path, data.queries_path, data.train_points)
+
+    centroids, builds = _build(start, options, base, setting.metric)
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(start(name)) for name in options.peers}
+        peers = {}
+        for name, worker in workers.items():
+            _say(f"filling {name}")
+            peers[name] = {"version": worker.version(), "build": builds[name]}
+            filled = worker.fill(centroids)
+            peers[name]["bytes_a_vector"] = {
+                kind: None if size is None else size / len(base) for kind, size in filled.items()
+            }
+        reference = workers[REFERENCE].found(len(queries), len(queries))
+        reference_costs = quality.costs(base, queries, reference, setting.metric)
+        for name, worker in workers.items():
+            found = reference if name == REFERENCE else worker.found(len(queries), len(queries))
+            found_costs = quality.costs(base, queries, found, setting.metric)
+            peers[name]["recall"] = {
+                str(at): quality.recall(found, found_costs, truth_costs, at)
+                for at in sorted({1, 10, 100, setting.k}) if at <= setting.k
+            }
+            peers[name]["agreement"] = _agreement(found, found_costs, reference, reference_costs)
+            peers[name]["search"] = {}
+        for batch in options.batch:
+            _say(f"batch {batch}")
+            count = min(len(queries), max(COMPARED, batch))
+            for name, worker in workers.items():
+                mode = worker.choose_mode(batch)
+                found = worker.found(batch, count)
+                found_costs = quality.costs(base, queries[:count], found, setting.metric)
+                peers[name]["search"][str(batch)] = {
+                    "mode": mode,
+                    "agreement": _agreement(
+                        found, found_costs, reference[:count], reference_costs[:count]
+                    ),
+                }
+            for name, timed in _time(workers, batch, options).items():
+                peers[name]["search"][str(batch)].update(timed)
+    return {
+        "taken": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "data": {
+            "name": data.name, "source": data.source, "vectors": len(base), "dim": setting.dim,
+            "queries": len(queries), "train_points": data.train_points or len(base),
+        },
+        "parameters": {
+            "metric": setting.metric, "nlist": setting.nlist, "nprobe": setting.nprobe, "k": setting.k,
+            "threads": setting.threads, "kernel": setting.kernel, "rounds": options.rounds,
+            "seconds": options.seconds, "quick": options.quick,
+        },
+        "peers": peers,
+        "ratios": _ratios(peers),
+    }
+
+
+def _build(start, options, base, metric) -> tuple[np.ndarray, dict]:
+    """The reference's centroids, and each peer's own training: seconds, objective, peak memory."""
+    rounds = {name: [] for name in options.peers}
+    with ExitStack() as stack:
+        workers = {name: stack.enter_context(start(name)) for name in options.peers}
+        for number in range(options.rounds):
+            for name, worker in workers.items():
+                if sum(one["train"] + one["add"] for one in rounds[name]) < BUILD_SECONDS:
+                    _say(f"training {name}, round {number + 1}")
+                    rounds[name].append(worker.build())
+    builds = {}
+    for name, taken in rounds.items():
+        builds[name] = {
+            "train_seconds": _spread([one["train"] for one in taken]),
+            "add_seconds": _spread([one["add"] for one in taken]),
+            "total_seconds": _spread([one["train"] + one["add"] for one in taken]),
+            "objective": quality.objective(base, taken[0]["centroids"], metric),
+            # Only the first build meets a process that has never held an index.
+            "peak_bytes": taken[0]["peak"],
+        }
+    return np.ascontiguousarray(rounds[REFERENCE][0]["centroids"]), builds
+
+
+def _time(workers, batch: int, options) -> dict:
+    """Rounds in turn. Each round starts at other queries, the same ones for every peer."""
+    latencies = {name: [] for name in workers}
+    for number in range(options.rounds):
+        for name, worker in workers.items():
+            latencies[name].append(worker.measure(batch, options.seconds, number / options.rounds))
+    result = {}
+    for name, rounds in latencies.items():
+        calls = np.concatenate(rounds)
+        result[name] = {
+            "qps": _spread([batch * len(one) / one.sum() * 1e3 for one in rounds]),
+            "latency_ms": {
+                "p50": float(np.percentile(calls, 50)), "p99": float(np.percentile(calls, 99)),
+                "calls": len(calls),
+            },
+        }
+    return result
+
+
+def _agreement(found, found_costs, reference, reference_costs) -> dict:
+    ids, tied = quality.agreement(found, found_costs, reference, reference_costs)
+    return {"ids": ids, "with_ties": tied}
+
+
+def _spread(values: list[float]) -> dict:
+    return {
+        "median": float(np.median(values)), "min": float(min(values)), "max": float(max(values)),
+        "rounds": len(values),
+    }
+
+
+def _ratios(peers: dict) -> dict:
+    """How many times faster ours is than each peer: medians of searches by batch, of train + add."""
+    if OURS not in peers:
+        return {}
+    ours = peers[OURS]
+    return {
+        name: {
+            "search": {
+                batch: mine["qps"]["median"] / peer["search"][batch]["qps"]["median"]
+                for batch, mine in ours["search"].items()
+            },
+            "build": peer["build"]["total_seconds"]["median"] / ours["build"]["total_seconds"]["median"],
+        }
+        for name, peer in peers.items() if name != OURS
+    }
+
+
+def _say(text: str) -> None:
+    print(f"[bench] {text}", file=sys.stderr, flush=True)

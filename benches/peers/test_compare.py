@@ -1,0 +1,180 @@
+"""Tests of the peer bench, run in its environment by test_compare.sh."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+from pathlib import Path
+
+import numpy as np
+
+import plot
+import quality
+import table
+from environment import BENCH
+
+INFINITE = np.inf
+
+
+def compare(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(BENCH / "compare.py"), *arguments], capture_output=True, text=True, timeout=300
+    )
+
+
+class Quality(unittest.TestCase):
+    """The neutral measures, against cases worked out by hand or by brute force."""
+
+    def test_exact_l2_and_ip_agree_with_float64_brute_force(self):
+        random = np.random.default_rng(5)
+        # Far from the origin float32 loses the small differences: the float64 way must step in.
+        for offset in (0.0, 3000.0):
+            base = (random.standard_normal((700, 9)) + offset).astype(np.float32)
+            queries = (random.standard_normal((20, 9)) + offset).astype(np.float32)
+            for metric in ("l2", "ip"):
+                wide, narrow = base.astype(np.float64), queries.astype(np.float64)
+                full = -narrow @ wide.T if metric == "ip" else ((narrow[:, None] - wide) ** 2).sum(axis=2)
+                ids, costs = quality.exact(base, queries, metric, 5)
+                expected = np.argsort(full, axis=1, kind="stable")[:, :5]
+                np.testing.assert_array_equal(ids, expected)
+                np.testing.assert_allclose(costs, np.take_along_axis(full, expected, 1), rtol=1e-12)
+
+    def test_costs_missing_hit_is_infinite(self):
+        base = np.array([[0, 0], [3, 4]], np.float32)
+        costs = quality.costs(base, np.zeros((1, 2), np.float32), np.array([[1, -1]]), "l2")
+        self.assertEqual(costs.tolist(), [[25.0, INFINITE]])
+
+    def test_recall_tie_with_the_last_counts(self):
+        found, costs = np.array([[4, 9]]), np.array([[1.0, 2.0]])
+        self.assertEqual(quality.recall(found, costs, np.array([[1.0, 2.0]]), 2), 1.0)
+        self.assertEqual(quality.recall(found, costs, np.array([[1.0, 1.9]]), 2), 0.5)
+
+    def test_recall_repeated_id_counts_once(self):
+        found, costs = np.array([[4, 4]]), np.array([[1.0, 1.0]])
+        self.assertEqual(quality.recall(found, costs, np.array([[1.0, 1.5]]), 2), 0.5)
+
+    def test_agreement_other_order_is_equal(self):
+        a, b = np.array([[1, 2, 3]]), np.array([[3, 1, 2]])
+        costs = np.array([[1.0, 2.0, 3.0]])
+        self.assertEqual(quality.agreement(a, costs, b, costs), (1.0, 1.0))
+
+    def test_agreement_differing_id_counts_only_when_its_cost_ties(self):
+        a, b = np.array([[1, 2, 3, 4]]), np.array([[1, 2, 3, 7]])
+        costs = np.array([[1.0, 2.0, 3.0, 4.0]])
+        tied, apart = np.array([[1.0, 2.0, 3.0, 4.00003]]), np.array([[1.0, 2.0, 3.0, 4.001]])
+        self.assertEqual(quality.agreement(a, costs, b, tied), (0.75, 1.0))
+        self.assertEqual(quality.agreement(a, costs, b, apart), (0.75, 0.75))
+
+    def test_agreement_missing_hits_equal_only_missing_hits(self):
+        full, short = np.array([[1, 2, 3, 4]]), np.array([[1, 2, -1, -1]])
+        costs, padded = np.array([[1.0, 2, 3, 4]]), np.array([[1.0, 2, INFINITE, INFINITE]])
+        self.assertEqual(quality.agreement(short, padded, short, padded), (1.0, 1.0))
+        self.assertEqual(quality.agreement(short, padded, full, costs), (0.5, 0.5))
+
+    def test_agreement_repeated_id_is_not_a_full_set(self):
+        a, b = np.array([[1, 1]]), np.array([[1, 2]])
+        self.assertEqual(quality.agreement(a, np.array([[1.0, 1.0]]), b, np.array([[1.0, 5.0]]))[1], 0.5)
+
+    def test_objective_is_the_mean_squared_distance_to_the_nearest(self):
+        base = np.array([[0, 0], [0, 2], [10, 0], [10, 4]], np.float32)
+        centroids = np.array([[0, 1], [10, 2]], np.float32)
+        self.assertAlmostEqual(quality.objective(base, centroids, "l2"), (1 + 1 + 4 + 4) / 4)
+
+
+class Options(unittest.TestCase):
+    """What cannot be measured is refused in words."""
+
+    def assert_refused(self, text: str, *arguments: str):
+        done = compare(*arguments)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn(text, done.stderr)
+
+    def test_device_gpu_is_refused(self):
+        self.assert_refused("searches on the CPU only so far", "--device", "gpu")
+
+    def test_peers_without_the_reference_are_refused(self):
+        self.assert_refused("faiss must be among them", "--peers", "torch-ivf")
+
+    def test_peers_unknown_name_is_refused(self):
+        self.assert_refused("got nosuch", "--peers", "faiss,nosuch")
+
+    def test_batch_not_a_number_is_refused(self):
+        self.assert_refused("got 1,x", "--batch", "1,x")
+
+    def test_batch_zero_is_refused(self):
+        self.assert_refused("--batch: expected at least 1, got 0", "--batch", "0,8")
+
+    def test_data_missing_file_is_refused(self):
+        self.assert_refused("existing .npy file, got nosuch.npy",
+                            "--data", "nosuch.npy", "--only-peers", "--peers", "faiss")
+
+
+class Run(unittest.TestCase):
+    """A whole run of ours against faiss on small random data."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.data = Path(cls.folder.name) / "random.npy"
+        vectors = np.random.default_rng(7).standard_normal((4000, 24), dtype=np.float32)
+        np.save(cls.data, vectors)
+        cls.reports = {metric: cls.run_compare(metric) for metric in ("l2", "ip")}
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    @classmethod
+    def run_compare(cls, metric: str) -> dict:
+        path = Path(cls.folder.name) / f"{metric}.json"
+        done = compare("--data", str(cls.data), "--nlist", "32", "--nprobe", "6", "--k", "10", "--batch", "1,7,64,500",
+                       "--metric", metric, "--peers", "faiss", "--quick", "--json", str(path))
+        if done.returncode != 0:
+            raise AssertionError(done.stderr)
+        return json.loads(path.read_text())
+
+    def test_result_sets_ours_and_faiss_agree_at_every_batch(self):
+        for metric, report in self.reports.items():
+            ours = report["peers"]["libivf"]
+            self.assertEqual(list(ours["search"]), ["1", "7", "64", "500"])
+            shares = {batch: one["agreement"]["with_ties"] for batch, one in ours["search"].items()}
+            for batch, share in {**shares, "all": ours["agreement"]["with_ties"]}.items():
+                self.assertGreaterEqual(share, 0.9999, f"{metric}, batch {batch}")
+
+    def test_recall_ours_is_that_of_faiss(self):
+        for report in self.reports.values():
+            ours, faiss = (report["peers"][name]["recall"]["10"] for name in ("libivf", "faiss"))
+            self.assertGreater(faiss, 0.3)
+            self.assertAlmostEqual(ours, faiss, delta=1e-3)
+
+    def test_report_has_times_ratios_and_sizes(self):
+        for report in self.reports.values():
+            for peer in report["peers"].values():
+                self.assertGreater(peer["build"]["train_seconds"]["median"], 0)
+                self.assertGreater(peer["search"]["1"]["latency_ms"]["p99"], 0)
+            ratio = report["ratios"]["faiss"]["search"]["500"]
+            qps = [report["peers"][name]["search"]["500"]["qps"]["median"] for name in ("libivf", "faiss")]
+            self.assertAlmostEqual(ratio, qps[0] / qps[1])
+            self.assertGreaterEqual(report["peers"]["libivf"]["bytes_a_vector"]["stored"], 24 * 4 + 8)
+
+    def test_table_has_a_row_for_each_batch(self):
+        lines = table.markdown(list(self.reports.values())).splitlines()
+        for batch in ("1", "7", "64", "500"):
+            self.assertEqual(sum(line.startswith(f"| {batch} |") for line in lines), 2)
+
+    def test_plot_is_well_formed_with_a_line_for_each_peer(self):
+        root = xml.etree.ElementTree.fromstring(plot.draw(list(self.reports.values())))
+        lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
+        self.assertEqual(len(lines), 4)
+        self.assertTrue(all(len(line.get("points").split()) == 4 for line in lines))
+
+
+if __name__ == "__main__":
+    result = unittest.main(exit=False, verbosity=2).result
+    failed = len(result.failures) + len(result.errors)
+    print(f"{result.testsRun - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
