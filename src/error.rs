@@ -71,7 +71,9 @@ pub enum Error {
         got: usize,
     },
     /// An id twice, in a batch or in the index.
-    #[error("id {id} (row {row}) is already in the {place}; create the index with duplicate ids allowed, or remove it first")]
+    #[error(
+        "id {id} (row {row}) is already in the {place}; create the index with duplicate ids allowed, or remove it first"
+    )]
     DuplicateId {
         /// The id.
         id: i64,

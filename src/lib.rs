@@ -1,6 +1,47 @@
-//! Approximate nearest-neighbour search with inverted files (IVF).
+//! Approximate nearest-neighbour search with inverted files (IVF), for programs that ship their index.
+//!
+//! The crate is the core of a shared library with a C API; it can be used from Rust directly:
+//!
+//! ```
+//! use std::sync::Arc;
+//! use ivf::{Context, ContextOptions, Control, Index, IndexOptions, MatrixRef, Metric};
+//! use ivf::{SearchOptions, SearchOutput, TrainOptions};
+//!
+//! # fn main() -> ivf::Result<()> {
+//! let context = Arc::new(Context::new(&ContextOptions::default())?);
+//! let rows: Vec<f32> = (0..4000u16).map(|i| f32::from(i % 97)).collect();
+//! let x = MatrixRef::new("rows", &rows, 1000, 4)?;
+//! let mut index = Index::new(context, 4, Metric::L2, "IVF8,Flat", &IndexOptions::default())?;
+//! index.train(x, &TrainOptions::default(), &Control::default())?;
+//! index.add(x, None, 0, &Control::default())?;
+//! let (mut distances, mut ids) = (vec![0.0; 3], vec![0; 3]);
+//! let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
+//! index.search(x.slice(7, 8), 3, &SearchOptions::default(), output, &Control::default())?;
+//! assert_eq!(ids[0], 7);
+//! # Ok(())
+//! # }
+//! ```
 
-pub mod context;
-pub mod error;
-pub mod metric;
-pub mod progress;
+mod backend;
+mod coarse;
+mod collect;
+mod context;
+mod error;
+mod factory;
+mod index;
+mod kernel;
+mod kmeans;
+mod lists;
+mod matrix;
+mod metric;
+mod progress;
+mod topk;
+
+pub use backend::device::{DeviceInfo, DeviceKind, devices};
+pub use context::{Context, ContextOptions};
+pub use error::{Error, Result};
+pub use index::{Index, IndexInfo, IndexOptions, SearchOptions, SearchOutput, TrainOptions, knn};
+pub use kmeans::{KMeans, KMeansOptions, Seeding, kmeans};
+pub use matrix::MatrixRef;
+pub use metric::Metric;
+pub use progress::{Callback, Cancel, Control, Report};

@@ -52,27 +52,28 @@ impl<'a> MatrixRef<'a> {
 
     /// Fails with the first row that is not finite, or whose squared length is not.
     pub fn check_finite(&self, what: &'static str) -> Result<()> {
-        // The squared length is non-finite if any value is, so one sum a row decides; eight sums
-        // side by side let the compiler use vector registers.
-        for row in 0..self.rows {
-            let mut sums = [0f32; 16];
-            let values = self.row(row);
-            let chunks = values.chunks_exact(16);
-            let tail: f32 = chunks.remainder().iter().map(|v| v * v).sum();
-            for chunk in chunks {
-                for (sum, v) in sums.iter_mut().zip(chunk) {
-                    *sum += v * v;
-                }
-            }
-            if !(sums.iter().sum::<f32>() + tail).is_finite() {
-                return Err(Error::NotFinite { what, row });
-            }
+        // The squared length is non-finite if any value is.
+        match (0..self.rows).find(|&row| !squared_norm(self.row(row)).is_finite()) {
+            Some(row) => Err(Error::NotFinite { what, row }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Fails unless the matrix has `expected` columns.
     pub fn check_dim(&self, what: &'static str, expected: usize) -> Result<()> {
         if self.dim == expected { Ok(()) } else { Err(Error::Dimension { what, expected, got: self.dim }) }
     }
+}
+
+/// The squared length of a row. Sixteen sums side by side let the compiler use vector registers.
+pub(crate) fn squared_norm(row: &[f32]) -> f32 {
+    let mut sums = [0f32; 16];
+    let chunks = row.chunks_exact(16);
+    let tail: f32 = chunks.remainder().iter().map(|v| v * v).sum();
+    for chunk in chunks {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *sum += v * v;
+        }
+    }
+    sums.iter().sum::<f32>() + tail
 }

@@ -42,8 +42,7 @@ impl Metric {
     pub fn value_of_key(self, key: f32) -> f32 {
         match self {
             Self::L2 => key,
-            Self::InnerProduct => -key,
-            Self::Cosine => (-key).clamp(-1.0, 1.0),
+            Self::InnerProduct | Self::Cosine => 0.0 - key,
         }
     }
 }

@@ -31,6 +31,12 @@ impl Cancel<'_> {
     pub fn is_set(self) -> bool {
         self.0.is_some_and(|flag| flag.load(Ordering::Relaxed) != 0)
     }
+
+    /// Fails if the flag is set.
+    #[inline]
+    pub(crate) fn check(self) -> Result<()> {
+        if self.is_set() { Err(Error::Cancelled) } else { Ok(()) }
+    }
 }
 
 /// A caller's progress callback: returns true to go on, false to cancel.
@@ -58,7 +64,7 @@ impl<'a> Control<'a> {
 
     /// Fails if the call is to end.
     pub fn check(&self) -> Result<()> {
-        if self.stopped.get() || self.cancel.is_set() { Err(Error::Cancelled) } else { Ok(()) }
+        if self.stopped.get() { Err(Error::Cancelled) } else { self.cancel.check() }
     }
 
     /// Tells the callback, then checks.

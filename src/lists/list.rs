@@ -4,6 +4,8 @@ use super::block::{BLOCK, NARROW, lanes, locate};
 use super::storage::Storage;
 use crate::backend::ListView;
 use crate::error::Result;
+use crate::kernel::Kernels;
+use crate::metric::Metric;
 
 /// The bias of a lane that no scan may return: padding, or a removed vector.
 pub(crate) const NEVER: f32 = f32::NEG_INFINITY;
@@ -40,7 +42,7 @@ impl List {
     }
 
     pub(crate) fn view(&self) -> ListView<'_> {
-        ListView { vectors: &self.vectors, bias: &self.bias, ids: &self.ids }
+        ListView { vectors: &self.vectors, bias: &self.bias, ids: &self.ids, live: self.live() }
     }
 
     /// Copies a vector out of its block.
@@ -80,7 +82,7 @@ impl List {
         dim: usize,
         rows: &[u32],
         id_of: impl Fn(usize) -> i64,
-        set_bias: impl Fn(&[f32], usize, &mut [f32]),
+        bias_of: impl Fn(&[f32], &mut [f32]),
     ) -> Result<()> {
         let old = self.len();
         let len = old + rows.len();
@@ -120,7 +122,7 @@ impl List {
         for block in tail..new_lanes.div_ceil(BLOCK) {
             let width = super::block::width(block, new_lanes);
             let start = block * BLOCK;
-            set_bias(&vectors[start * dim..(start + width) * dim], width, &mut scratch[..width]);
+            bias_of(&vectors[start * dim..(start + width) * dim], &mut scratch[..width]);
             // Lanes before `old` keep theirs: some are removed.
             let from = start.max(old);
             let to = (start + width).min(len);
@@ -165,6 +167,17 @@ impl List {
             ids.shrink();
         }
         Ok(())
+    }
+}
+
+/// What fills the biases of a block: `(vectors, out)`.
+pub(crate) fn set_bias(kernels: &'static Kernels, metric: Metric) -> impl Fn(&[f32], &mut [f32]) + Sync {
+    move |vectors, out| match metric {
+        Metric::L2 => {
+            kernels.squares(vectors, out);
+            out.iter_mut().for_each(|bias| *bias *= -0.5);
+        }
+        Metric::InnerProduct | Metric::Cosine => out.fill(0.0),
     }
 }
 

@@ -4,7 +4,7 @@ pub(crate) mod block;
 mod list;
 mod storage;
 
-pub(crate) use list::{List, NEVER};
+pub(crate) use list::{List, NEVER, set_bias};
 pub(crate) use storage::{AlignedVec, Region, Storage};
 
 use crate::backend::{ListSource, ListView};
@@ -32,9 +32,8 @@ impl Lists {
 
     /// Bytes of vectors, biases and ids, slack included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let of = |list: &List| {
-            list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes()
-        };
+        let of =
+            |list: &List| list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes();
         self.lists.iter().map(of).sum()
     }
 
@@ -42,9 +41,9 @@ impl Lists {
     pub(crate) fn live_ids(&self) -> impl Iterator<Item = (i64, u32, u32)> + '_ {
         self.lists.iter().enumerate().flat_map(|(list, store)| {
             let list = u32::try_from(list).expect("invariant: nlist fits in u32");
-            (0u32..).zip(store.ids.iter()).filter_map(move |(slot, &id)| {
-                store.is_live(slot as usize).then_some((id, list, slot))
-            })
+            (0u32..)
+                .zip(store.ids.iter())
+                .filter_map(move |(slot, &id)| store.is_live(slot as usize).then_some((id, list, slot)))
         })
     }
 }

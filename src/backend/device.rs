@@ -1,0 +1,120 @@
+//! What calls can run on.
+
+use crate::error::{Error, Result};
+use crate::kernel::Kernels;
+
+/// A kind of device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeviceKind {
+    /// The processor that the program runs on.
+    Cpu,
+    /// A GPU that shares the processor's memory.
+    IntegratedGpu,
+    /// A GPU with memory of its own.
+    DiscreteGpu,
+    /// A GPU of a virtual machine.
+    VirtualGpu,
+    /// Anything else.
+    Other,
+}
+
+/// A device that a context can use.
+#[derive(Clone, Debug)]
+pub struct DeviceInfo {
+    /// The kind of device.
+    pub kind: DeviceKind,
+    /// Its name, as its maker or driver gives it.
+    pub name: String,
+    /// Its maker; empty if unknown.
+    pub vendor: String,
+    /// "cpu", "vulkan", "metal" or "dx12".
+    pub backend: &'static str,
+    /// CPU: the kernels chosen.
+    pub kernel: &'static str,
+    /// Memory in bytes; 0 = unknown.
+    pub memory_bytes: u64,
+    /// CPU: cores that this process may use.
+    pub threads: usize,
+}
+
+/// All devices; the first is the CPU.
+pub fn devices() -> Vec<DeviceInfo> {
+    vec![DeviceInfo {
+        kind: DeviceKind::Cpu,
+        name: cpu_name(),
+        vendor: cpu_vendor(),
+        backend: "cpu",
+        kernel: Kernels::select(None).map_or("scalar", |kernels| kernels.name),
+        memory_bytes: memory_bytes(),
+        threads: usable_cores(),
+    }]
+}
+
+/// Fails if there is no device of this name. "gpu" asks for one; "auto" takes what there is.
+pub(crate) fn check(device: Option<&str>) -> Result<()> {
+    let Some(wanted) = device else { return Ok(()) };
+    let name = cpu_name();
+    let lower = wanted.to_lowercase();
+    if matches!(lower.as_str(), "auto" | "cpu") || (!lower.is_empty() && name.to_lowercase().contains(&lower))
+    {
+        return Ok(());
+    }
+    Err(Error::Device(format!(
+        "device: this build sees only the CPU ({name}); expected \"auto\" or \"cpu\", got {wanted:?}"
+    )))
+}
+
+/// Cores that this process may use (affinity and container limits included).
+pub(crate) fn usable_cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The processor's brand string.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn cpu_name() -> String {
+    use std::arch::x86_64::__cpuid;
+    let bytes = |leaf: u32| {
+        let r = __cpuid(leaf);
+        [r.eax, r.ebx, r.ecx, r.edx].map(u32::to_le_bytes).concat()
+    };
+    if __cpuid(0x8000_0000).eax < 0x8000_0004 {
+        return "x86-64 CPU".into();
+    }
+    let brand: Vec<u8> = (0x8000_0002..=0x8000_0004).flat_map(bytes).collect();
+    text(&brand, "x86-64 CPU")
+}
+
+/// The processor's architecture: other systems have no common way to ask for a brand.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn cpu_name() -> String {
+    format!("{} CPU", std::env::consts::ARCH)
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_vendor() -> String {
+    let r = std::arch::x86_64::__cpuid(0);
+    text(&[r.ebx, r.edx, r.ecx].map(u32::to_le_bytes).concat(), "")
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn cpu_vendor() -> String {
+    String::new()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn text(bytes: &[u8], default: &str) -> String {
+    let end = bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len());
+    let text = String::from_utf8_lossy(&bytes[..end]);
+    if text.trim().is_empty() { default.into() } else { text.trim().into() }
+}
+
+/// The machine's memory; 0 where the system has no file that tells.
+fn memory_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}

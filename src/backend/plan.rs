@@ -1,0 +1,161 @@
+//! The planner: which queries meet at which list, so that a list's blocks are read once for all of them.
+
+use super::{ListSource, Probes};
+use crate::error::Result;
+use crate::lists::block::{BLOCK, blocks};
+use crate::progress::Cancel;
+
+/// Bytes of a list that one unit of work covers: small enough to stay in a core's own cache while tile
+/// after tile of queries passes over it, and the grain at which threads share the lists.
+const UNIT_BYTES: usize = 512 * 1024;
+
+/// A query that visits a list, and how many of the list's slots it may look at.
+#[derive(Clone, Copy)]
+pub(crate) struct Pair {
+    pub(crate) list: u32,
+    pub(crate) query: u32,
+    pub(crate) slots: u32,
+}
+
+/// A unit of work: some blocks of a list, and the pairs that look at them.
+#[derive(Clone, Copy)]
+pub(crate) struct Unit {
+    pub(crate) list: u32,
+    pub(crate) blocks: (u32, u32),
+    pub(crate) pairs: (u32, u32),
+}
+
+/// Pairs sorted by list and cut into units, for a range of queries.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) units: Vec<Unit>,
+    pub(crate) pairs: Vec<Pair>,
+    unsorted: Vec<Pair>,
+    starts: Vec<u32>,
+}
+
+/// The size of a plan's input.
+pub(crate) struct Shape<'a> {
+    pub(crate) dim: usize,
+    pub(crate) lists: &'a dyn ListSource,
+    pub(crate) probes: Probes<'a>,
+    pub(crate) max_codes: usize,
+    pub(crate) cancel: Cancel<'a>,
+}
+
+impl Plan {
+    /// Plans the queries `from..to`; pairs number their queries from `from`.
+    ///
+    /// A single query keeps its probe order, nearest list first. Of many, those pairs come first that are
+    /// their query's nearest list, if enough of them share lists: they raise the bar for all others.
+    pub(crate) fn make(&mut self, shape: &Shape<'_>, from: usize, to: usize) -> Result<()> {
+        self.units.clear();
+        self.pairs.clear();
+        let nlist = shape.lists.list_count();
+        let count = to - from;
+        let nprobe = match shape.probes {
+            Probes::All => nlist,
+            Probes::Lists { nprobe, .. } => nprobe,
+        };
+        let seeds = nprobe > 2 && count >= SEED_QUERIES * nlist;
+        let ranks: &[(usize, usize)] = if seeds { &[(0, 1), (1, nprobe)] } else { &[(0, nprobe)] };
+        for &(first, last) in ranks {
+            self.unsorted.clear();
+            for query in from..to {
+                shape.cancel.check()?;
+                self.gather(shape, query, to32(query - from), first, last);
+            }
+            let start = self.pairs.len();
+            self.sort(nlist, count);
+            self.cut(shape, start);
+        }
+        Ok(())
+    }
+
+    /// Appends the pairs of one query whose rank lies in `first..last`.
+    fn gather(&mut self, shape: &Shape<'_>, query: usize, number: u32, first: usize, last: usize) {
+        let all = |rank: usize| rank as i64;
+        let row = match shape.probes {
+            Probes::All => None,
+            Probes::Lists { lists, nprobe } => Some(&lists[query * nprobe..(query + 1) * nprobe]),
+        };
+        // A budget is spent in probe order, so lists before `first` count too.
+        let mut budget = shape.max_codes;
+        let begin = if budget == usize::MAX { first } else { 0 };
+        for rank in begin..last {
+            let list = row.map_or_else(|| all(rank), |row| row[rank]);
+            let Ok(list) = usize::try_from(list) else { continue };
+            let mut slots = u32::MAX;
+            if budget != usize::MAX {
+                let view = shape.lists.list(list);
+                if budget < view.live {
+                    slots = to32(slot_after(view.bias, budget));
+                }
+                budget -= budget.min(view.live);
+            }
+            if rank >= first && slots > 0 {
+                self.unsorted.push(Pair { list: to32(list), query: number, slots });
+            }
+            if budget == 0 {
+                break;
+            }
+        }
+    }
+
+    /// Moves the gathered pairs to `pairs`, by list and then by query.
+    fn sort(&mut self, nlist: usize, count: usize) {
+        if count == 1 {
+            self.pairs.extend_from_slice(&self.unsorted);
+        } else if self.unsorted.len() < nlist / 4 {
+            self.unsorted.sort_unstable_by_key(|pair| u64::from(pair.list) << 32 | u64::from(pair.query));
+            self.pairs.extend_from_slice(&self.unsorted);
+        } else {
+            let start = to32(self.pairs.len());
+            self.starts.clear();
+            self.starts.resize(nlist + 1, 0);
+            for pair in &self.unsorted {
+                self.starts[pair.list as usize + 1] += 1;
+            }
+            self.starts[0] = start;
+            for list in 0..nlist {
+                self.starts[list + 1] += self.starts[list];
+            }
+            let none = Pair { list: 0, query: 0, slots: 0 };
+            self.pairs.resize(self.pairs.len() + self.unsorted.len(), none);
+            for pair in &self.unsorted {
+                let place = &mut self.starts[pair.list as usize];
+                self.pairs[*place as usize] = *pair;
+                *place += 1;
+            }
+        }
+    }
+
+    /// Cuts the pairs from `start` on into units.
+    fn cut(&mut self, shape: &Shape<'_>, start: usize) {
+        let unit = (UNIT_BYTES / (BLOCK * shape.dim * size_of::<f32>())).max(4);
+        let mut rest = start;
+        for group in self.pairs[start..].chunk_by(|a, b| a.list == b.list) {
+            let list = group[0].list;
+            let pairs = (to32(rest), to32(rest + group.len()));
+            rest += group.len();
+            let end = blocks(shape.lists.list(list as usize).ids.len());
+            for first in (0..end).step_by(unit) {
+                let blocks = (to32(first), to32((first + unit).min(end)));
+                self.units.push(Unit { list, blocks, pairs });
+            }
+        }
+    }
+}
+
+/// Nearest-list pairs a list, from which on they are scanned first.
+const SEED_QUERIES: usize = 4;
+
+/// The slot behind the first `live` live ones.
+fn slot_after(bias: &[f32], live: usize) -> usize {
+    let mut slots = bias.iter().enumerate().filter(|(_, bias)| **bias != f32::NEG_INFINITY);
+    if live == 0 { 0 } else { slots.nth(live - 1).map_or(bias.len(), |(slot, _)| slot + 1) }
+}
+
+fn to32(number: usize) -> u32 {
+    u32::try_from(number).expect("invariant: lists, slots and the queries of a plan fit in u32")
+}

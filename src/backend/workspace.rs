@@ -1,0 +1,67 @@
+//! Memory that searches use again and again, so that the steady state allocates nothing.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, PoisonError};
+
+use super::plan::Plan;
+use crate::kernel::TileOutput;
+use crate::topk::{Hit, State};
+
+/// One worker's scratch memory.
+pub(crate) struct Workspace {
+    /// A tile's queries, `[dim][count]`.
+    pub(crate) packed: Vec<f32>,
+    /// What the kernel writes.
+    pub(crate) tile: Box<TileOutput>,
+    /// Selection buffers, one a query.
+    pub(crate) hits: Vec<Hit>,
+    /// Selection states, one a query.
+    pub(crate) states: Vec<State>,
+    /// Squared lengths of the queries (L2).
+    pub(crate) norms: Vec<f32>,
+    /// Which queries visit which lists.
+    pub(crate) plan: Plan,
+    /// The bars that workers share.
+    pub(crate) bars: Vec<AtomicU32>,
+    /// Other workers' workspaces while their selections are merged.
+    #[expect(clippy::vec_box, reason = "they move between pool and worker; the box keeps that cheap")]
+    pub(crate) parts: Vec<Box<Workspace>>,
+    /// Normalised queries.
+    pub(crate) floats: Vec<f32>,
+    /// The coarse step's lists.
+    pub(crate) lists: Vec<i64>,
+}
+
+impl Workspace {
+    fn new() -> Self {
+        Self {
+            packed: Vec::new(),
+            tile: Box::new(TileOutput::new()),
+            hits: Vec::new(),
+            states: Vec::new(),
+            norms: Vec::new(),
+            plan: Plan::default(),
+            bars: Vec::new(),
+            parts: Vec::new(),
+            floats: Vec::new(),
+            lists: Vec::new(),
+        }
+    }
+}
+
+/// Workspaces at rest.
+#[derive(Default)]
+pub(crate) struct WorkspacePool(Mutex<Vec<Box<Workspace>>>);
+
+impl WorkspacePool {
+    /// Takes a workspace, with whatever the last user left in it.
+    pub(crate) fn take(&self) -> Box<Workspace> {
+        let rested = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        rested.unwrap_or_else(|| Box::new(Workspace::new()))
+    }
+
+    /// Gives a workspace back.
+    pub(crate) fn put(&self, workspace: Box<Workspace>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
+    }
+}

@@ -1,0 +1,114 @@
+//! The coarse quantizer: a flat list of centroids that says which inverted lists a vector belongs to.
+
+use crate::backend::{self, ListSource, ListView, Probes, ScanJob, Sink};
+use crate::context::Context;
+use crate::error::Result;
+use crate::lists::{List, set_bias};
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Cancel;
+use crate::topk::Hit;
+
+/// Centroids, as rows for those who ask and as blocks for the scan.
+pub(crate) struct Coarse {
+    metric: Metric,
+    dim: usize,
+    rows: Vec<f32>,
+    blocks: List,
+}
+
+impl Coarse {
+    /// A quantizer over `centroids`, compared by `metric`.
+    pub(crate) fn new(context: &Context, centroids: MatrixRef<'_>, metric: Metric) -> Result<Self> {
+        let dim = centroids.dim();
+        let mut blocks = List::new();
+        let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
+        let bias = set_bias(context.kernels(), metric);
+        blocks.append(centroids.data(), dim, &rows, |row| row as i64, bias)?;
+        blocks.compact(dim)?;
+        Ok(Self { metric, dim, rows: centroids.data().to_vec(), blocks })
+    }
+
+    /// `[nlist, dim]`.
+    pub(crate) fn centroids(&self) -> &[f32] {
+        &self.rows
+    }
+
+    pub(crate) fn nlist(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let list = &self.blocks;
+        self.rows.len() * size_of::<f32>()
+            + list.vectors.memory_bytes()
+            + list.bias.memory_bytes()
+            + list.ids.memory_bytes()
+    }
+
+    /// The nearest list of every row.
+    pub(crate) fn assign(
+        &self,
+        context: &Context,
+        x: MatrixRef<'_>,
+        workers: usize,
+        labels: &mut [u32],
+        keys: &mut [f32],
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        backend::assign(context, x, self.blocks.view(), self.metric, workers, labels, keys, cancel)
+    }
+
+    /// The `nprobe` nearest lists of every query, best first, into `lists` (`[count, nprobe]`).
+    pub(crate) fn probe(
+        &self,
+        context: &Context,
+        queries: &[f32],
+        nprobe: usize,
+        workers: usize,
+        lists: &mut [i64],
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        let job = ScanJob {
+            dim: self.dim,
+            metric: self.metric,
+            queries,
+            count: queries.len() / self.dim,
+            probes: Probes::All,
+            lists: self,
+            k: nprobe,
+            max_codes: usize::MAX,
+            workers,
+            cancel,
+        };
+        let sink = ListSink { nprobe, lists: crate::collect::Rows::new(lists) };
+        backend::scan(context, &job, self.nlist(), &sink)
+    }
+}
+
+impl ListSource for Coarse {
+    fn list_count(&self) -> usize {
+        1
+    }
+
+    fn list(&self, _: usize) -> ListView<'_> {
+        self.blocks.view()
+    }
+}
+
+/// Writes the ids of hits only.
+struct ListSink<'a> {
+    nprobe: usize,
+    lists: crate::collect::Rows<'a, i64>,
+}
+
+impl Sink for ListSink<'_> {
+    fn take(&self, query: usize, hits: &[Hit]) {
+        self.lists.with_row(query, self.nprobe, |row| {
+            row.fill(-1);
+            for (list, hit) in row.iter_mut().zip(hits) {
+                *list = hit.id;
+            }
+        });
+    }
+}

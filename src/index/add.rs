@@ -1,0 +1,152 @@
+//! Adding vectors: the whole batch is checked first, then assigned, then written list by list.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use super::Index;
+use crate::error::{Error, Result};
+use crate::lists::set_bias;
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
+
+/// Rows assigned between two looks at progress and cancellation.
+const ROWS_A_STEP: usize = 1 << 16;
+
+impl Index {
+    /// Adds `x` (`[n, dim]`) under `ids` (`[n]`), or under the next free ids. On failure, and when
+    /// cancelled, nothing is added.
+    pub fn add(
+        &mut self,
+        x: MatrixRef<'_>,
+        ids: Option<&[i64]>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.check_trained()?;
+        x.check_dim("rows", self.dim)?;
+        x.check_finite("rows")?;
+        let next_id = match ids {
+            Some(ids) => self.check_ids(ids, x.rows())?,
+            None => self.next_after(self.next_id, x.rows())?,
+        };
+        let mut buffer = Vec::new();
+        let data = self.prepared(x, &mut buffer);
+        let x = MatrixRef::new("rows", data, x.rows(), self.dim)?;
+        let workers = self.context.workers(threads);
+
+        let labels = self.assign(x, workers, control)?;
+        let (order, starts) = group_by_list(&labels, self.lists.lists.len());
+        drop(labels);
+        for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
+            list.reserve((range[1] - range[0]) as usize, self.dim)?;
+        }
+        control.check()?;
+        // From here on nothing can fail: all memory is there.
+        let first = self.next_id;
+        let id_of = |row: usize| ids.map_or_else(|| first + row as i64, |ids| ids[row]);
+        let bias = set_bias(self.context.kernels(), self.metric);
+        let dim = self.dim;
+        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)));
+        let failure = Mutex::new(None);
+        self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
+            loop {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((list, range)) = next else { break };
+                let rows = &order[range[0] as usize..range[1] as usize];
+                if !rows.is_empty()
+                    && let Err(error) = list.append(x.data(), dim, rows, id_of, &bias)
+                {
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        })?;
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.count += x.rows();
+        self.next_id = next_id;
+        self.directory.take();
+        control.report("add", x.rows(), x.rows(), 0.0).or(Ok(()))
+    }
+
+    /// The list of every row.
+    fn assign(&self, x: MatrixRef<'_>, workers: usize, control: &Control<'_>) -> Result<Vec<u32>> {
+        let mut labels = vec![0; x.rows()];
+        let Some(coarse) = &self.coarse else { return Ok(labels) };
+        let mut keys = vec![0.0; ROWS_A_STEP.min(x.rows())];
+        for (step, labels) in labels.chunks_mut(ROWS_A_STEP).enumerate() {
+            let first = step * ROWS_A_STEP;
+            let rows = x.slice(first, first + labels.len());
+            let keys = &mut keys[..labels.len()];
+            coarse.assign(&self.context, rows, workers, labels, keys, control.cancel())?;
+            let done = first + labels.len();
+            // The last report follows when all is written.
+            if done < x.rows() {
+                control.report("add", done, x.rows(), 0.0)?;
+            }
+        }
+        Ok(labels)
+    }
+
+    /// Fails on an id that is there already; else the next free id after these.
+    fn check_ids(&self, ids: &[i64], rows: usize) -> Result<i64> {
+        if ids.len() != rows {
+            return Err(Error::Length { what: "ids", expected: rows, got: ids.len() });
+        }
+        if let Some(row) = ids.iter().position(|&id| id < 0) {
+            return Err(Error::argument(format!("ids: expected 0 or more, got {} in row {row}", ids[row])));
+        }
+        let Some(&largest) = ids.iter().max() else { return Ok(self.next_id) };
+        if !self.allow_duplicate_ids {
+            self.check_unique(ids)?;
+        }
+        Ok(self.next_id.max(self.next_after(largest, 1)?))
+    }
+
+    fn check_unique(&self, ids: &[i64]) -> Result<()> {
+        if !ids.is_sorted_by(|a, b| a < b) {
+            let mut seen = HashSet::with_capacity(ids.len());
+            if let Some(row) = ids.iter().position(|&id| !seen.insert(id)) {
+                return Err(Error::DuplicateId { id: ids[row], row, place: "batch" });
+            }
+        }
+        // Ids beyond any ever used are new without looking.
+        if ids.iter().all(|&id| id >= self.next_id) {
+            return Ok(());
+        }
+        match self.find_any(ids) {
+            Some(id) => {
+                let row = ids.iter().position(|&other| other == id).unwrap_or(0);
+                Err(Error::DuplicateId { id, row, place: "index" })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn next_after(&self, id: i64, rows: usize) -> Result<i64> {
+        i64::try_from(rows)
+            .ok()
+            .and_then(|rows| id.checked_add(rows))
+            .ok_or_else(|| Error::argument(format!("ids: {rows} more after {id} do not fit in 63 bits")))
+    }
+}
+
+/// Row numbers grouped by list, in row order, and where each list's begin.
+fn group_by_list(labels: &[u32], nlist: usize) -> (Vec<u32>, Vec<u32>) {
+    let to32 = |n: usize| u32::try_from(n).expect("invariant: a batch has fewer than 2^32 rows");
+    let mut starts = vec![0u32; nlist + 1];
+    for &label in labels {
+        starts[label as usize + 1] += 1;
+    }
+    for list in 0..nlist {
+        starts[list + 1] += starts[list];
+    }
+    let mut place = starts.clone();
+    let mut order = vec![0u32; labels.len()];
+    for (row, &label) in labels.iter().enumerate() {
+        let place = &mut place[label as usize];
+        order[*place as usize] = to32(row);
+        *place += 1;
+    }
+    (order, starts)
+}

@@ -1,0 +1,87 @@
+//! What an index tells about itself.
+
+use super::Index;
+use crate::error::{Error, Result};
+use crate::metric::Metric;
+
+/// The numbers of an index.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IndexInfo {
+    /// Columns of a vector.
+    pub dim: usize,
+    /// How vectors are compared.
+    pub metric: Metric,
+    /// Whether vectors can be added.
+    pub trained: bool,
+    /// Vectors that can be found.
+    pub count: usize,
+    /// Inverted lists; 0 until chosen, 1 for flat indexes.
+    pub nlist: usize,
+    /// Lists visited by a search that does not say.
+    pub nprobe: usize,
+    /// Vectors removed whose space is not yet returned.
+    pub dead: usize,
+    /// The id that `add` hands out next.
+    pub next_id: i64,
+    /// Bytes of memory that the index holds.
+    pub memory_bytes: u64,
+    /// Of which vectors, ids and norms, with their lists' slack.
+    pub vector_bytes: u64,
+    /// Whether the index has inverted lists.
+    pub is_ivf: bool,
+    /// Whether an id may be added more than once.
+    pub allow_duplicate_ids: bool,
+}
+
+impl Index {
+    /// The index in numbers.
+    pub fn info(&self) -> IndexInfo {
+        let vectors = self.lists.memory_bytes();
+        let coarse = self.coarse.as_ref().map_or(0, |coarse| coarse.memory_bytes());
+        let directory =
+            self.directory.get().map_or(0, |map| map.capacity() * size_of::<(i64, (u32, u32, u8))>());
+        let lists = self.lists.lists.capacity() * size_of::<crate::lists::List>();
+        IndexInfo {
+            dim: self.dim,
+            metric: self.metric,
+            trained: self.is_trained(),
+            count: self.count,
+            nlist: self.nlist(),
+            nprobe: self.default_nprobe(),
+            dead: self.lists.dead(),
+            next_id: self.next_id,
+            memory_bytes: (vectors + coarse + directory + lists) as u64,
+            vector_bytes: vectors as u64,
+            is_ivf: self.description.is_ivf(),
+            allow_duplicate_ids: self.allow_duplicate_ids,
+        }
+    }
+
+    /// Live vectors in each list.
+    pub fn list_sizes(&self) -> Vec<usize> {
+        self.lists.lists.iter().map(|list| list.live()).collect()
+    }
+
+    /// The lists' centroids, `[nlist, dim]`.
+    pub fn centroids(&self) -> Result<&[f32]> {
+        if !self.description.is_ivf() {
+            return Err(Error::State("a Flat index has no centroids".into()));
+        }
+        self.coarse.as_ref().map(|coarse| coarse.centroids()).ok_or(Error::NotTrained)
+    }
+
+    pub(super) fn nlist(&self) -> usize {
+        match (&self.coarse, &self.description) {
+            (Some(coarse), _) => coarse.nlist(),
+            (None, crate::factory::Description::Ivf { nlist }) => nlist.unwrap_or(0),
+            (None, crate::factory::Description::Flat) => 1,
+        }
+    }
+
+    /// What `nprobe = 0` means: the index's own value, or a sixteenth of the lists within 8 to 64.
+    pub(super) fn default_nprobe(&self) -> usize {
+        let nlist = self.nlist();
+        let nprobe = if self.nprobe == 0 { (nlist / 16).clamp(8, 64) } else { self.nprobe };
+        nprobe.min(nlist.max(1))
+    }
+}

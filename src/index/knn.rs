@@ -1,0 +1,30 @@
+//! Exact nearest neighbours of data in data, without an index to keep.
+
+use std::sync::Arc;
+
+use super::{Index, IndexOptions, SearchOptions, SearchOutput};
+use crate::context::Context;
+use crate::error::Result;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+/// The `k` rows of `x` (`[n, dim]`) nearest to each query (`[m, dim]`), exactly. Ids are row numbers.
+pub fn knn(
+    context: &Arc<Context>,
+    queries: MatrixRef<'_>,
+    x: MatrixRef<'_>,
+    metric: Metric,
+    k: usize,
+    threads: usize,
+    output: SearchOutput<'_>,
+    control: &Control<'_>,
+) -> Result<()> {
+    queries.check_dim("queries", x.dim())?;
+    output.check(queries.rows(), k)?;
+    queries.check_finite("queries")?;
+    let mut index = Index::new(context.clone(), x.dim(), metric, "Flat", &IndexOptions::default())?;
+    index.add(x, None, threads, &Control::new(None, None))?;
+    let options = SearchOptions { threads, ..SearchOptions::default() };
+    index.search(queries, k, &options, output, control)
+}

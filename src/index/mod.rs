@@ -1,0 +1,145 @@
+//! The index: what a user trains, fills, searches and saves.
+
+mod add;
+mod info;
+mod knn;
+mod reconstruct;
+mod remove;
+mod search;
+mod train;
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+pub use crate::collect::SearchOutput;
+pub use info::IndexInfo;
+pub use knn::knn;
+pub use search::SearchOptions;
+pub use train::TrainOptions;
+
+use crate::coarse::Coarse;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::factory::Description;
+use crate::lists::Lists;
+use crate::matrix::{MatrixRef, squared_norm};
+use crate::metric::Metric;
+
+/// Most dimensions a vector may have: a block of 32 must stay addressable in 32 bits.
+pub(crate) const MAX_DIM: usize = 1 << 20;
+
+/// How an [`Index`] is made.
+#[derive(Clone, Debug, Default)]
+pub struct IndexOptions {
+    /// Lists visited by a search that does not say; 0 = chosen from the number of lists.
+    pub nprobe: usize,
+    /// Whether an id may be added more than once.
+    pub allow_duplicate_ids: bool,
+}
+
+/// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists).
+///
+/// `&self` methods may run in parallel. A method that fails has changed nothing.
+pub struct Index {
+    context: Arc<Context>,
+    dim: usize,
+    metric: Metric,
+    description: Description,
+    /// `None` for flat indexes and before training.
+    coarse: Option<Coarse>,
+    /// One list for flat indexes, none before training.
+    lists: Lists,
+    /// Vectors that can be found.
+    count: usize,
+    next_id: i64,
+    nprobe: usize,
+    allow_duplicate_ids: bool,
+    /// Where each id lies; built when first asked for, dropped by whatever moves vectors.
+    directory: OnceLock<HashMap<i64, (u32, u32)>>,
+}
+
+impl Index {
+    /// An empty index for vectors of `dim` columns, described by an index string.
+    pub fn new(
+        context: Arc<Context>,
+        dim: usize,
+        metric: Metric,
+        description: &str,
+        options: &IndexOptions,
+    ) -> Result<Self> {
+        if dim == 0 || dim > MAX_DIM {
+            return Err(Error::argument(format!("dim: expected 1 to {MAX_DIM}, got {dim}")));
+        }
+        let description = Description::parse(description)?;
+        let lists = Lists::new(dim, usize::from(!description.is_ivf()));
+        Ok(Self {
+            context,
+            dim,
+            metric,
+            description,
+            coarse: None,
+            lists,
+            count: 0,
+            next_id: 0,
+            nprobe: options.nprobe,
+            allow_duplicate_ids: options.allow_duplicate_ids,
+            directory: OnceLock::new(),
+        })
+    }
+
+    /// What the index runs on.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// The index string, with the number of lists once it is chosen.
+    pub fn describe(&self) -> String {
+        self.description.to_string()
+    }
+
+    /// Drops all vectors; the training and the ids handed out stay.
+    pub fn reset(&mut self) {
+        self.lists = Lists::new(self.dim, self.lists.lists.len());
+        self.count = 0;
+        self.directory = OnceLock::new();
+    }
+
+    /// Packs the lists and gives the space of removed vectors back.
+    pub fn compact(&mut self) -> Result<()> {
+        for list in &mut self.lists.lists {
+            list.compact(self.dim)?;
+        }
+        self.directory = OnceLock::new();
+        Ok(())
+    }
+
+    fn is_trained(&self) -> bool {
+        !self.description.is_ivf() || self.coarse.is_some()
+    }
+
+    fn check_trained(&self) -> Result<()> {
+        if self.is_trained() { Ok(()) } else { Err(Error::NotTrained) }
+    }
+
+    /// `x` as this metric stores and compares it: normalised for cosine, else as it is. A zero row stays.
+    fn prepared<'a>(&self, x: MatrixRef<'a>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+        if self.metric == Metric::Cosine { normalize(x, buffer) } else { x.data() }
+    }
+}
+
+/// Rows of length 1; zero rows stay zero.
+fn normalize<'a>(x: MatrixRef<'_>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
+    buffer.clear();
+    for row in 0..x.rows() {
+        let row = x.row(row);
+        // In float64: the square of a tiny value must not vanish.
+        let norm = match squared_norm(row) {
+            norm if norm >= f32::MIN_POSITIVE * 1e6 => f64::from(norm),
+            _ => row.iter().map(|&v| f64::from(v) * f64::from(v)).sum(),
+        };
+        let scale = if norm > 0.0 { 1.0 / norm.sqrt() } else { 0.0 };
+        #[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is meant")]
+        buffer.extend(row.iter().map(|&v| (f64::from(v) * scale) as f32));
+    }
+    buffer
+}

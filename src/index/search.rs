@@ -1,0 +1,134 @@
+//! Searching: the coarse step finds each query's lists, the scan finds the k best in them.
+
+use super::{Index, SearchOutput};
+use crate::backend::workspace::Workspace;
+use crate::backend::{self, Probes, ScanJob};
+use crate::collect::TopKSink;
+use crate::error::{Error, Result};
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
+
+/// What a search may set; the default is the index's own way.
+#[derive(Clone, Debug, Default)]
+pub struct SearchOptions {
+    /// Lists to visit; 0 = the index's default; more than there are = all.
+    pub nprobe: usize,
+    /// Threads to use; 0 = all of the context's.
+    pub threads: usize,
+    /// Vectors to look at for each query, in probe order; 0 = no limit.
+    pub max_codes: usize,
+}
+
+/// Queries between two looks at progress.
+const QUERIES_A_STEP: usize = 1 << 15;
+
+impl Index {
+    /// Finds the `k` best of each query (`[n, dim]`).
+    pub fn search(
+        &self,
+        queries: MatrixRef<'_>,
+        k: usize,
+        options: &SearchOptions,
+        output: SearchOutput<'_>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.run(queries, k, None, options, output, control)
+    }
+
+    /// Finds the `k` best of each query in the lists given (`[n, nprobe]`, best first, -1 = none).
+    pub fn search_preassigned(
+        &self,
+        queries: MatrixRef<'_>,
+        lists: &[i64],
+        nprobe: usize,
+        k: usize,
+        options: &SearchOptions,
+        output: SearchOutput<'_>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.check_trained()?;
+        let expected = queries.rows().checked_mul(nprobe).ok_or(Error::Overflow {
+            what: "lists",
+            rows: queries.rows() as u64,
+            dim: nprobe as u64,
+        })?;
+        if lists.len() != expected {
+            return Err(Error::Length { what: "lists", expected, got: lists.len() });
+        }
+        let nlist = self.lists.lists.len();
+        if let Some(&got) = lists.iter().find(|&&list| list >= nlist as i64) {
+            return Err(Error::argument(format!("lists: expected numbers below {nlist}, or -1, got {got}")));
+        }
+        self.run(queries, k, Some((lists, nprobe)), options, output, control)
+    }
+
+    fn run(
+        &self,
+        queries: MatrixRef<'_>,
+        k: usize,
+        given: Option<(&[i64], usize)>,
+        options: &SearchOptions,
+        mut output: SearchOutput<'_>,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.check_trained()?;
+        queries.check_dim("queries", self.dim)?;
+        output.check(queries.rows(), k)?;
+        queries.check_finite("queries")?;
+        output.clear(self.metric);
+        if queries.rows() == 0 || self.count == 0 {
+            return control.check();
+        }
+        let mut workspace = self.context.workspaces().take();
+        let mut from = 0;
+        while from < queries.rows() {
+            let to = (from + QUERIES_A_STEP).min(queries.rows());
+            let given = given.map(|(lists, nprobe)| (&lists[from * nprobe..to * nprobe], nprobe));
+            let part = output.part(from, to, k);
+            self.step(queries.slice(from, to), k, given, options, part, control, &mut workspace)?;
+            control.report("search", to, queries.rows(), 0.0)?;
+            from = to;
+        }
+        self.context.workspaces().put(workspace);
+        Ok(())
+    }
+
+    fn step(
+        &self,
+        queries: MatrixRef<'_>,
+        k: usize,
+        given: Option<(&[i64], usize)>,
+        options: &SearchOptions,
+        output: SearchOutput<'_>,
+        control: &Control<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let workers = self.context.workers(options.threads);
+        let Workspace { floats, lists, .. } = workspace;
+        let data = self.prepared(queries, floats);
+        let probes = match (given, &self.coarse) {
+            (Some((lists, nprobe)), _) => Probes::Lists { lists, nprobe },
+            (None, None) => Probes::All,
+            (None, Some(coarse)) => {
+                let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
+                let nprobe = wanted.min(coarse.nlist());
+                lists.resize(queries.rows() * nprobe, -1);
+                coarse.probe(&self.context, data, nprobe, workers, lists, control.cancel())?;
+                Probes::Lists { lists, nprobe }
+            }
+        };
+        let job = ScanJob {
+            dim: self.dim,
+            metric: self.metric,
+            queries: data,
+            count: queries.rows(),
+            probes,
+            lists: &self.lists,
+            k: k.min(self.count),
+            max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
+            workers,
+            cancel: control.cancel(),
+        };
+        backend::scan(&self.context, &job, self.count, &TopKSink::new(self.metric, k, output))
+    }
+}

@@ -1,0 +1,102 @@
+//! Training: the lists' centroids, by k-means or as given.
+
+use super::Index;
+use crate::coarse::Coarse;
+use crate::error::{Error, Result};
+use crate::factory::{Description, choose_nlist};
+use crate::kmeans::{KMeansOptions, kmeans};
+use crate::lists::Lists;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+/// How [`Index::train`] finds centroids.
+#[derive(Clone, Debug, Default)]
+pub struct TrainOptions {
+    /// Threads to use; 0 = all of the context's.
+    pub threads: usize,
+    /// Iterations, seeding, sampling; `spherical` is set by the metric.
+    pub kmeans: KMeansOptions,
+}
+
+/// Iterations of k-means when training an index: lists need no better, and faiss does as many.
+const ITERATIONS: usize = 10;
+
+impl Index {
+    /// Finds the lists' centroids in `x` (`[n, dim]`). A flat index needs no training and only checks `x`.
+    pub fn train(&mut self, x: MatrixRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
+        x.check_dim("training rows", self.dim)?;
+        self.check_empty()?;
+        let nlist = match self.description {
+            Description::Flat => return x.check_finite("training rows"),
+            Description::Ivf { nlist: Some(nlist) } => nlist,
+            Description::Ivf { nlist: None } => choose_nlist(x.rows()),
+        };
+        let mut options = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
+        options.spherical = self.metric != Metric::L2;
+        if options.iterations == 0 {
+            options.iterations = ITERATIONS;
+        }
+        let found = if self.metric == Metric::Cosine {
+            x.check_finite("training rows")?;
+            let mut rows = Vec::new();
+            let data = super::normalize(x, &mut rows);
+            kmeans(
+                &self.context,
+                MatrixRef::new("training rows", data, x.rows(), self.dim)?,
+                nlist,
+                &options,
+                control,
+            )?
+        } else {
+            kmeans(&self.context, x, nlist, &options, control)?
+        };
+        self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
+    }
+
+    /// Takes `centroids` (`[nlist, dim]`) as the result of training.
+    pub fn set_centroids(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
+        centroids.check_dim("centroids", self.dim)?;
+        centroids.check_finite("centroids")?;
+        self.check_empty()?;
+        let got = centroids.rows();
+        match self.description {
+            Description::Flat => return Err(Error::State("a Flat index has no centroids".into())),
+            Description::Ivf { nlist: Some(nlist) } if nlist != got => {
+                return Err(Error::Length {
+                    what: "centroids",
+                    expected: nlist * self.dim,
+                    got: got * self.dim,
+                });
+            }
+            Description::Ivf { .. } if got == 0 => {
+                return Err(Error::argument("centroids: expected at least 1 row, got 0"));
+            }
+            Description::Ivf { .. } => {}
+        }
+        self.accept(centroids)
+    }
+
+    fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
+        let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
+        self.description = Description::Ivf { nlist: Some(coarse.nlist()) };
+        self.lists = Lists::new(self.dim, coarse.nlist());
+        self.coarse = Some(coarse);
+        Ok(())
+    }
+
+    /// How vectors find their list. Cosine compares normalised vectors, so inner product does.
+    pub(super) fn coarse_metric(&self) -> Metric {
+        if self.metric == Metric::L2 { Metric::L2 } else { Metric::InnerProduct }
+    }
+
+    fn check_empty(&self) -> Result<()> {
+        if self.count == 0 && self.lists.dead() == 0 {
+            return Ok(());
+        }
+        Err(Error::State(format!(
+            "training needs an empty index, but this one holds {} vectors: call reset first",
+            self.count
+        )))
+    }
+}

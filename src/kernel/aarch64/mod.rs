@@ -1,0 +1,10 @@
+//! 64-bit Arm: NEON, which every such CPU has.
+
+mod neon;
+
+use super::Kernels;
+
+/// The kernels that this CPU can run, slowest first.
+pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
+    neon::detect().into_iter()
+}

@@ -1,0 +1,123 @@
+//! The innermost loops, one set an instruction set, chosen once a context.
+//!
+//! A tile scores a few queries against a few blocks of 32 vectors with all sums in registers and tells
+//! which lanes reach their query's threshold. [`scalar`] is the oracle that the others are tested against;
+//! those with fused multiply-add agree bit by bit, since all add the same terms in the same order.
+
+mod scalar;
+mod tile;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use crate::error::{Error, Result};
+use crate::lists::block::BLOCK;
+
+/// Most queries in a tile, on any instruction set.
+pub(crate) const MAX_QUERIES: usize = 12;
+
+/// Most blocks in a tile, on any instruction set.
+pub(crate) const MAX_BLOCKS: usize = 4;
+
+/// Dimensions summed before the sum is added to the score: bounds the rounding error of long vectors and
+/// keeps a tile's operands in L1.
+pub(crate) const CHUNK: usize = 256;
+
+/// What a tile reads: `queries` packed `[dim][count]`, blocks one after another, a bias a lane.
+#[derive(Clone, Copy)]
+pub(crate) struct TileInput<'a> {
+    pub(crate) dim: usize,
+    /// Queries in the tile, at most [`Kernels::max_queries`].
+    pub(crate) count: usize,
+    /// `[dim][count]`.
+    pub(crate) queries: &'a [f32],
+    /// A score at or above its query's threshold is a hit; `[count]`.
+    pub(crate) thresholds: &'a [f32],
+    /// Blocks, dimension-major; `[blocks][dim][width]`.
+    pub(crate) vectors: &'a [f32],
+    /// What each lane's score starts from; its length tells the number of lanes: 16, or 32 a block.
+    pub(crate) bias: &'a [f32],
+}
+
+/// What a tile tells: scores (written where a block has a hit) and which lanes are hits.
+pub(crate) struct TileOutput {
+    /// `[query][block][lane]`.
+    pub(crate) scores: [[[f32; BLOCK]; MAX_BLOCKS]; MAX_QUERIES],
+    /// A bit a lane; `[query][block]`.
+    pub(crate) hits: [[u32; MAX_BLOCKS]; MAX_QUERIES],
+}
+
+impl TileOutput {
+    pub(crate) const fn new() -> Self {
+        Self { scores: [[[0.0; BLOCK]; MAX_BLOCKS]; MAX_QUERIES], hits: [[0; MAX_BLOCKS]; MAX_QUERIES] }
+    }
+}
+
+/// Scores a tile; true if it has a hit at all (only then is `hits` meaningful).
+type TileFn = fn(TileInput<'_>, &mut TileOutput) -> bool;
+
+/// The sum of squares of each lane of a block: `vectors` is `[dim][width]`, `out` `[width]`.
+type SquaresFn = fn(&[f32], &mut [f32]);
+
+/// The kernels of one instruction set.
+pub(crate) struct Kernels {
+    pub(crate) name: &'static str,
+    /// Most queries that a tile takes.
+    pub(crate) max_queries: usize,
+    tile: TileFn,
+    squares: SquaresFn,
+}
+
+impl Kernels {
+    /// The best kernels of this CPU, or those of this name.
+    pub(crate) fn select(name: Option<&str>) -> Result<&'static Self> {
+        let known = Self::available();
+        match name {
+            None => Ok(known.last().copied().unwrap_or(&scalar::KERNELS)),
+            Some(name) => known.iter().find(|kernels| kernels.name == name).copied().ok_or_else(|| {
+                let names: Vec<_> = known.iter().map(|kernels| kernels.name).collect();
+                Error::argument(format!("kernel: this CPU has {}, got {name:?}", names.join(", ")))
+            }),
+        }
+    }
+
+    /// All kernels that this CPU can run, slowest first.
+    pub(crate) fn available() -> Vec<&'static Self> {
+        let mut known = vec![&scalar::KERNELS];
+        #[cfg(target_arch = "x86_64")]
+        known.extend(x86_64::available());
+        #[cfg(target_arch = "aarch64")]
+        known.extend(aarch64::available());
+        known
+    }
+
+    /// How many blocks a tile of `count` queries takes at once.
+    #[inline]
+    pub(crate) fn blocks_per_tile(&self, count: usize) -> usize {
+        // Few queries fill the registers with more blocks: independent sums hide the latency of the adds.
+        if count <= 2 { MAX_BLOCKS } else { 1 }
+    }
+
+    /// Scores a tile; see [`TileInput`]. True if any lane is a hit.
+    #[inline]
+    pub(crate) fn tile(&self, input: TileInput<'_>, output: &mut TileOutput) -> bool {
+        let lanes = input.bias.len();
+        assert!(input.count <= self.max_queries && lanes <= BLOCK * self.blocks_per_tile(input.count));
+        assert!(lanes.is_multiple_of(BLOCK) || lanes == BLOCK / 2);
+        assert!(input.queries.len() == input.dim * input.count && input.thresholds.len() >= input.count);
+        assert!(input.vectors.len() == input.dim * lanes);
+        (self.tile)(input, output)
+    }
+
+    /// The squared length of each lane of a block.
+    pub(crate) fn squares(&self, vectors: &[f32], out: &mut [f32]) {
+        assert!(out.len() == BLOCK || out.len() == BLOCK / 2);
+        assert!(vectors.len().is_multiple_of(out.len()));
+        (self.squares)(vectors, out);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,48 @@
+//! The oracle, and the kernels of a CPU without vector units: plain loops, no fused multiply-add.
+
+use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput};
+use crate::lists::block::BLOCK;
+
+pub(super) static KERNELS: Kernels = Kernels { name: "scalar", max_queries: MAX_QUERIES, tile, squares };
+
+fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    let lanes = input.bias.len();
+    let width = lanes.min(BLOCK);
+    let mut any = false;
+    for query in 0..input.count {
+        for block in 0..lanes / width {
+            let vectors = &input.vectors[block * width * input.dim..];
+            let scores = &mut output.scores[query][block];
+            scores[..width].copy_from_slice(&input.bias[block * width..(block + 1) * width]);
+            for from in (0..input.dim).step_by(CHUNK) {
+                let mut sums = [0f32; BLOCK];
+                for d in from..(from + CHUNK).min(input.dim) {
+                    let q = input.queries[d * input.count + query];
+                    for (sum, v) in sums.iter_mut().zip(&vectors[d * width..(d + 1) * width]) {
+                        *sum += q * v;
+                    }
+                }
+                for (score, sum) in scores[..width].iter_mut().zip(&sums) {
+                    *score += sum;
+                }
+            }
+            let mut hits = 0;
+            for (lane, &score) in scores[..width].iter().enumerate() {
+                hits |= u32::from(score >= input.thresholds[query]) << lane;
+            }
+            output.hits[query][block] = hits;
+            any |= hits != 0;
+        }
+    }
+    any
+}
+
+fn squares(vectors: &[f32], out: &mut [f32]) {
+    out.fill(0.0);
+    let width = out.len();
+    for row in vectors.chunks_exact(width) {
+        for (sum, v) in out.iter_mut().zip(row) {
+            *sum += v * v;
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The register tile, written once for every instruction set with fused multiply-add.
+//!
+//! Everything here is `inline(always)`: it has no instruction set of its own and takes that of the
+//! `#[target_feature]` function that it is inlined into.
+#![expect(unsafe_code, reason = "raw loads and stores; the bounds are checked once a tile by Kernels::tile")]
+
+use super::{CHUNK, MAX_BLOCKS, TileInput, TileOutput};
+use crate::lists::block::BLOCK;
+
+/// A vector register of floats.
+///
+/// # Safety
+/// Each method may only be called where the CPU has the instruction set; pointers must be good for
+/// `LANES` floats.
+pub(super) trait Simd: Copy {
+    const LANES: usize;
+    /// Registers of one block side by side in a tile of more than two queries.
+    const COLUMNS: usize;
+    unsafe fn zero() -> Self;
+    unsafe fn splat(p: *const f32) -> Self;
+    unsafe fn load(p: *const f32) -> Self;
+    unsafe fn store(self, p: *mut f32);
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self * other + sum`, rounded once.
+    unsafe fn mul_add(self, other: Self, sum: Self) -> Self;
+    /// A bit a lane: `self >= other`.
+    unsafe fn ge(self, other: Self) -> u32;
+    unsafe fn prefetch(p: *const f32);
+}
+
+/// Scores a tile of any shape. See [`super::Kernels::tile`], which checks the input.
+///
+/// # Safety
+/// The CPU must have the instruction set of `S`, and `input` the shape that [`TileInput`] tells.
+#[inline(always)]
+pub(super) unsafe fn tile<S: Simd>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: as for this function; `count` picks the tile of its own size.
+    unsafe {
+        match input.count {
+            1 => wide::<S, 1>(input, output),
+            2 => wide::<S, 2>(input, output),
+            3 => narrow::<S, 3>(input, output),
+            4 => narrow::<S, 4>(input, output),
+            5 => narrow::<S, 5>(input, output),
+            6 => narrow::<S, 6>(input, output),
+            7 => narrow::<S, 7>(input, output),
+            8 => narrow::<S, 8>(input, output),
+            9 => narrow::<S, 9>(input, output),
+            10 => narrow::<S, 10>(input, output),
+            11 => narrow::<S, 11>(input, output),
+            _ => narrow::<S, 12>(input, output),
+        }
+    }
+}
+
+/// One or two queries against up to four blocks: whole blocks of the tile side by side.
+#[inline(always)]
+unsafe fn wide<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: `columns` stays within the blocks that the input has.
+    unsafe {
+        if input.bias.len() == MAX_BLOCKS * BLOCK && S::LANES == 16 {
+            let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, c / 2, c % 2 * 16));
+            let mut any = 0;
+            score::<S, Q, 8, true>(&input, columns, BLOCK, output, &mut any);
+            return any != 0;
+        }
+        narrow::<S, Q>(input, output)
+    }
+}
+
+/// Blocks one after another, `COLUMNS` registers of a block at a time.
+#[inline(always)]
+unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: `width` lanes a block, in groups that divide it.
+    unsafe {
+        let lanes = input.bias.len();
+        let width = lanes.min(BLOCK);
+        let mut any = 0;
+        for block in 0..lanes / width {
+            let mut lane = 0;
+            while lane < width {
+                let group = S::COLUMNS * S::LANES;
+                if width - lane >= group {
+                    match S::COLUMNS {
+                        2 => {
+                            let columns = std::array::from_fn::<_, 2, _>(|c| {
+                                column(&input, block, lane + c * S::LANES)
+                            });
+                            score::<S, Q, 2, false>(&input, columns, width, output, &mut any);
+                        }
+                        _ => {
+                            let columns = std::array::from_fn::<_, 4, _>(|c| {
+                                column(&input, block, lane + c * S::LANES)
+                            });
+                            score::<S, Q, 4, false>(&input, columns, width, output, &mut any);
+                        }
+                    }
+                    lane += group;
+                } else {
+                    let columns = [column(&input, block, lane)];
+                    score::<S, Q, 1, false>(&input, columns, width, output, &mut any);
+                    lane += S::LANES;
+                }
+            }
+        }
+        any != 0
+    }
+}
+
+/// A register's place: which block, which lane in it, and where its first value and its bias lie.
+#[derive(Clone, Copy)]
+struct Column {
+    block: usize,
+    lane: usize,
+    vectors: *const f32,
+    bias: *const f32,
+}
+
+/// # Safety
+/// `block` and `lane` must lie within the input.
+#[inline(always)]
+unsafe fn column(input: &TileInput<'_>, block: usize, lane: usize) -> Column {
+    // SAFETY: within the slices, as the caller promises.
+    unsafe {
+        Column {
+            block,
+            lane,
+            vectors: input.vectors.as_ptr().add(block * BLOCK * input.dim + lane),
+            bias: input.bias.as_ptr().add(block * BLOCK + lane),
+        }
+    }
+}
+
+/// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions.
+///
+/// # Safety
+/// The columns lie within the input, whose blocks are `width` lanes wide.
+#[inline(always)]
+unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
+    input: &TileInput<'_>,
+    columns: [Column; C],
+    width: usize,
+    output: &mut TileOutput,
+    any: &mut u32,
+) {
+    // SAFETY: `d < dim` throughout, so that `d * width + LANES` lies within a block and
+    // `d * Q + Q` within the packed queries; a prefetch may point anywhere.
+    unsafe {
+        let mut totals = [[S::zero(); C]; Q];
+        for total in &mut totals {
+            for (sum, column) in total.iter_mut().zip(&columns) {
+                *sum = S::load(column.bias);
+            }
+        }
+        let mut from = 0;
+        while from < input.dim {
+            let to = (from + CHUNK).min(input.dim);
+            let mut sums = [[S::zero(); C]; Q];
+            let mut query = input.queries.as_ptr().add(from * Q);
+            let mut offset = from * width;
+            for _ in from..to {
+                let mut values = [S::zero(); C];
+                for (value, column) in values.iter_mut().zip(&columns) {
+                    *value = S::load(column.vectors.add(offset));
+                    if PREFETCH {
+                        S::prefetch(column.vectors.wrapping_add(offset + AHEAD));
+                    }
+                }
+                for (q, row) in sums.iter_mut().enumerate() {
+                    let factor = S::splat(query.add(q));
+                    for (sum, &value) in row.iter_mut().zip(&values) {
+                        *sum = factor.mul_add(value, *sum);
+                    }
+                }
+                query = query.add(Q);
+                offset += width;
+            }
+            for (total, row) in totals.iter_mut().zip(&sums) {
+                for (total, &sum) in total.iter_mut().zip(row) {
+                    *total = total.add(sum);
+                }
+            }
+            from = to;
+        }
+        for (q, row) in totals.iter().enumerate() {
+            let threshold = S::splat(input.thresholds.as_ptr().add(q));
+            let mut masks = [0; C];
+            let mut reached = 0;
+            for (mask, &total) in masks.iter_mut().zip(row) {
+                *mask = total.ge(threshold);
+                reached |= *mask;
+            }
+            *any |= reached;
+            for (mask, column) in masks.iter().zip(&columns) {
+                let hits = &mut output.hits[q][column.block];
+                // The first register of a block starts its mask anew.
+                let seen = if column.lane == 0 { 0 } else { *hits };
+                *hits = seen | mask << column.lane;
+            }
+            if reached != 0 {
+                for (&total, column) in row.iter().zip(&columns) {
+                    total.store(output.scores[q][column.block].as_mut_ptr().add(column.lane));
+                }
+            }
+        }
+    }
+}
+
+/// Floats between a load and what is prefetched: a few lines ahead in each of the streams.
+const AHEAD: usize = 512;
+
+/// The squared length of each lane of a block. See [`super::Kernels::squares`].
+///
+/// # Safety
+/// The CPU must have the instruction set of `S`; `vectors` is `[dim][width]`, `out` `[width]`.
+#[inline(always)]
+pub(super) unsafe fn squares<S: Simd>(vectors: &[f32], out: &mut [f32]) {
+    let width = out.len();
+    for lane in (0..width).step_by(S::LANES) {
+        // SAFETY: every row of `vectors` has `width` floats, a multiple of `LANES`.
+        unsafe {
+            let mut sum = S::zero();
+            for row in vectors.chunks_exact(width) {
+                let value = S::load(row.as_ptr().add(lane));
+                sum = value.mul_add(value, sum);
+            }
+            sum.store(out.as_mut_ptr().add(lane));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! AVX2 with FMA: 16 registers of 8 floats, so tiles of 6 queries by 16 vectors.
+#![expect(unsafe_code, reason = "intrinsics; entered only through kernels that `detect` hands out")]
+
+use std::arch::x86_64::*;
+
+use crate::kernel::tile::{self, Simd};
+use crate::kernel::{Kernels, TileInput, TileOutput};
+
+static KERNELS: Kernels = Kernels { name: "avx2", max_queries: 6, tile: safe_tile, squares: safe_squares };
+
+/// The kernels, if the CPU has AVX2 and FMA.
+pub(super) fn detect() -> Option<&'static Kernels> {
+    (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&KERNELS)
+}
+
+fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
+    unsafe { tile(input, output) }
+}
+
+fn safe_squares(vectors: &[f32], out: &mut [f32]) {
+    // SAFETY: as above, by `Kernels::squares`.
+    unsafe { squares(vectors, out) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::tile::<F32x8>(input, output) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn squares(vectors: &[f32], out: &mut [f32]) {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::squares::<F32x8>(vectors, out) }
+}
+
+#[derive(Clone, Copy)]
+struct F32x8(__m256);
+
+impl Simd for F32x8 {
+    const LANES: usize = 8;
+    const COLUMNS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX2.
+        Self(unsafe { _mm256_setzero_ps() })
+    }
+    #[inline(always)]
+    unsafe fn splat(p: *const f32) -> Self {
+        // SAFETY: the caller has AVX2 and `p` points to a float.
+        Self(unsafe { _mm256_set1_ps(*p) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller has AVX2 and `p` points to 8 floats.
+        Self(unsafe { _mm256_loadu_ps(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller has AVX2 and `p` points to 8 floats.
+        unsafe { _mm256_storeu_ps(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX2.
+        Self(unsafe { _mm256_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, other: Self, sum: Self) -> Self {
+        // SAFETY: the caller has FMA.
+        Self(unsafe { _mm256_fmadd_ps(self.0, other.0, sum.0) })
+    }
+    #[inline(always)]
+    unsafe fn ge(self, other: Self) -> u32 {
+        // SAFETY: the caller has AVX2.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(self.0, other.0)).cast_unsigned() }
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}

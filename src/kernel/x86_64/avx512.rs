@@ -1,0 +1,85 @@
+//! AVX-512: 32 registers of 16 floats, so tiles of 12 queries by 32 vectors.
+#![expect(unsafe_code, reason = "intrinsics; entered only through kernels that `detect` hands out")]
+
+use std::arch::x86_64::*;
+
+use crate::kernel::tile::{self, Simd};
+use crate::kernel::{Kernels, TileInput, TileOutput};
+
+static KERNELS: Kernels = Kernels { name: "avx512", max_queries: 12, tile: safe_tile, squares: safe_squares };
+
+/// The kernels, if the CPU has AVX-512F.
+pub(super) fn detect() -> Option<&'static Kernels> {
+    is_x86_feature_detected!("avx512f").then_some(&KERNELS)
+}
+
+fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
+    unsafe { tile(input, output) }
+}
+
+fn safe_squares(vectors: &[f32], out: &mut [f32]) {
+    // SAFETY: as above, by `Kernels::squares`.
+    unsafe { squares(vectors, out) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::tile::<F32x16>(input, output) }
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn squares(vectors: &[f32], out: &mut [f32]) {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::squares::<F32x16>(vectors, out) }
+}
+
+#[derive(Clone, Copy)]
+struct F32x16(__m512);
+
+impl Simd for F32x16 {
+    const LANES: usize = 16;
+    const COLUMNS: usize = 2;
+
+    #[inline(always)]
+    unsafe fn zero() -> Self {
+        // SAFETY: the caller has AVX-512F.
+        Self(unsafe { _mm512_setzero_ps() })
+    }
+    #[inline(always)]
+    unsafe fn splat(p: *const f32) -> Self {
+        // SAFETY: the caller has AVX-512F and `p` points to a float.
+        Self(unsafe { _mm512_set1_ps(*p) })
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: the caller has AVX-512F and `p` points to 16 floats.
+        Self(unsafe { _mm512_loadu_ps(p) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        // SAFETY: the caller has AVX-512F and `p` points to 16 floats.
+        unsafe { _mm512_storeu_ps(p, self.0) }
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: the caller has AVX-512F.
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, other: Self, sum: Self) -> Self {
+        // SAFETY: the caller has AVX-512F.
+        Self(unsafe { _mm512_fmadd_ps(self.0, other.0, sum.0) })
+    }
+    #[inline(always)]
+    unsafe fn ge(self, other: Self) -> u32 {
+        // SAFETY: the caller has AVX-512F.
+        u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn prefetch(p: *const f32) {
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}

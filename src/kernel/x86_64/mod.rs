@@ -1,0 +1,11 @@
+//! x86-64: AVX2 with FMA, and AVX-512.
+
+mod avx2;
+mod avx512;
+
+use super::Kernels;
+
+/// The kernels that this CPU can run, slowest first.
+pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
+    [avx2::detect(), avx512::detect()].into_iter().flatten()
+}
