@@ -28,6 +28,7 @@ mod collect;
 mod context;
 mod error;
 mod factory;
+pub mod ffi;
 mod index;
 mod kernel;
 mod kmeans;

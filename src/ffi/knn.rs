@@ -1,0 +1,52 @@
+//! Section "knn": exact search of data against data, without an index.
+
+use super::arguments::matrix;
+use super::context::{ivf_context, resolve};
+use super::guard::guard;
+use super::search::{Search, ivf_search_options};
+use super::status::ivf_status;
+use crate::index::knn;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+/// Finds the `k` nearest rows of `x` for each query, exactly, without building an index.
+///
+/// - `context`: NULL for the shared default one.
+/// - `queries`: `[n_queries, dim]`, row-major; NULL if `n_queries` is 0.
+/// - `x`: `[n, dim]`, row-major; NULL if `n` is 0. A result's id is its row in `x`.
+/// - `metric`: `IVF_METRIC_*`.
+/// - `k`, `distances`, `ids`: as in `ivf_search`, `[n_queries, k]`.
+/// - `options`: NULL for the defaults; `nprobe` and `max_codes` must be 0.
+///
+/// Cost: O(n_queries * n * dim). Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_NOT_FINITE`;
+/// `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_knn(
+    context: *const ivf_context,
+    queries: *const f32,
+    n_queries: u64,
+    x: *const f32,
+    n: u64,
+    dim: u32,
+    metric: i32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    guard(|| {
+        let metric = Metric::from_number(metric)?;
+        // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
+        let (context, queries, x, search) = unsafe {
+            let (queries, x) = (matrix("queries", queries, n_queries, dim)?, matrix("x", x, n, dim)?);
+            (resolve(context)?, queries, x, Search::prepare(n_queries, k, distances, ids, options)?)
+        };
+        search.refuse("ivf_knn", true, true)?;
+        let Search { options, output, hooks } = search;
+        let work = |control: &Control<'_>| {
+            knn(&context, queries, x, metric, k as usize, options.threads, output, control)
+        };
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(None, work) }
+    })
+}

@@ -1,0 +1,192 @@
+//! Section "search".
+
+use std::ffi::c_void;
+
+use super::arguments::{check_dim, count, matrix, values, values_mut};
+use super::guard::guard;
+use super::handle::{borrow, ivf_index};
+use super::options::{self, growing, reserved};
+use super::progress::{Hooks, ivf_progress_fn};
+use super::status::ivf_status;
+use crate::error::{Error, Result};
+use crate::index::{SearchOptions, SearchOutput};
+use crate::progress::Control;
+
+/// How a search goes.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct ivf_search_options {
+    /// `sizeof(ivf_search_options)`.
+    pub struct_size: u32,
+    /// Threads of this call, at most the context's; 0 = all of them.
+    pub threads: u32,
+    /// Lists to look into, nearest first; 0 = the index's default, above nlist = all.
+    pub nprobe: u32,
+    /// 0.
+    pub reserved: u32,
+    /// A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
+    pub max_codes: u64,
+    /// `[n]`, receives how many results each query has, at most k; may be NULL.
+    pub hits: *mut u64,
+    /// NULL, or told now and then.
+    pub progress: ivf_progress_fn,
+    /// Passed on to `progress`.
+    pub progress_data: *mut c_void,
+    /// NULL, or a number that any thread may set non-zero to end the call.
+    pub cancel: *const i32,
+}
+
+growing!(ivf_search_options, cancel: *const i32);
+
+/// What a search needs beside the queries, checked and as the core wants it.
+pub(super) struct Search<'a> {
+    pub(super) options: SearchOptions,
+    pub(super) output: SearchOutput<'a>,
+    pub(super) hooks: Hooks,
+}
+
+impl Search<'_> {
+    /// Reads the options and takes the output buffers of `n` queries with `k` results each.
+    ///
+    /// # Safety
+    /// The pointers are as `ivf_search` wants them.
+    pub(super) unsafe fn prepare(
+        n: u64,
+        k: u32,
+        distances: *mut f32,
+        ids: *mut i64,
+        options: *const ivf_search_options,
+    ) -> Result<Self> {
+        // SAFETY: NULL or whole options, by the caller's promise.
+        let options = unsafe { options::read(options) }?;
+        reserved("ivf_search_options.reserved", options.reserved)?;
+        if k == 0 {
+            return Err(Error::argument("k: expected at least 1, got 0"));
+        }
+        let results = u64::from(k);
+        // SAFETY: `count` and `values_mut` check pointers and sizes; the lengths are the caller's promise.
+        let output = unsafe {
+            SearchOutput {
+                distances: values_mut("distances", distances, count::<f32>("distances", n, results)?)?,
+                ids: values_mut("ids", ids, count::<i64>("ids", n, results)?)?,
+                hits: if options.hits.is_null() {
+                    None
+                } else {
+                    Some(values_mut("hits", options.hits, count::<u64>("hits", n, 1)?)?)
+                },
+            }
+        };
+        Ok(Self {
+            options: SearchOptions {
+                nprobe: options.nprobe as usize,
+                threads: options.threads as usize,
+                max_codes: usize::try_from(options.max_codes).unwrap_or(usize::MAX),
+            },
+            output,
+            hooks: Hooks {
+                progress: options.progress,
+                progress_data: options.progress_data,
+                cancel: options.cancel,
+            },
+        })
+    }
+
+    /// Fails if the options ask for something that `call` has no use for.
+    pub(super) fn refuse(&self, call: &str, nprobe: bool, max_codes: bool) -> Result<()> {
+        let Self { options: SearchOptions { nprobe: lists, max_codes: codes, .. }, .. } = self;
+        for (name, refused, got) in [("nprobe", nprobe, lists), ("max_codes", max_codes, codes)] {
+            if refused && *got != 0 {
+                return Err(Error::argument(format!(
+                    "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Finds the `k` nearest vectors of each query among those in its `nprobe` nearest lists; in a "Flat" index,
+/// among all.
+///
+/// - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
+/// - `dim`: the index's own.
+/// - `k`: results a query, at least 1; more than there are vectors is fine.
+/// - `distances`: `[n, k]`, best first: squared distances rising for L2, similarities falling for inner
+///   product and cosine.
+/// - `ids`: `[n, k]`, the ids that belong to them; equal distances are in order of id. A missing result has
+///   id -1 and the distance +infinity (L2) or -infinity.
+/// - `options`: NULL for the defaults.
+///
+/// Threads: any number of searches at once; the results are the same on any number of threads. Cost a query:
+/// O((nlist + vectors in the lists) * dim). Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` (k =
+/// 0); `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_search(
+    index: *const ivf_index,
+    queries: *const f32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle, by the caller's promise.
+        let index = unsafe { borrow(index) }?;
+        check_dim("queries", index.dim(), dim)?;
+        // SAFETY: `matrix` and `prepare` check pointers and sizes; the lengths are the caller's promise.
+        let (queries, search) =
+            unsafe { (matrix("queries", queries, n, dim)?, Search::prepare(n, k, distances, ids, options)?) };
+        let Search { options, output, hooks } = search;
+        let core = index.read()?;
+        let work = |control: &Control<'_>| core.search(queries, k as usize, &options, output, control);
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(Some(index), work) }
+    })
+}
+
+/// Searches like `ivf_search`, in lists that you chose: the coarse step is yours.
+///
+/// - `queries`, `dim`, `k`, `distances`, `ids`, `options`: as in `ivf_search`; the options' own `nprobe` must
+///   be 0.
+/// - `lists`: `[n, nprobe]`, row-major: the lists of each query in the order to look into them, from 0 to
+///   nlist - 1; -1 = none. NULL if `n` is 0.
+/// - `nprobe`: columns of `lists`, at least 1.
+///
+/// Errors: as `ivf_search`; `IVF_E_ARGUMENT` also for a list that does not exist.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_search_preassigned(
+    index: *const ivf_index,
+    queries: *const f32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    lists: *const i64,
+    nprobe: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle, by the caller's promise.
+        let index = unsafe { borrow(index) }?;
+        check_dim("queries", index.dim(), dim)?;
+        if nprobe == 0 {
+            return Err(Error::argument("nprobe: expected at least 1 column of lists, got 0"));
+        }
+        // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
+        let (queries, lists, search) = unsafe {
+            let lists = values("lists", lists, count::<i64>("lists", n, u64::from(nprobe))?)?;
+            (matrix("queries", queries, n, dim)?, lists, Search::prepare(n, k, distances, ids, options)?)
+        };
+        search.refuse("ivf_search_preassigned", true, false)?;
+        let Search { options, output, hooks } = search;
+        let core = index.read()?;
+        let work = |control: &Control<'_>| {
+            core.search_preassigned(queries, lists, nprobe as usize, k as usize, &options, output, control)
+        };
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(Some(index), work) }
+    })
+}
