@@ -1,7 +1,8 @@
 //! Bounded selection: the k best of a stream of (key, id), ties by id, in amortised constant time.
 //!
-//! Keys are ordered so that smaller is better. Candidates gather in a buffer of a little more than k; when
-//! it is full the k best are selected and the k-th becomes the bar that the next ones must pass.
+//! Keys are ordered so that smaller is better. A small k is kept sorted, so that its bar (the k-th best,
+//! which the next must pass) is always tight. For a large k candidates gather in a buffer of a little more
+//! than k; when it is full the k best are selected and the bar is moved.
 
 /// A candidate: its key and its id.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -28,8 +29,11 @@ impl Hit {
 
 /// How many candidates a buffer for the best `k` holds.
 pub(crate) fn capacity(k: usize) -> usize {
-    k + (k / 2).clamp(16, 1024)
+    if k <= SORTED { k } else { k + (k / 2).min(1024) }
 }
+
+/// The largest k that is kept sorted: above it moving hits costs more than a loose bar.
+const SORTED: usize = 64;
 
 /// One query's selection over a slice of [`capacity`] places that lives in a workspace.
 pub(crate) struct TopK<'a> {
@@ -58,6 +62,31 @@ impl TopK<'_> {
         if !hit.is_better(&self.state.bar) {
             return false;
         }
+        if self.k <= SORTED { self.insert(hit) } else { self.gather(hit) }
+    }
+
+    /// Puts a hit in its place among the sorted; true once there are k.
+    #[inline]
+    fn insert(&mut self, hit: Hit) -> bool {
+        let mut place = (self.state.len as usize).min(self.k - 1);
+        while place > 0 && hit.is_better(&self.hits[place - 1]) {
+            self.hits[place] = self.hits[place - 1];
+            place -= 1;
+        }
+        self.hits[place] = hit;
+        if (self.state.len as usize) < self.k {
+            self.state.len += 1;
+        }
+        let full = self.state.len as usize == self.k;
+        if full {
+            self.state.bar = self.hits[self.k - 1];
+        }
+        full
+    }
+
+    /// Puts a hit in the buffer; true if that moved the bar.
+    #[inline]
+    fn gather(&mut self, hit: Hit) -> bool {
         let len = self.state.len as usize;
         self.hits[len] = hit;
         self.state.len += 1;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::ListView;
-use super::scan::{Scorer, pack};
+use super::scan::Scorer;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::kernel::{MAX_QUERIES, TileInput};
+use crate::kernel::{MAX_QUERIES, TileInput, pack};
 use crate::lists::block::BLOCK;
 use crate::matrix::{MatrixRef, squared_norm};
 use crate::metric::Metric;
@@ -86,14 +86,11 @@ fn assign_rows(
                 vectors: &centroids.vectors[start * dim..end * dim],
                 bias: &centroids.bias[start..end],
             };
-            if !kernels.tile(input, &mut workspace.tile) {
-                continue;
-            }
-            for q in 0..count {
+            let mut reached = kernels.tile(input, &mut workspace.tile);
+            while reached != 0 {
+                let q = reached.trailing_zeros() as usize;
+                reached &= reached - 1;
                 let mut mask = workspace.tile.hits[q][0];
-                if mask == 0 {
-                    continue;
-                }
                 while mask != 0 {
                     let lane = mask.trailing_zeros() as usize;
                     mask &= mask - 1;

@@ -39,7 +39,7 @@ pub(crate) fn scan(context: &Context, job: &ScanJob<'_>, vectors: usize, sink: &
     let most = (SELECTION_BYTES / (capacity * size_of::<Hit>())).clamp(1, MAX_CHUNK);
     let least = (PAIRS_PER_LIST * nlist).div_ceil(nprobe.max(1));
     if workers == 1 || job.count >= least.min(most) * workers {
-        by_query(context, job, workers, job.count.div_ceil(workers).min(most), sink)
+        by_query(context, job, workers, most, sink)
     } else {
         let mut from = 0;
         while from < job.count {
@@ -59,12 +59,12 @@ fn by_query(
     context: &Context,
     job: &ScanJob<'_>,
     workers: usize,
-    chunk: usize,
+    most: usize,
     sink: &dyn Sink,
 ) -> Result<()> {
-    // Chunks of even size, so that no worker is left with a small last one.
-    let chunks = job.count.div_ceil(chunk);
-    let chunk = job.count.div_ceil(chunks);
+    // Chunks of even size and as many for each worker, so that none waits for a last one.
+    let rounds = job.count.div_ceil(most * workers);
+    let chunk = job.count.div_ceil(rounds * workers);
     let next = AtomicUsize::new(0);
     run(context, workers, |mut workspace| {
         loop {

@@ -7,7 +7,7 @@ use super::workspace::Workspace;
 use super::{ListView, ScanJob};
 use crate::context::Context;
 use crate::error::Result;
-use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput};
+use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
 use crate::lists::block::{BLOCK, NARROW, locate};
 use crate::metric::Metric;
 use crate::topk::{self, Hit, State, TopK};
@@ -150,22 +150,19 @@ impl<'a> Scanner<'a> {
                 vectors: &list.vectors[first * dim..last * dim],
                 bias: &list.bias[first..last],
             };
-            if self.kernels.tile(input, self.tile) {
-                let parts = (last - first).div_ceil(BLOCK);
-                for (q, pair) in pairs.iter().enumerate() {
-                    for part in 0..parts {
-                        let mask = self.tile.hits[q][part];
-                        if mask != 0 && self.select(list, pair, &scorers[q], q, part, first) {
-                            thresholds[q] = scorers[q].threshold(self.bar(pair.query as usize));
-                        }
-                    }
+            let mut reached = self.kernels.tile(input, self.tile);
+            while reached != 0 {
+                let q = reached.trailing_zeros() as usize;
+                reached &= reached - 1;
+                if self.select(list, &pairs[q], &scorers[q], q, first, last) {
+                    thresholds[q] = scorers[q].threshold(self.bar(pairs[q].query as usize));
                 }
             }
             block += (last - first).div_ceil(BLOCK);
         }
     }
 
-    /// Offers the hits of one query in one block to its selection; true if its bar moved.
+    /// Offers the hits of one query in the lanes `first..last` to its selection; true if its bar moved.
     #[inline]
     fn select(
         &mut self,
@@ -173,8 +170,8 @@ impl<'a> Scanner<'a> {
         pair: &Pair,
         scorer: &Scorer<'_>,
         q: usize,
-        part: usize,
         first: usize,
+        last: usize,
     ) -> bool {
         let query = pair.query as usize;
         let mut topk = TopK {
@@ -182,18 +179,20 @@ impl<'a> Scanner<'a> {
             state: &mut self.states[query],
             k: self.job.k,
         };
-        let mut mask = self.tile.hits[q][part];
-        let scores = &self.tile.scores[q][part];
         let mut moved = false;
-        while mask != 0 {
-            let lane = mask.trailing_zeros() as usize;
-            mask &= mask - 1;
-            let slot = first + part * BLOCK + lane;
-            if slot >= pair.slots as usize {
-                break;
+        for (part, start) in (first..last).step_by(BLOCK).enumerate() {
+            let mut mask = self.tile.hits[q][part];
+            let scores = &self.tile.scores[q][part];
+            while mask != 0 {
+                let lane = mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                let slot = start + lane;
+                if slot >= pair.slots as usize {
+                    break;
+                }
+                let key = scorer.key(scores[lane], list, slot);
+                moved |= topk.push(Hit { key, id: list.ids[slot] });
             }
-            let key = scorer.key(scores[lane], list, slot);
-            moved |= topk.push(Hit { key, id: list.ids[slot] });
         }
         if moved && let Some(shared) = self.shared {
             shared[query].fetch_min(ordered(self.states[query].bar.key), Ordering::Relaxed);
@@ -208,17 +207,6 @@ impl<'a> Scanner<'a> {
         match self.shared {
             Some(shared) => own.min(from_ordered(shared[query].load(Ordering::Relaxed))),
             None => own,
-        }
-    }
-}
-
-/// Queries side by side, dimension by dimension, as a tile reads them.
-pub(super) fn pack(rows: &[&[f32]], dim: usize, packed: &mut Vec<f32>) {
-    let count = rows.len();
-    packed.resize(dim * count, 0.0);
-    for (q, row) in rows.iter().enumerate() {
-        for (column, &value) in packed.chunks_exact_mut(count).zip(*row) {
-            column[q] = value;
         }
     }
 }

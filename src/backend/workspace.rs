@@ -9,7 +9,7 @@ use crate::topk::{Hit, State};
 
 /// One worker's scratch memory.
 pub(crate) struct Workspace {
-    /// A tile's queries, `[dim][count]`.
+    /// A tile's queries.
     pub(crate) packed: Vec<f32>,
     /// What the kernel writes.
     pub(crate) tile: Box<TileOutput>,

@@ -25,13 +25,13 @@ pub(crate) const MAX_BLOCKS: usize = 4;
 /// keeps a tile's operands in L1.
 pub(crate) const CHUNK: usize = 256;
 
-/// What a tile reads: `queries` packed `[dim][count]`, blocks one after another, a bias a lane.
+/// What a tile reads: queries packed by [`pack`], blocks one after another, a bias a lane.
 #[derive(Clone, Copy)]
 pub(crate) struct TileInput<'a> {
     pub(crate) dim: usize,
     /// Queries in the tile, at most [`Kernels::max_queries`].
     pub(crate) count: usize,
-    /// `[dim][count]`.
+    /// `[dim / CHUNK][count][CHUNK]`.
     pub(crate) queries: &'a [f32],
     /// A score at or above its query's threshold is a hit; `[count]`.
     pub(crate) thresholds: &'a [f32],
@@ -55,8 +55,20 @@ impl TileOutput {
     }
 }
 
-/// Scores a tile; true if it has a hit at all (only then is `hits` meaningful).
-type TileFn = fn(TileInput<'_>, &mut TileOutput) -> bool;
+/// Scores a tile; a bit for each query that has a hit (only then are its `hits` and `scores` meaningful).
+type TileFn = fn(TileInput<'_>, &mut TileOutput) -> u32;
+
+/// Lays queries out as a tile reads them: a chunk of dimensions after another, in it row after row. The
+/// stride from query to query is a constant, so that a tile needs one pointer for all of them.
+pub(crate) fn pack(rows: &[&[f32]], dim: usize, packed: &mut Vec<f32>) {
+    packed.resize(dim.div_ceil(CHUNK) * rows.len() * CHUNK, 0.0);
+    for (q, row) in rows.iter().enumerate() {
+        for (chunk, values) in row.chunks(CHUNK).enumerate() {
+            let start = (chunk * rows.len() + q) * CHUNK;
+            packed[start..start + values.len()].copy_from_slice(values);
+        }
+    }
+}
 
 /// The sum of squares of each lane of a block: `vectors` is `[dim][width]`, `out` `[width]`.
 type SquaresFn = fn(&[f32], &mut [f32]);
@@ -100,13 +112,14 @@ impl Kernels {
         if count <= 2 { MAX_BLOCKS } else { 1 }
     }
 
-    /// Scores a tile; see [`TileInput`]. True if any lane is a hit.
+    /// Scores a tile; see [`TileInput`]. A bit for each query that has a hit.
     #[inline]
-    pub(crate) fn tile(&self, input: TileInput<'_>, output: &mut TileOutput) -> bool {
+    pub(crate) fn tile(&self, input: TileInput<'_>, output: &mut TileOutput) -> u32 {
         let lanes = input.bias.len();
         assert!(input.count <= self.max_queries && lanes <= BLOCK * self.blocks_per_tile(input.count));
         assert!(lanes.is_multiple_of(BLOCK) || lanes == BLOCK / 2);
-        assert!(input.queries.len() == input.dim * input.count && input.thresholds.len() >= input.count);
+        assert!(input.queries.len() == input.dim.div_ceil(CHUNK) * input.count * CHUNK);
+        assert!(input.thresholds.len() >= input.count);
         assert!(input.vectors.len() == input.dim * lanes);
         (self.tile)(input, output)
     }

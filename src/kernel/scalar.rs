@@ -5,10 +5,10 @@ use crate::lists::block::BLOCK;
 
 pub(super) static KERNELS: Kernels = Kernels { name: "scalar", max_queries: MAX_QUERIES, tile, squares };
 
-fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     let lanes = input.bias.len();
     let width = lanes.min(BLOCK);
-    let mut any = false;
+    let mut any = 0;
     for query in 0..input.count {
         for block in 0..lanes / width {
             let vectors = &input.vectors[block * width * input.dim..];
@@ -17,7 +17,7 @@ fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
             for from in (0..input.dim).step_by(CHUNK) {
                 let mut sums = [0f32; BLOCK];
                 for d in from..(from + CHUNK).min(input.dim) {
-                    let q = input.queries[d * input.count + query];
+                    let q = input.queries[(from / CHUNK * input.count + query) * CHUNK + d - from];
                     for (sum, v) in sums.iter_mut().zip(&vectors[d * width..(d + 1) * width]) {
                         *sum += q * v;
                     }
@@ -31,7 +31,7 @@ fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
                 hits |= u32::from(score >= input.thresholds[query]) << lane;
             }
             output.hits[query][block] = hits;
-            any |= hits != 0;
+            any |= u32::from(hits != 0) << query;
         }
     }
     any

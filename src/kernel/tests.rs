@@ -8,6 +8,13 @@ fn numbers(seed: u64, count: usize) -> Vec<f32> {
     (0..count).map(|_| (rng.next_u64() >> 40) as f32 / (1u64 << 23) as f32 - 1.0).collect()
 }
 
+fn packed(seed: u64, dim: usize, count: usize) -> Vec<f32> {
+    let rows = numbers(seed, dim * count);
+    let mut packed = Vec::new();
+    pack(&rows.chunks(dim).collect::<Vec<_>>(), dim, &mut packed);
+    packed
+}
+
 #[test]
 fn tile_any_shape_agrees_with_scalar() {
     for kernels in Kernels::available() {
@@ -26,7 +33,7 @@ fn tile_any_shape_agrees_with_scalar() {
 }
 
 fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
-    let queries = numbers(1, dim * count);
+    let queries = packed(1, dim, count);
     let vectors = numbers(2, dim * lanes);
     let mut bias = numbers(3, lanes);
     bias[lanes - 1] = f32::NEG_INFINITY;
@@ -50,7 +57,7 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
         &mut want,
     );
     let (any, got) = input(&all);
-    assert!(any);
+    assert_eq!(any, (1 << count) - 1);
     let width = lanes.min(BLOCK);
     for q in 0..count {
         for block in 0..lanes / width {
@@ -66,19 +73,19 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
     // A threshold at one lane's own score lets that lane through, and none that is lower.
     let chosen = got.scores[count - 1][0][3];
     let (any, some) = input(&vec![chosen; count]);
-    assert!(any);
+    assert!(any >> (count - 1) & 1 == 1);
     for lane in 0..width {
         let hit = some.hits[count - 1][0] >> lane & 1 == 1;
         assert_eq!(hit, got.scores[count - 1][0][lane] >= chosen);
     }
-    assert!(!input(&vec![f32::MAX; count]).0);
+    assert_eq!(input(&vec![f32::MAX; count]).0, 0);
 }
 
 #[test]
 fn tile_fused_kernels_agree_bit_by_bit() {
     let fused: Vec<_> = Kernels::available().into_iter().skip(1).collect();
     let (dim, count, lanes) = (300, 5, 32);
-    let (queries, vectors, bias) = (numbers(4, dim * count), numbers(5, dim * lanes), numbers(6, lanes));
+    let (queries, vectors, bias) = (packed(4, dim, count), numbers(5, dim * lanes), numbers(6, lanes));
     let thresholds = vec![f32::MIN; count];
     let scores: Vec<Vec<u32>> = fused
         .iter()

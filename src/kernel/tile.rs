@@ -33,7 +33,7 @@ pub(super) trait Simd: Copy {
 /// # Safety
 /// The CPU must have the instruction set of `S`, and `input` the shape that [`TileInput`] tells.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+pub(super) unsafe fn tile<S: Simd>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: as for this function; `count` picks the tile of its own size.
     unsafe {
         match input.count {
@@ -55,14 +55,14 @@ pub(super) unsafe fn tile<S: Simd>(input: TileInput<'_>, output: &mut TileOutput
 
 /// One or two queries against up to four blocks: whole blocks of the tile side by side.
 #[inline(always)]
-unsafe fn wide<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+unsafe fn wide<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `columns` stays within the blocks that the input has.
     unsafe {
         if input.bias.len() == MAX_BLOCKS * BLOCK && S::LANES == 16 {
             let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, c / 2, c % 2 * 16));
             let mut any = 0;
             score::<S, Q, 8, true>(&input, columns, BLOCK, output, &mut any);
-            return any != 0;
+            return any;
         }
         narrow::<S, Q>(input, output)
     }
@@ -70,7 +70,7 @@ unsafe fn wide<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileO
 
 /// Blocks one after another, `COLUMNS` registers of a block at a time.
 #[inline(always)]
-unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `width` lanes a block, in groups that divide it.
     unsafe {
         let lanes = input.bias.len();
@@ -103,7 +103,7 @@ unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut Til
                 }
             }
         }
-        any != 0
+        any
     }
 }
 
@@ -144,7 +144,7 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
     any: &mut u32,
 ) {
     // SAFETY: `d < dim` throughout, so that `d * width + LANES` lies within a block and
-    // `d * Q + Q` within the packed queries; a prefetch may point anywhere.
+    // `q * CHUNK + d` within the chunk's packed queries; a prefetch may point anywhere.
     unsafe {
         let mut totals = [[S::zero(); C]; Q];
         for total in &mut totals {
@@ -156,9 +156,10 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
         while from < input.dim {
             let to = (from + CHUNK).min(input.dim);
             let mut sums = [[S::zero(); C]; Q];
-            let mut query = input.queries.as_ptr().add(from * Q);
+            // `from` is a multiple of CHUNK, so this is the first query's part of its chunk.
+            let queries = input.queries.as_ptr().add(from * Q);
             let mut offset = from * width;
-            for _ in from..to {
+            for d in 0..to - from {
                 let mut values = [S::zero(); C];
                 for (value, column) in values.iter_mut().zip(&columns) {
                     *value = S::load(column.vectors.add(offset));
@@ -167,12 +168,11 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
                     }
                 }
                 for (q, row) in sums.iter_mut().enumerate() {
-                    let factor = S::splat(query.add(q));
+                    let factor = S::splat(queries.add(q * CHUNK + d));
                     for (sum, &value) in row.iter_mut().zip(&values) {
                         *sum = factor.mul_add(value, *sum);
                     }
                 }
-                query = query.add(Q);
                 offset += width;
             }
             for (total, row) in totals.iter_mut().zip(&sums) {
@@ -190,7 +190,7 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
                 *mask = total.ge(threshold);
                 reached |= *mask;
             }
-            *any |= reached;
+            *any |= u32::from(reached != 0) << q;
             for (mask, column) in masks.iter().zip(&columns) {
                 let hits = &mut output.hits[q][column.block];
                 // The first register of a block starts its mask anew.

@@ -13,7 +13,7 @@ pub(super) fn detect() -> Option<&'static Kernels> {
     std::arch::is_aarch64_feature_detected!("neon").then_some(&KERNELS)
 }
 
-fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
     unsafe { tile(input, output) }
 }
@@ -24,7 +24,7 @@ fn safe_squares(vectors: &[f32], out: &mut [f32]) {
 }
 
 #[target_feature(enable = "neon")]
-unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: the feature is enabled here.
     unsafe { tile::tile::<F32x4>(input, output) }
 }

@@ -13,7 +13,7 @@ pub(super) fn detect() -> Option<&'static Kernels> {
     (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")).then_some(&KERNELS)
 }
 
-fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
     unsafe { tile(input, output) }
 }
@@ -24,7 +24,7 @@ fn safe_squares(vectors: &[f32], out: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> bool {
+unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: the features are enabled here.
     unsafe { tile::tile::<F32x8>(input, output) }
 }
