@@ -35,6 +35,7 @@ mod kmeans;
 mod lists;
 mod matrix;
 mod metric;
+mod persist;
 mod progress;
 mod topk;
 
@@ -45,4 +46,5 @@ pub use index::{Index, IndexInfo, IndexOptions, SearchOptions, SearchOutput, Tra
 pub use kmeans::{KMeans, KMeansOptions, Seeding, kmeans};
 pub use matrix::MatrixRef;
 pub use metric::Metric;
+pub use persist::LoadOptions;
 pub use progress::{Callback, Cancel, Control, Report};

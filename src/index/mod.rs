@@ -3,6 +3,7 @@
 mod add;
 mod info;
 mod knn;
+mod persist;
 mod reconstruct;
 mod remove;
 mod search;

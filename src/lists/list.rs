@@ -183,7 +183,7 @@ pub(crate) fn set_bias(kernels: &'static Kernels, metric: Metric) -> impl Fn(&[f
 
 /// Writes `rows` of `x` as neighbouring lanes. Sixteen dimensions at a time: the lines written stay in L1
 /// while every row passes over them.
-fn scatter(x: &[f32], dim: usize, rows: &[u32], out: &mut [f32], stride: usize) {
+pub(super) fn scatter(x: &[f32], dim: usize, rows: &[u32], out: &mut [f32], stride: usize) {
     const STEP: usize = 16;
     let mut from = 0;
     while from < dim {

@@ -2,9 +2,11 @@
 
 pub(crate) mod block;
 mod list;
+mod load;
 mod storage;
 
 pub(crate) use list::{List, NEVER, set_bias};
+pub(crate) use load::fill_blocks;
 pub(crate) use storage::{AlignedVec, Region, Storage};
 
 use crate::backend::{ListSource, ListView};

@@ -1,0 +1,128 @@
+//! An index to files and back; the formats are in [`crate::persist`].
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use super::{Index, MAX_DIM};
+use crate::coarse::Coarse;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::factory::Description;
+use crate::matrix::MatrixRef;
+use crate::persist::{self, LoadOptions, LoadedParts, Parts};
+use crate::progress::Control;
+
+impl Index {
+    /// Saves the index in our format. The file is written beside `path`, synced and renamed: a failure, a
+    /// crash or a cancel leaves an older file as it was.
+    pub fn save(&self, path: &Path, control: &Control<'_>) -> Result<()> {
+        persist::save(&self.parts(&self.describe()), path, control)
+    }
+
+    /// Loads an index that [`Index::save`] or faiss wrote, told apart by how the file begins. Of faiss's
+    /// indexes Flat and IVF Flat are read, also within an id map, with inner product or L2.
+    ///
+    /// Sizes are checked before memory is taken for them and checksums before anything is used; a damaged
+    /// file is an [`Error::Corrupt`], a foreign one an [`Error::Format`], one of faiss's that we have no like
+    /// of an [`Error::Unsupported`].
+    pub fn load(
+        context: Arc<Context>,
+        path: &Path,
+        options: &LoadOptions,
+        control: &Control<'_>,
+    ) -> Result<Self> {
+        let parts = persist::load(&context, path, options, control)?;
+        Self::from_parts(context, parts).map_err(|error| persist::name_file(error, path))
+    }
+
+    /// Saves the index so that faiss reads it, as atomically as [`Index::save`]. Flat becomes `IndexFlat`,
+    /// within an `IndexIDMap2` unless the ids count from 0; IVF becomes `IndexIVFFlat`. faiss has no cosine:
+    /// such an index is written as inner product, with its vectors normalised; normalise queries likewise.
+    pub fn export_faiss(&self, path: &Path, control: &Control<'_>) -> Result<()> {
+        let description = self.describe();
+        // faiss knows no "chosen when searched".
+        let parts = Parts { nprobe: self.default_nprobe(), ..self.parts(&description) };
+        persist::export_faiss(&parts, path, control)
+    }
+
+    /// The number of bytes that [`Index::serialize`] writes.
+    pub fn serialized_size(&self) -> Result<u64> {
+        persist::serialized_size(&self.parts(&self.describe()))
+    }
+
+    /// Writes what [`Index::save`] would put into a file.
+    pub fn serialize(&self, writer: &mut dyn Write) -> Result<()> {
+        persist::serialize(&self.parts(&self.describe()), writer)
+    }
+
+    /// Loads from memory what [`Index::serialize`], [`Index::save`] or faiss wrote.
+    pub fn deserialize(
+        context: Arc<Context>,
+        bytes: &[u8],
+        options: &LoadOptions,
+        control: &Control<'_>,
+    ) -> Result<Self> {
+        let parts = persist::deserialize(&context, bytes, options, control)?;
+        Self::from_parts(context, parts)
+    }
+
+    fn parts<'a>(&'a self, description: &'a str) -> Parts<'a> {
+        Parts {
+            dim: self.dim,
+            metric: self.metric,
+            description,
+            trained: self.is_trained(),
+            centroids: self.coarse.as_ref().map(Coarse::centroids),
+            lists: &self.lists,
+            next_id: self.next_id,
+            nprobe: self.nprobe,
+            allow_duplicate_ids: self.allow_duplicate_ids,
+        }
+    }
+
+    /// An index of loaded parts, if they belong together.
+    fn from_parts(context: Arc<Context>, parts: LoadedParts) -> Result<Self> {
+        if parts.dim > MAX_DIM {
+            return Err(Error::corrupt(format!("dimension: expected at most {MAX_DIM}, got {}", parts.dim)));
+        }
+        let description =
+            Description::parse(&parts.description).map_err(|error| Error::corrupt(error.to_string()))?;
+        let (lists, centroids) = match (&description, parts.trained) {
+            (Description::Flat, true) => (1, None),
+            (Description::Ivf { nlist: Some(nlist) }, true) => (*nlist, nlist.checked_mul(parts.dim)),
+            (Description::Ivf { .. }, false) => (0, None),
+            (Description::Flat, false) | (Description::Ivf { nlist: None }, true) => {
+                return Err(Error::corrupt(format!("{description}: cannot be trained = {}", parts.trained)));
+            }
+        };
+        let got = parts.centroids.as_ref().map(Vec::len);
+        if (parts.lists.lists.len(), got) != (lists, centroids) {
+            return Err(Error::corrupt(format!(
+                "{description}: expected {lists} lists and {} values of centroids, got {} and {}",
+                centroids.unwrap_or(0),
+                parts.lists.lists.len(),
+                got.unwrap_or(0)
+            )));
+        }
+        let mut index = Self {
+            context,
+            dim: parts.dim,
+            metric: parts.metric,
+            description,
+            coarse: None,
+            count: parts.lists.live(),
+            lists: parts.lists,
+            next_id: parts.next_id,
+            nprobe: parts.nprobe,
+            allow_duplicate_ids: parts.allow_duplicate_ids,
+            directory: OnceLock::new(),
+        };
+        if let Some(centroids) = parts.centroids {
+            let centroids = MatrixRef::new("centroids", &centroids, lists, index.dim)?;
+            centroids.check_finite("centroids").map_err(|error| Error::corrupt(error.to_string()))?;
+            index.coarse = Some(Coarse::new(&index.context, centroids, index.coarse_metric())?);
+        }
+        Ok(index)
+    }
+}

@@ -1,0 +1,44 @@
+//! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
+//! `IvFL` are read too) and either within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! `impl/index_write.cpp` and `impl/index_read.cpp`.
+//!
+//! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
+//! its values. What faiss does not store is chosen so: the next id is the largest one plus 1, and ids may
+//! repeat if they do. Cosine is not known to faiss: its vectors, which are normalised, are written as inner
+//! product, and come back as inner product.
+
+mod codes;
+mod cursor;
+mod lists;
+mod read;
+mod write;
+
+pub(super) use read::read;
+pub(super) use write::{check_writable, write};
+
+/// An object's four-letter code.
+type Code = [u8; 4];
+
+const FLAT_L2: Code = *b"IxF2";
+const FLAT_IP: Code = *b"IxFI";
+const FLAT: Code = *b"IxFl";
+const IVF_FLAT: Code = *b"IwFl";
+/// Before inverted lists were objects: ids and vectors follow list by list, vectors as floats.
+const IVF_FLAT_OLD: Code = *b"IvFl";
+/// The same, vectors as bytes.
+const IVF_FLAT_OLD_BYTES: Code = *b"IvFL";
+const ID_MAP: Code = *b"IxMp";
+const ID_MAP_2: Code = *b"IxM2";
+const ARRAY_LISTS: Code = *b"ilar";
+const NO_LISTS: Code = *b"il00";
+const FULL_SIZES: Code = *b"full";
+const SPARSE_SIZES: Code = *b"sprs";
+
+/// Two numbers that were once sizes and are not read.
+const UNUSED: [u8; 16] = [0, 0, 0x10, 0, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0];
+
+/// The code that a file begins with, if it is one of faiss's.
+pub(super) fn recognise(start: &[u8]) -> Option<Code> {
+    let code: Code = start.get(..4)?.try_into().ok()?;
+    codes::name(code).map(|_| code)
+}

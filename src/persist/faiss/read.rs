@@ -1,0 +1,337 @@
+//! Reading faiss's files. Every size is compared with the bytes left before anything is allocated for it.
+
+use super::codes::{self, unsupported};
+use super::cursor::Cursor;
+use super::lists::{self, Place};
+use super::{
+    ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
+    IVF_FLAT_OLD_BYTES, NO_LISTS, SPARSE_SIZES,
+};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::lists::Lists;
+use crate::metric::Metric;
+use crate::persist::source::Source;
+use crate::persist::transfer::Transfer;
+use crate::persist::{LoadOptions, LoadedParts, check};
+use crate::progress::Control;
+
+/// Most id maps around each other.
+const MAX_NESTING: usize = 50;
+
+const SUPPORTED: &str =
+    "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxMp and IxM2 (id maps) around them";
+
+/// Reads a faiss index that begins with `code`.
+pub(in crate::persist) fn read(
+    context: &Context,
+    source: &Source<'_>,
+    code: Code,
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    if options.memory_map {
+        return Err(Error::Unsupported(format!(
+            "a faiss file (`{}`) cannot be mapped, its vectors lie otherwise: load it without memory_map and save it",
+            code.escape_ascii()
+        )));
+    }
+    let cursor = Cursor { source, at: 0 };
+    let transfer = Transfer::new(context, source, options, control);
+    let mut reader = Reader { cursor, transfer };
+    let mut parts = reader.index(0)?;
+    let left = source.len() - reader.cursor.at;
+    if left > 0 {
+        return Err(fault(format!("expected the end at byte {}, got {left} more", reader.cursor.at)));
+    }
+    let ids = check::Ids::of(&parts.lists)?;
+    parts.next_id = match ids.largest {
+        Some(largest) => largest
+            .checked_add(1)
+            .ok_or_else(|| Error::Unsupported(format!("faiss index: id {largest} leaves no next id")))?,
+        None => 0,
+    };
+    parts.allow_duplicate_ids = ids.repeated.is_some();
+    Ok(parts)
+}
+
+fn fault(text: String) -> Error {
+    Error::Corrupt(format!("faiss index: {text}"))
+}
+
+/// What every index begins with.
+struct Header {
+    dim: usize,
+    count: u64,
+    trained: bool,
+    metric: Metric,
+}
+
+struct Reader<'a, 'c> {
+    cursor: Cursor<'a>,
+    transfer: Transfer<'a, 'c>,
+}
+
+impl Reader<'_, '_> {
+    fn index(&mut self, depth: usize) -> Result<LoadedParts> {
+        let code = self.cursor.code()?;
+        match code {
+            FLAT_L2 | FLAT_IP | FLAT => self.flat(),
+            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES => self.ivf(code),
+            ID_MAP | ID_MAP_2 if depth == MAX_NESTING => {
+                Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
+            }
+            ID_MAP | ID_MAP_2 => self.id_map(depth),
+            other => Err(unsupported("index", other, SUPPORTED)),
+        }
+    }
+
+    fn header(&mut self) -> Result<Header> {
+        let dim = self.cursor.i32()?;
+        let count = self.cursor.i64()?;
+        self.cursor.skip("header", 2, 8)?;
+        let trained = self.cursor.bool("is_trained")?;
+        let metric = match self.cursor.i32()? {
+            0 => Metric::InnerProduct,
+            1 => Metric::L2,
+            other => return Err(codes::unsupported_metric(other)),
+        };
+        match (usize::try_from(dim), u64::try_from(count)) {
+            (Ok(dim @ 1..), Ok(count)) => Ok(Header { dim, count, trained, metric }),
+            _ => Err(fault(format!("expected a dimension and a number of vectors, got {dim} and {count}"))),
+        }
+    }
+
+    /// The header, and where the rows begin.
+    fn flat_rows(&mut self) -> Result<(Header, u64)> {
+        let header = self.header()?;
+        let values = self.cursor.u64()?;
+        if header.count.checked_mul(header.dim as u64) != Some(values) {
+            return Err(fault(format!(
+                "Flat: expected {} vectors of {} values, got {values} values",
+                header.count, header.dim
+            )));
+        }
+        let rows = self.cursor.skip("Flat: vectors", values, 4)?;
+        Ok((header, rows))
+    }
+
+    fn flat(&mut self) -> Result<LoadedParts> {
+        let (header, rows) = self.flat_rows()?;
+        let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
+        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric)?;
+        Ok(loaded(&header, "Flat".into(), None, lists, 0))
+    }
+
+    fn id_map(&mut self, depth: usize) -> Result<LoadedParts> {
+        let header = self.header()?;
+        let mut parts = self.index(depth + 1)?;
+        let ids: Vec<i64> = self.cursor.vector("id map")?;
+        if (parts.dim, parts.metric) != (header.dim, header.metric)
+            || [ids.len(), parts.lists.live()].iter().any(|&count| count as u64 != header.count)
+        {
+            return Err(fault(format!(
+                "id map: expected {} ids and an index like it, got {} ids and {} vectors",
+                header.count,
+                ids.len(),
+                parts.lists.live()
+            )));
+        }
+        if !check::not_negative(&ids) {
+            return Err(fault("id map: expected ids of 0 or more, got a negative one".into()));
+        }
+        for list in &mut parts.lists.lists {
+            for id in list.slices_mut()?.ids {
+                *id =
+                    usize::try_from(*id).ok().and_then(|place| ids.get(place)).copied().ok_or_else(|| {
+                        fault(format!("id map: expected a place below {}, got {id}", ids.len()))
+                    })?;
+            }
+        }
+        Ok(parts)
+    }
+
+    fn ivf(&mut self, code: Code) -> Result<LoadedParts> {
+        let header = self.header()?;
+        let nlist = self.cursor.u64()?;
+        let nprobe = self.cursor.u64()?;
+        let centroids = self.quantizer(&header, nlist)?;
+        let places = if code == IVF_FLAT {
+            self.direct_map()?;
+            self.array_lists(&header, nlist, centroids.is_some())?
+        } else {
+            self.old_lists(code, &header, nlist, centroids.is_some())?
+        };
+        let stored = places.iter().map(|place| place.len as u64).sum::<u64>();
+        if stored != header.count {
+            return Err(fault(format!("lists: expected {} vectors, got {stored}", header.count)));
+        }
+        let lists = lists::read(&mut self.transfer, &places, header.dim, header.metric)?;
+        let description = format!("IVF{nlist},Flat");
+        let nprobe = usize::try_from(nprobe).unwrap_or(usize::MAX);
+        Ok(loaded(&header, description, centroids, lists, nprobe))
+    }
+
+    /// The centroids, unless the index is not trained.
+    fn quantizer(&mut self, ivf: &Header, nlist: u64) -> Result<Option<Vec<f32>>> {
+        let code = self.cursor.code()?;
+        if ![FLAT_L2, FLAT_IP, FLAT].contains(&code) {
+            return Err(unsupported("coarse quantizer", code, "IxF2, IxFI, IxFl (Flat)"));
+        }
+        let (header, rows) = self.flat_rows()?;
+        if header.dim != ivf.dim {
+            return Err(fault(format!("quantizer: expected {} dimensions, got {}", ivf.dim, header.dim)));
+        }
+        if header.metric != ivf.metric {
+            return Err(Error::Unsupported(format!(
+                "faiss index with metric {:?} whose coarse quantizer has metric {:?} is not supported; both have to be the same",
+                ivf.metric, header.metric
+            )));
+        }
+        if header.count == 0 && !ivf.trained {
+            return Ok(None);
+        }
+        if header.count != nlist || nlist == 0 {
+            return Err(fault(format!("quantizer: expected {nlist} centroids, got {}", header.count)));
+        }
+        let mut rows = Cursor { source: self.cursor.source, at: rows };
+        rows.array("quantizer", nlist * ivf.dim as u64).map(Some)
+    }
+
+    /// Which faiss needs to find a vector by its id, and we do not.
+    fn direct_map(&mut self) -> Result<()> {
+        let kind = self.cursor.u8()?;
+        if kind > 2 {
+            return Err(fault(format!("direct map: expected a type from 0 to 2, got {kind}")));
+        }
+        let count = self.cursor.u64()?;
+        self.cursor.skip("direct map", count, 8)?;
+        if kind == 2 {
+            let count = self.cursor.u64()?;
+            self.cursor.skip("direct map", count, 16)?;
+        }
+        Ok(())
+    }
+
+    fn array_lists(&mut self, header: &Header, nlist: u64, trained: bool) -> Result<Vec<Place>> {
+        match self.cursor.code()? {
+            ARRAY_LISTS => {}
+            NO_LISTS => {
+                return Err(Error::Unsupported("faiss index saved without its lists (`il00`)".into()));
+            }
+            other => return Err(unsupported("inverted lists", other, "ilar (in the file)")),
+        }
+        let (lists, code_size) = (self.cursor.u64()?, self.cursor.u64()?);
+        if lists != nlist || code_size != header.dim as u64 * 4 {
+            return Err(fault(format!(
+                "lists: expected {nlist} with {} bytes a vector, got {lists} with {code_size}",
+                header.dim * 4
+            )));
+        }
+        let sizes = self.sizes(nlist, trained)?;
+        let mut places = Vec::with_capacity(sizes.len());
+        for size in sizes {
+            let rows = self.cursor.skip("list: vectors", size, code_size)?;
+            let ids = self.cursor.skip("list: ids", size, 8)?;
+            places.push(Place { len: self.fits(size, header.dim)?, rows, ids: Some(ids) });
+        }
+        Ok(places)
+    }
+
+    /// The lists' sizes; without centroids there may be no vectors, and the number of lists, which then
+    /// nothing in the file bears out, must not make us allocate.
+    fn sizes(&mut self, nlist: u64, trained: bool) -> Result<Vec<u64>> {
+        match self.cursor.code()? {
+            FULL_SIZES => {
+                let sizes: Vec<u64> = self.cursor.vector("list sizes")?;
+                if sizes.len() as u64 != nlist || (!trained && sizes.iter().any(|&size| size > 0)) {
+                    return Err(fault(format!("list sizes: expected {nlist}, got {}", sizes.len())));
+                }
+                Ok(if trained { sizes } else { Vec::new() })
+            }
+            SPARSE_SIZES => {
+                let pairs: Vec<u64> = self.cursor.vector("list sizes")?;
+                let mut sizes = vec![0; if trained { to_usize(nlist)? } else { 0 }];
+                for pair in pairs.chunks(2) {
+                    let slot = pair.first().and_then(|&list| sizes.get_mut(usize::try_from(list).ok()?));
+                    match (slot, pair.get(1)) {
+                        (Some(slot), Some(&size)) => *slot = size,
+                        _ => {
+                            return Err(fault(format!(
+                                "list sizes: expected pairs of a list below {nlist} and a size"
+                            )));
+                        }
+                    }
+                }
+                Ok(sizes)
+            }
+            other => {
+                Err(fault(format!("list sizes: expected `full` or `sprs`, got `{}`", other.escape_ascii())))
+            }
+        }
+    }
+
+    /// Lists as they were before they were objects: all ids, the direct map, all vectors.
+    fn old_lists(&mut self, code: Code, header: &Header, nlist: u64, trained: bool) -> Result<Vec<Place>> {
+        // At least a count for each list, so that their number is borne out by the file.
+        let start = self.cursor.at;
+        self.cursor.skip("lists", nlist, 8)?;
+        self.cursor.at = start;
+        let mut places = Vec::new();
+        for _ in 0..nlist {
+            let len = self.cursor.u64()?;
+            let ids = self.cursor.skip("list: ids", len, 8)?;
+            places.push(Place { len: self.fits(len, header.dim)?, rows: 0, ids: Some(ids) });
+        }
+        self.direct_map()?;
+        let each = if code == IVF_FLAT_OLD { 4 } else { 1 };
+        for place in &mut places {
+            let count = self.cursor.u64()?;
+            if count.checked_mul(each) != (place.len as u64).checked_mul(header.dim as u64 * 4) {
+                return Err(fault(format!(
+                    "list: expected {} vectors of {} values, got {} bytes",
+                    place.len,
+                    header.dim,
+                    count.saturating_mul(each)
+                )));
+            }
+            place.rows = self.cursor.skip("list: vectors", count, each)?;
+        }
+        if !trained && places.iter().any(|place| place.len > 0) {
+            return Err(fault("lists: vectors in an index that is not trained".into()));
+        }
+        Ok(if trained { places } else { Vec::new() })
+    }
+
+    /// The length of a list, if it can be held at all.
+    fn fits(&self, len: u64, dim: usize) -> Result<usize> {
+        match (usize::try_from(len), lists::room(len, dim)) {
+            (Ok(len), Some(bytes)) if isize::try_from(bytes).is_ok() => Ok(len),
+            _ => Err(fault(format!("{len} vectors of {dim} dimensions fit in no memory"))),
+        }
+    }
+}
+
+fn loaded(
+    header: &Header,
+    description: String,
+    centroids: Option<Vec<f32>>,
+    lists: Lists,
+    nprobe: usize,
+) -> LoadedParts {
+    LoadedParts {
+        dim: header.dim,
+        metric: header.metric,
+        trained: description == "Flat" || centroids.is_some(),
+        description,
+        centroids,
+        lists,
+        next_id: 0,
+        nprobe,
+        allow_duplicate_ids: false,
+    }
+}
+
+fn to_usize(value: u64) -> Result<usize> {
+    usize::try_from(value).map_err(|_| fault(format!("{value} lists fit in no memory")))
+}

@@ -1,0 +1,158 @@
+//! Writing faiss's files: Flat as `IxF2` or `IxFI`, within an `IxM2` unless its ids count from 0; IVF as
+//! `IwFl`. Removed vectors are left out.
+
+use std::io::Write;
+
+use super::{ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, SPARSE_SIZES, UNUSED};
+use crate::error::{Error, Result};
+use crate::lists::List;
+use crate::metric::Metric;
+use crate::persist::Parts;
+use crate::persist::write::Counted;
+use crate::progress::Control;
+
+/// Bytes gathered before they are written.
+const BATCH: usize = 1 << 18;
+
+/// Fails if faiss has no file for such an index.
+pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
+    nlist(parts)?;
+    match i32::try_from(parts.dim) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Error::Unsupported(format!("faiss has no index of {} dimensions", parts.dim))),
+    }
+}
+
+/// Writes the index as faiss does. Progress counts the bytes written.
+pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+    match nlist(parts)? {
+        None => write_flat(parts, out, control),
+        Some(nlist) => write_ivf(parts, nlist, out, control),
+    }
+}
+
+/// The number of lists of an IVF index, `None` for Flat.
+fn nlist(parts: &Parts<'_>) -> Result<Option<usize>> {
+    let Some(size) = parts.description.strip_prefix("IVF") else { return Ok(None) };
+    let chosen = size.split(',').next().and_then(|digits| digits.parse().ok());
+    chosen.map(Some).ok_or_else(|| {
+        Error::State(format!(
+            "faiss has no index without a number of lists, and that of {:?} is chosen by train: train it first",
+            parts.description
+        ))
+    })
+}
+
+fn write_flat(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+    let lists = &parts.lists.lists;
+    let live = parts.lists.live();
+    let counting = parts.lists.live_ids().map(|(id, _, _)| id).eq((0i64..).take(live));
+    let mut head = Bytes::default();
+    if !counting {
+        head.code(ID_MAP_2).header(parts, live, true);
+    }
+    head.code(flat_code(parts)).header(parts, live, true).size(live * parts.dim);
+    let ids = if counting { 0 } else { 8 + 8 * live };
+    let mut out = Counted::new(out, control, (head.0.len() + live * parts.dim * 4 + ids) as u64);
+    out.put(&head.0)?;
+    for list in lists {
+        put_rows(&mut out, list, parts.dim)?;
+    }
+    if !counting {
+        out.put(&(live as u64).to_le_bytes())?;
+        for list in lists {
+            put_ids(&mut out, list)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+    let live = parts.lists.live();
+    let centroids = parts.centroids.unwrap_or_default();
+    let mut head = Bytes::default();
+    head.code(IVF_FLAT).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
+    head.code(flat_code(parts)).header(parts, centroids.len() / parts.dim, true).size(centroids.len());
+    let mut tail = Bytes::default();
+    // No direct map.
+    tail.bytes(&[0]).size(0);
+    tail.code(ARRAY_LISTS).size(nlist).size(parts.dim * 4);
+    let sizes: Vec<usize> = parts.lists.lists.iter().map(List::live).collect();
+    let filled = sizes.iter().filter(|&&size| size > 0).count();
+    if filled > nlist / 2 {
+        tail.code(FULL_SIZES).size(nlist);
+        sizes.iter().for_each(|&size| {
+            tail.size(size);
+        });
+    } else {
+        tail.code(SPARSE_SIZES).size(2 * filled);
+        for (list, &size) in sizes.iter().enumerate().filter(|&(_, &size)| size > 0) {
+            tail.size(list).size(size);
+        }
+    }
+    let vectors = live * (parts.dim * 4 + 8);
+    let total = head.0.len() + centroids.len() * 4 + tail.0.len() + vectors;
+    let mut out = Counted::new(out, control, total as u64);
+    out.put(&head.0)?;
+    out.put_all(bytemuck::cast_slice(centroids))?;
+    out.put_all(&tail.0)?;
+    for list in &parts.lists.lists {
+        put_rows(&mut out, list, parts.dim)?;
+        put_ids(&mut out, list)?;
+    }
+    Ok(())
+}
+
+fn flat_code(parts: &Parts<'_>) -> super::Code {
+    if parts.metric == Metric::L2 { FLAT_L2 } else { FLAT_IP }
+}
+
+fn live_slots(list: &List) -> impl Iterator<Item = usize> + '_ {
+    (0..list.len()).filter(|&slot| list.is_live(slot))
+}
+
+fn put_rows(out: &mut Counted<'_, '_>, list: &List, dim: usize) -> Result<()> {
+    let rows = (BATCH / (dim * 4)).max(1).min(list.live());
+    let mut batch = vec![0f32; rows * dim];
+    let mut filled = 0;
+    for slot in live_slots(list) {
+        list.read(slot, dim, &mut batch[filled..filled + dim]);
+        filled += dim;
+        if filled == batch.len() {
+            out.put_all(bytemuck::cast_slice(&batch))?;
+            filled = 0;
+        }
+    }
+    out.put_all(bytemuck::cast_slice(&batch[..filled]))
+}
+
+fn put_ids(out: &mut Counted<'_, '_>, list: &List) -> Result<()> {
+    let ids: Vec<i64> = live_slots(list).map(|slot| list.ids[slot]).collect();
+    out.put_all(bytemuck::cast_slice(&ids))
+}
+
+/// Packed numbers.
+#[derive(Default)]
+struct Bytes(Vec<u8>);
+
+impl Bytes {
+    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+
+    fn code(&mut self, code: super::Code) -> &mut Self {
+        self.bytes(&code)
+    }
+
+    fn size(&mut self, size: usize) -> &mut Self {
+        self.bytes(&(size as u64).to_le_bytes())
+    }
+
+    fn header(&mut self, parts: &Parts<'_>, count: usize, trained: bool) -> &mut Self {
+        let dim = i32::try_from(parts.dim).expect("invariant: check_writable");
+        let metric = i32::from(parts.metric == Metric::L2);
+        self.bytes(&dim.to_le_bytes()).size(count).bytes(&UNUSED);
+        self.bytes(&[u8::from(trained)]).bytes(&metric.to_le_bytes())
+    }
+}

@@ -1,0 +1,185 @@
+//! Index files: our own format, and faiss's in [`faiss`].
+//!
+//! # The format, version 1
+//!
+//! Everything is little-endian. A file is a header, a table of sections, and the sections, each of which
+//! starts on a multiple of 64 bytes (zeros fill the gaps), so that a mapped file's lists are aligned.
+//!
+//! | bytes | header |
+//! |---|---|
+//! | 0..8 | magic: `89 49 56 46 0D 0A 1A 0A` (`\x89IVF\r\n\x1a\n`) |
+//! | 8..12 | u32 format version, 1 |
+//! | 12..16 | u32 number of sections |
+//! | 16..24 | u64 length of the whole file |
+//! | 24..60 | zeros |
+//! | 60..64 | u32 CRC-32 of bytes 0..60 and of the table |
+//!
+//! | bytes | entry of the table |
+//! |---|---|
+//! | 0..4 | tag, four ASCII letters, each at most once |
+//! | 4..8 | u32 flags: 1 = required, a reader that does not know the tag must refuse the file |
+//! | 8..16 | u64 offset from the start of the file |
+//! | 16..24 | u64 length, the gap not included |
+//! | 24..28 | u32 CRC-32 of the section |
+//! | 28..32 | zeros |
+//!
+//! | tag | section |
+//! |---|---|
+//! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`) |
+//! | `CENT` | f32 `[nlist, dim]` centroids; only in a trained IVF index |
+//! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
+//! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding |
+//! | `IDS ` | for each list i64 `[vectors]` |
+//! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
+//!
+//! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
+//! that is enough. Removed vectors are stored as they are until the index is compacted, so that a loaded
+//! index equals the saved one in every respect; compact before saving to be rid of their data.
+//!
+//! A change that old readers may pass over is a new section without the flag "required"; one that they must
+//! not is a required section; anything else is a new format version. Readers read all older versions.
+
+mod atomic;
+mod check;
+pub(crate) mod faiss;
+mod format;
+mod map;
+mod read;
+mod source;
+mod transfer;
+mod write;
+
+use std::io::Write;
+use std::path::Path;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::lists::Lists;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+use source::Source;
+
+#[cfg(target_endian = "big")]
+compile_error!("index files are little-endian and are read and mapped as they are");
+
+/// How a file is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Threads that read, check and convert; 0 = all of the context's.
+    pub threads: usize,
+    /// Borrow ids and vectors from a read-only map of the file instead of reading them. The file must not be
+    /// changed in place while the index lives: replace it (as `save` does), do not write into it. Not for
+    /// faiss's files, whose vectors lie otherwise, and not for memory.
+    pub memory_map: bool,
+    /// Do not check the lists' checksums, vectors and ids; for files that are known to be sound.
+    pub skip_verify: bool,
+}
+
+/// What makes an index, borrowed, for writing.
+pub(crate) struct Parts<'a> {
+    pub(crate) dim: usize,
+    pub(crate) metric: Metric,
+    /// Canonical: "Flat" or "IVF512,Flat"; "IVF,Flat" while the size is not chosen.
+    pub(crate) description: &'a str,
+    pub(crate) trained: bool,
+    /// `[nlist, dim]` of a trained IVF index.
+    pub(crate) centroids: Option<&'a [f32]>,
+    pub(crate) lists: &'a Lists,
+    pub(crate) next_id: i64,
+    pub(crate) nprobe: usize,
+    pub(crate) allow_duplicate_ids: bool,
+}
+
+/// What makes an index, as loaded. Sizes, ids and biases are consistent; whether the description, the
+/// centroids and the number of lists belong together is for the index to say.
+pub(crate) struct LoadedParts {
+    pub(crate) dim: usize,
+    pub(crate) metric: Metric,
+    pub(crate) description: String,
+    pub(crate) trained: bool,
+    pub(crate) centroids: Option<Vec<f32>>,
+    pub(crate) lists: Lists,
+    pub(crate) next_id: i64,
+    pub(crate) nprobe: usize,
+    pub(crate) allow_duplicate_ids: bool,
+}
+
+/// Saves in our format, atomically: whatever happens, the path holds the old file or the whole new one.
+pub(crate) fn save(parts: &Parts<'_>, path: &Path, control: &Control<'_>) -> Result<()> {
+    atomic::replace(path, control, &mut |out| write::write(parts, out, control))
+}
+
+/// Saves in faiss's format, as atomically.
+pub(crate) fn export_faiss(parts: &Parts<'_>, path: &Path, control: &Control<'_>) -> Result<()> {
+    faiss::check_writable(parts)?;
+    atomic::replace(path, control, &mut |out| faiss::write(parts, out, control))
+}
+
+/// The length of the index in our format, in bytes.
+pub(crate) fn serialized_size(parts: &Parts<'_>) -> Result<u64> {
+    write::size(parts)
+}
+
+/// Writes our format, front to back.
+pub(crate) fn serialize(parts: &Parts<'_>, out: &mut dyn Write) -> Result<()> {
+    write::write(parts, out, &Control::default())
+}
+
+/// Loads a file of ours or of faiss's.
+pub(crate) fn load(
+    context: &Context,
+    path: &Path,
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    load_source(context, &Source::open(path)?, options, control).map_err(|error| name_file(error, path))
+}
+
+/// Loads from memory what `save`, `serialize` or faiss wrote.
+pub(crate) fn deserialize(
+    context: &Context,
+    bytes: &[u8],
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    if options.memory_map {
+        return Err(Error::argument("memory_map: expected a file to map, got an index in memory"));
+    }
+    load_source(context, &Source::Bytes(bytes), options, control)
+}
+
+fn load_source(
+    context: &Context,
+    source: &Source<'_>,
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    let mut start = [0; 8];
+    let start = source.read_start(&mut start)?;
+    if start == format::MAGIC {
+        read::read(context, source, options, control)
+    } else if let Some(code) = faiss::recognise(start) {
+        faiss::read(context, source, code, options, control)
+    } else if start.is_empty() {
+        Err(Error::Format("expected an index file of libivf or faiss, got an empty file".into()))
+    } else if format::MAGIC.starts_with(start) {
+        Err(Error::corrupt("truncated: the file ends within its magic number"))
+    } else {
+        Err(Error::Format(format!(
+            "expected an index file of libivf or faiss, got one that begins with \"{}\"",
+            start.escape_ascii()
+        )))
+    }
+}
+
+/// Puts the file's name before an error about its content.
+pub(crate) fn name_file(error: Error, path: &Path) -> Error {
+    let name = |text: String| format!("{}: {text}", path.display());
+    match error {
+        Error::Format(text) => Error::Format(name(text)),
+        Error::Corrupt(text) => Error::Corrupt(name(text)),
+        Error::Unsupported(text) => Error::Unsupported(name(text)),
+        other => other,
+    }
+}

@@ -1,0 +1,237 @@
+//! Reading our format, into memory or borrowed from a map.
+
+use bytemuck::{Pod, Zeroable};
+
+use super::format::{
+    BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, Table, VECTORS, name,
+};
+use super::source::Source;
+use super::transfer::{CHUNK, Transfer};
+use super::{LoadOptions, LoadedParts, check, map};
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::lists::block::lanes;
+use crate::lists::{List, Lists, Storage};
+use crate::metric::Metric;
+use crate::progress::Control;
+
+/// Reads an index of ours. Lengths are checked before anything is allocated for them.
+pub(super) fn read(
+    context: &Context,
+    source: &Source<'_>,
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    let table = Table::decode(source)?;
+    let meta = read_all(source, table.need(META)?, control)?;
+    let mut parts = decode_meta(&meta)?;
+    if let Some(section) = table.get(CENTROIDS) {
+        parts.centroids = Some(read_all(source, section, control)?);
+    }
+    let entries: Vec<ListEntry> = read_all(source, table.need(LISTS)?, control)?;
+    let sections =
+        Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, vectors: *table.need(VECTORS)? };
+    sections.check_lengths(&entries, parts.dim)?;
+    let mut transfer = Transfer::new(context, source, options, control);
+    transfer.expect(sections.bytes());
+    parts.lists = if options.memory_map {
+        borrow(&mut transfer, &sections, &entries, parts.dim, options)?
+    } else {
+        fill(&mut transfer, &sections, &entries, parts.dim)?
+    };
+    if !options.skip_verify {
+        check_content(&parts)?;
+    }
+    Ok(parts)
+}
+
+/// The three sections that lists are made of.
+struct Sections {
+    bias: Section,
+    ids: Section,
+    vectors: Section,
+}
+
+impl Sections {
+    fn bytes(&self) -> u64 {
+        // No overflow: each lies within the file.
+        self.bias.length.saturating_add(self.ids.length).saturating_add(self.vectors.length)
+    }
+
+    /// Fails unless the lists' sizes add up to the sections' lengths; afterwards they fit in memory's
+    /// address space, since the file does.
+    fn check_lengths(&self, entries: &[ListEntry], dim: usize) -> Result<()> {
+        let (mut all_lanes, mut all_len) = (0u64, 0u64);
+        for (number, entry) in entries.iter().enumerate() {
+            if entry.len > u64::from(u32::MAX) || entry.dead > entry.len {
+                return Err(Error::corrupt(format!(
+                    "list {number}: expected at most {} vectors, no more of them removed than there are, got {} and {}",
+                    u32::MAX,
+                    entry.len,
+                    entry.dead
+                )));
+            }
+            // No overflow: no more entries than bytes in the file, each below 2^32.
+            all_lanes += lanes(to_usize(entry.len)?) as u64;
+            all_len += entry.len;
+        }
+        let too_long = || Error::corrupt("section LIST: more vectors than any file holds");
+        let bytes = |count: u64, each: u64| count.checked_mul(each).ok_or_else(too_long);
+        self.bias.check_length(bytes(all_lanes, 4)?)?;
+        self.ids.check_length(bytes(all_len, 8)?)?;
+        self.vectors.check_length(bytes(bytes(all_lanes, 4)?, dim as u64)?)
+    }
+}
+
+fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
+    let fail = |text: String| Error::corrupt(format!("section META: {text}"));
+    let Some((fixed, description)) = bytes.split_at_checked(size_of::<Meta>()) else {
+        return Err(fail(format!("expected at least {} bytes, got {}", size_of::<Meta>(), bytes.len())));
+    };
+    let mut meta = Meta::zeroed();
+    bytemuck::bytes_of_mut(&mut meta).copy_from_slice(fixed);
+    if description.len() as u64 != u64::from(meta.description) {
+        return Err(fail(format!(
+            "expected an index string of {} bytes, got {}",
+            meta.description,
+            description.len()
+        )));
+    }
+    let description =
+        std::str::from_utf8(description).map_err(|_| fail("the index string is not UTF-8".into()))?;
+    if meta.dim == 0 || meta.next_id < 0 || meta.flags & !(TRAINED | DUPLICATE_IDS) != 0 {
+        return Err(fail(format!(
+            "expected a dimension, a next id and known flags, got {}, {} and {:#x}",
+            meta.dim, meta.next_id, meta.flags
+        )));
+    }
+    let metric = i32::try_from(meta.metric)
+        .map_err(|_| ())
+        .and_then(|number| Metric::from_number(number).map_err(|_| ()));
+    let dim = to_usize(u64::from(meta.dim))?;
+    Ok(LoadedParts {
+        dim,
+        metric: metric.map_err(|()| fail(format!("expected a metric from 0 to 2, got {}", meta.metric)))?,
+        description: description.to_owned(),
+        trained: meta.flags & TRAINED != 0,
+        centroids: None,
+        lists: Lists::new(dim, 0),
+        next_id: meta.next_id,
+        nprobe: to_usize(meta.nprobe)?,
+        allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
+    })
+}
+
+/// Reads a section that is used as a whole; its checksum is always compared.
+fn read_all<T: Pod>(source: &Source<'_>, section: &Section, control: &Control<'_>) -> Result<Vec<T>> {
+    if !section.length.is_multiple_of(size_of::<T>() as u64) {
+        return Err(Error::corrupt(format!(
+            "section {}: expected a multiple of {} bytes, got {}",
+            name(section.tag),
+            size_of::<T>(),
+            section.length
+        )));
+    }
+    let count = to_usize(section.length)? / size_of::<T>();
+    let mut values = Vec::new();
+    values
+        .try_reserve_exact(count)
+        .map_err(|_| Error::Memory { what: "loading an index", bytes: section.length })?;
+    values.resize(count, T::zeroed());
+    let mut hasher = crc32fast::Hasher::new();
+    let mut offset = section.offset;
+    for chunk in values.chunks_mut(CHUNK / size_of::<T>()) {
+        source.read(offset, bytemuck::cast_slice_mut(chunk))?;
+        hasher.update(bytemuck::cast_slice(chunk));
+        offset += size_of_val(chunk) as u64;
+        control.check()?;
+    }
+    section.check_sum(hasher.finalize())?;
+    Ok(values)
+}
+
+/// Reads the lists straight to where they stay.
+fn fill(
+    transfer: &mut Transfer<'_, '_>,
+    sections: &Sections,
+    entries: &[ListEntry],
+    dim: usize,
+) -> Result<Lists> {
+    let mut lists = Lists::new(dim, 0);
+    for entry in entries {
+        transfer.control.check()?;
+        let mut list = List::with_len(to_usize(entry.len)?, dim)?;
+        list.dead = to_usize(entry.dead)?;
+        lists.lists.push(list);
+    }
+    let (mut bias, mut ids, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+    for list in &mut lists.lists {
+        let slices = list.slices_mut()?;
+        bias.push(slices.bias);
+        ids.push(slices.ids);
+        vectors.push(slices.vectors);
+    }
+    transfer.fill(&sections.bias, bias, check::at_most_zero)?;
+    transfer.fill(&sections.ids, ids, check::not_negative)?;
+    transfer.fill(&sections.vectors, vectors, check::finite)?;
+    Ok(lists)
+}
+
+/// Lets the lists borrow from a map. What is checked is read past the map, so that its pages do not all
+/// come into memory.
+fn borrow(
+    transfer: &mut Transfer<'_, '_>,
+    sections: &Sections,
+    entries: &[ListEntry],
+    dim: usize,
+    options: &LoadOptions,
+) -> Result<Lists> {
+    if !options.skip_verify {
+        transfer.check(&sections.bias, check::at_most_zero)?;
+        transfer.check(&sections.ids, check::not_negative)?;
+        transfer.check(&sections.vectors, check::finite)?;
+    }
+    let region = map::map(transfer.source)?;
+    let mut lists = Lists::new(dim, 0);
+    let mut bias = to_usize(sections.bias.offset)?;
+    let mut ids = to_usize(sections.ids.offset)?;
+    let mut vectors = to_usize(sections.vectors.offset)?;
+    for entry in entries {
+        let len = to_usize(entry.len)?;
+        let lanes = lanes(len);
+        lists.lists.push(List {
+            vectors: Storage::shared(region.clone(), vectors, lanes * dim)?,
+            bias: Storage::shared(region.clone(), bias, lanes)?,
+            ids: Storage::shared(region.clone(), ids, len)?,
+            dead: to_usize(entry.dead)?,
+        });
+        vectors += lanes * dim * size_of::<f32>();
+        bias += lanes * size_of::<f32>();
+        ids += len * size_of::<i64>();
+    }
+    Ok(lists)
+}
+
+fn check_content(parts: &LoadedParts) -> Result<()> {
+    check::dead(&parts.lists)?;
+    let ids = check::Ids::of(&parts.lists)?;
+    if let Some(largest) = ids.largest
+        && largest >= parts.next_id
+    {
+        return Err(Error::corrupt(format!(
+            "next id: expected more than the largest id, {largest}, got {}",
+            parts.next_id
+        )));
+    }
+    match ids.repeated {
+        Some(id) if !parts.allow_duplicate_ids => {
+            Err(Error::corrupt(format!("id {id}: two vectors have it")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn to_usize(value: u64) -> Result<usize> {
+    usize::try_from(value)
+        .map_err(|_| Error::Unsupported("the file is too large for a 32-bit process".into()))
+}
