@@ -54,6 +54,7 @@
  *   index        ivf_index_create ivf_index_destroy ivf_index_get_info ivf_index_describe ivf_list_sizes ivf_centroids
  *   vectors      ivf_train ivf_set_centroids ivf_add ivf_remove ivf_reset ivf_compact ivf_reconstruct
  *   search       ivf_search ivf_search_preassigned
+ *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
  *   no index     ivf_kmeans ivf_knn
  */
 
@@ -351,6 +352,26 @@ typedef struct ivf_search_options {
   const int32_t *cancel;
 } ivf_search_options;
 
+// How an index is saved or loaded.
+typedef struct ivf_io_options {
+  // `sizeof(ivf_io_options)`.
+  uint32_t struct_size;
+  // Threads of this call, at most the context's; 0 = all of them.
+  uint32_t threads;
+  // `ivf_load`: 1 = map the lists into memory instead of reading them; the file must stay as it is while
+  // the index lives. Other calls: 0.
+  uint32_t memory_map;
+  // `ivf_load` and `ivf_deserialize`: 1 = do not check the lists' checksums (the bytes must be your own).
+  // Other calls: 0.
+  uint32_t skip_verify;
+  // NULL, or told now and then.
+  ivf_progress_fn progress;
+  // Passed on to `progress`.
+  void *progress_data;
+  // NULL, or a number that any thread may set non-zero to end the call.
+  const int32_t *cancel;
+} ivf_io_options;
+
 // How k-means goes.
 typedef struct ivf_kmeans_options {
   // `sizeof(ivf_kmeans_options)`.
@@ -636,6 +657,75 @@ ivf_status ivf_search_preassigned(const ivf_index *index,
                                   float *distances,
                                   int64_t *ids,
                                   const ivf_search_options *options);
+
+// Saves the index in the library's own format: versioned, with checksums, aligned for a memory map.
+//
+// - `path`: UTF-8. The file is written beside it, synced and renamed, so that a crash leaves the old file or
+//   the new.
+// - `options`: NULL for the defaults.
+//
+// Vectors removed but not yet compacted are saved as they are; `ivf_compact` first to be rid of their data.
+//
+// Threads: searches go on meanwhile. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO`; `IVF_E_CANCELLED`.
+// After a failure the old file is untouched.
+ivf_status ivf_save(const ivf_index *index,
+                    const char *path,
+                    const ivf_io_options *options);
+
+// Loads an index from a file of `ivf_save` or of faiss; its first bytes tell which.
+//
+// - `context`: NULL for the shared default one.
+// - `path`: UTF-8.
+// - `options`: NULL for the defaults.
+// - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
+//
+// Nothing in a file can make this crash, hang, or allocate more than a small multiple of the file's size.
+// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO`; `IVF_E_FORMAT` for a file of another kind or a later
+// version; `IVF_E_CORRUPT` for a damaged one; `IVF_E_UNSUPPORTED` for a faiss type not supported, by its
+// name; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
+ivf_status ivf_load(const ivf_context *context,
+                    const char *path,
+                    const ivf_io_options *options,
+                    ivf_index **index);
+
+// Saves the index as a file that faiss reads. "Flat" becomes IndexFlat, within an IndexIDMap2 unless the ids
+// count from 0; "IVFn,Flat" becomes IndexIVFFlat. faiss has no cosine: it becomes inner product over the
+// normalised vectors, which are then to be searched with normalised queries.
+//
+// - `path`: UTF-8; written beside it and renamed, as by `ivf_save`.
+// - `options`: NULL for the defaults.
+//
+// Errors: as `ivf_save`; `IVF_E_UNSUPPORTED` for what faiss cannot hold.
+ivf_status ivf_export_faiss(const ivf_index *index,
+                            const char *path,
+                            const ivf_io_options *options);
+
+// Writes into memory what `ivf_save` writes into a file.
+//
+// - `buffer`: receives the bytes; or NULL, and only `size` is set.
+// - `capacity`: bytes that `buffer` has, at least `size`.
+// - `size`: receives the bytes needed, also where `capacity` is too small.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `capacity` is too small; `IVF_E_OVERFLOW`.
+ivf_status ivf_serialize(const ivf_index *index,
+                         void *buffer,
+                         uint64_t capacity,
+                         uint64_t *size);
+
+// Makes an index of bytes in memory, of `ivf_serialize` or of a faiss file; `data` is copied and may go
+// afterwards.
+//
+// - `context`: NULL for the shared default one.
+// - `data`: `size` bytes.
+// - `options`: NULL for the defaults.
+// - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
+//
+// Errors: as `ivf_load`, without `IVF_E_IO`.
+ivf_status ivf_deserialize(const ivf_context *context,
+                           const void *data,
+                           uint64_t size,
+                           const ivf_io_options *options,
+                           ivf_index **index);
 
 // Finds `k` centroids of the points by k-means: every point counts to its nearest centroid, which is their
 // mean. A centroid that loses all points is set again by splitting the largest.

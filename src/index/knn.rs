@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::search::Request;
 use super::{Index, IndexOptions, SearchOptions, SearchOutput};
 use crate::context::Context;
 use crate::error::Result;
@@ -25,7 +24,7 @@ pub fn knn(
     output.check(queries.rows(), k)?;
     queries.check_finite("queries")?;
     let mut index = Index::new(context.clone(), x.dim(), metric, "Flat", &IndexOptions::default())?;
-    index.add(x, None, threads, &control.silent())?;
+    index.add(x, None, threads, &Control::new(None, None))?;
     let options = SearchOptions { threads, ..SearchOptions::default() };
-    index.run(&Request { stage: "knn", queries, k, given: None }, &options, output, control)
+    index.search(queries, k, &options, output, control)
 }
