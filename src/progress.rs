@@ -62,6 +62,11 @@ impl<'a> Control<'a> {
         self.cancel
     }
 
+    /// The same flag without the callback, for a step within a larger call.
+    pub(crate) fn silent(&self) -> Control<'a> {
+        Control { callback: None, cancel: self.cancel, stopped: Cell::new(self.stopped.get()) }
+    }
+
     /// Fails if the call is to end.
     pub fn check(&self) -> Result<()> {
         if self.stopped.get() { Err(Error::Cancelled) } else { self.cancel.check() }

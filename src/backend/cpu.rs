@@ -82,7 +82,7 @@ fn by_query(
                 scanner.scan(&plan, unit)?;
             }
             workspace.plan = plan;
-            let Workspace { hits, states, .. } = &mut *workspace;
+            let Workspace { hits, states, .. } = &mut workspace;
             for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(job.k)).zip(states).enumerate()
             {
                 finish(&mut hits[..state.len as usize], job.k, |hits| sink.take(from + query, hits));
@@ -107,7 +107,7 @@ fn by_list(
     let capacity = topk::capacity(job.k);
     let parts = Mutex::new(std::mem::take(&mut lead.parts));
     let next = AtomicUsize::new(0);
-    let Workspace { plan, bars, .. } = &*lead;
+    let Workspace { plan, bars, .. } = &lead;
     let result = run(context, workers, |mut workspace| {
         prepare(&mut workspace, job, from, to)?;
         let mut scanner = Scanner::new(context, job, from, &mut workspace, Some(bars));
@@ -139,7 +139,7 @@ fn by_list(
 
 /// Runs `work` on every worker, each with a workspace of its own to keep or give back; the first failure
 /// is the call's.
-fn run(context: &Context, workers: usize, work: impl Fn(Box<Workspace>) -> Result<()> + Sync) -> Result<()> {
+fn run(context: &Context, workers: usize, work: impl Fn(Workspace) -> Result<()> + Sync) -> Result<()> {
     let failure = Mutex::new(None);
     context.parallel(workers, &|_| {
         if let Err(error) = work(context.workspaces().take()) {

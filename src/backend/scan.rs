@@ -179,6 +179,7 @@ impl<'a> Scanner<'a> {
             state: &mut self.states[query],
             k: self.job.k,
         };
+        let end = list.ids.len().min(pair.slots as usize);
         let mut moved = false;
         for (part, start) in (first..last).step_by(BLOCK).enumerate() {
             let mut mask = self.tile.hits[q][part];
@@ -187,7 +188,7 @@ impl<'a> Scanner<'a> {
                 let lane = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
                 let slot = start + lane;
-                if slot >= pair.slots as usize {
+                if slot >= end {
                     break;
                 }
                 let key = scorer.key(scores[lane], list, slot);

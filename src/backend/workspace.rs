@@ -24,8 +24,7 @@ pub(crate) struct Workspace {
     /// The bars that workers share.
     pub(crate) bars: Vec<AtomicU32>,
     /// Other workers' workspaces while their selections are merged.
-    #[expect(clippy::vec_box, reason = "they move between pool and worker; the box keeps that cheap")]
-    pub(crate) parts: Vec<Box<Workspace>>,
+    pub(crate) parts: Vec<Workspace>,
     /// Normalised queries.
     pub(crate) floats: Vec<f32>,
     /// The coarse step's lists.
@@ -51,17 +50,17 @@ impl Workspace {
 
 /// Workspaces at rest.
 #[derive(Default)]
-pub(crate) struct WorkspacePool(Mutex<Vec<Box<Workspace>>>);
+pub(crate) struct WorkspacePool(Mutex<Vec<Workspace>>);
 
 impl WorkspacePool {
     /// Takes a workspace, with whatever the last user left in it.
-    pub(crate) fn take(&self) -> Box<Workspace> {
+    pub(crate) fn take(&self) -> Workspace {
         let rested = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        rested.unwrap_or_else(|| Box::new(Workspace::new()))
+        rested.unwrap_or_else(Workspace::new)
     }
 
     /// Gives a workspace back.
-    pub(crate) fn put(&self, workspace: Box<Workspace>) {
+    pub(crate) fn put(&self, workspace: Workspace) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 }

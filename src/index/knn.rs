@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::search::Request;
 use super::{Index, IndexOptions, SearchOptions, SearchOutput};
 use crate::context::Context;
 use crate::error::Result;
@@ -24,7 +25,7 @@ pub fn knn(
     output.check(queries.rows(), k)?;
     queries.check_finite("queries")?;
     let mut index = Index::new(context.clone(), x.dim(), metric, "Flat", &IndexOptions::default())?;
-    index.add(x, None, threads, &Control::new(None, None))?;
+    index.add(x, None, threads, &control.silent())?;
     let options = SearchOptions { threads, ..SearchOptions::default() };
-    index.search(queries, k, &options, output, control)
+    index.run(&Request { stage: "knn", queries, k, given: None }, &options, output, control)
 }

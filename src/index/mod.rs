@@ -72,7 +72,7 @@ impl Index {
             return Err(Error::argument(format!("dim: expected 1 to {MAX_DIM}, got {dim}")));
         }
         let description = Description::parse(description)?;
-        let lists = Lists::new(dim, usize::from(!description.is_ivf()));
+        let lists = Lists::new(usize::from(!description.is_ivf()));
         Ok(Self {
             context,
             dim,
@@ -100,7 +100,7 @@ impl Index {
 
     /// Drops all vectors; the training and the ids handed out stay.
     pub fn reset(&mut self) {
-        self.lists = Lists::new(self.dim, self.lists.lists.len());
+        self.lists = Lists::new(self.lists.lists.len());
         self.count = 0;
         self.directory = OnceLock::new();
     }

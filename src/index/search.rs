@@ -19,6 +19,16 @@ pub struct SearchOptions {
     pub max_codes: usize,
 }
 
+/// What is asked for.
+pub(super) struct Request<'a> {
+    /// The name that progress goes by.
+    pub(super) stage: &'static str,
+    pub(super) queries: MatrixRef<'a>,
+    pub(super) k: usize,
+    /// The caller's own coarse step: `[n, nprobe]` and nprobe.
+    pub(super) given: Option<(&'a [i64], usize)>,
+}
+
 /// Queries between two looks at progress.
 const QUERIES_A_STEP: usize = 1 << 15;
 
@@ -32,7 +42,8 @@ impl Index {
         output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
-        self.run(queries, k, None, options, output, control)
+        let request = Request { stage: "search", queries, k, given: None };
+        self.run(&request, options, output, control)
     }
 
     /// Finds the `k` best of each query in the lists given (`[n, nprobe]`, best first, -1 = none).
@@ -56,21 +67,24 @@ impl Index {
             return Err(Error::Length { what: "lists", expected, got: lists.len() });
         }
         let nlist = self.lists.lists.len();
-        if let Some(&got) = lists.iter().find(|&&list| list >= nlist as i64) {
-            return Err(Error::argument(format!("lists: expected numbers below {nlist}, or -1, got {got}")));
+        if let Some(&got) = lists.iter().find(|&&list| list < -1 || list >= nlist as i64) {
+            return Err(Error::argument(format!(
+                "lists: expected 0 to {}, or -1 for none, got {got}",
+                nlist - 1
+            )));
         }
-        self.run(queries, k, Some((lists, nprobe)), options, output, control)
+        let request = Request { stage: "search", queries, k, given: Some((lists, nprobe)) };
+        self.run(&request, options, output, control)
     }
 
-    fn run(
+    pub(super) fn run(
         &self,
-        queries: MatrixRef<'_>,
-        k: usize,
-        given: Option<(&[i64], usize)>,
+        request: &Request<'_>,
         options: &SearchOptions,
         mut output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
+        let &Request { stage, queries, k, given } = request;
         self.check_trained()?;
         queries.check_dim("queries", self.dim)?;
         output.check(queries.rows(), k)?;
@@ -85,8 +99,9 @@ impl Index {
             let to = (from + QUERIES_A_STEP).min(queries.rows());
             let given = given.map(|(lists, nprobe)| (&lists[from * nprobe..to * nprobe], nprobe));
             let part = output.part(from, to, k);
-            self.step(queries.slice(from, to), k, given, options, part, control, &mut workspace)?;
-            control.report("search", to, queries.rows(), 0.0)?;
+            let request = Request { stage, queries: queries.slice(from, to), k, given };
+            self.step(&request, options, part, control, &mut workspace)?;
+            control.report(stage, to, queries.rows(), 0.0)?;
             from = to;
         }
         self.context.workspaces().put(workspace);
@@ -95,14 +110,13 @@ impl Index {
 
     fn step(
         &self,
-        queries: MatrixRef<'_>,
-        k: usize,
-        given: Option<(&[i64], usize)>,
+        request: &Request<'_>,
         options: &SearchOptions,
         output: SearchOutput<'_>,
         control: &Control<'_>,
         workspace: &mut Workspace,
     ) -> Result<()> {
+        let &Request { queries, k, given, .. } = request;
         let workers = self.context.workers(options.threads);
         let Workspace { floats, lists, .. } = workspace;
         let data = self.prepared(queries, floats);

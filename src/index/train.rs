@@ -80,7 +80,7 @@ impl Index {
     fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
         self.description = Description::Ivf { nlist: Some(coarse.nlist()) };
-        self.lists = Lists::new(self.dim, coarse.nlist());
+        self.lists = Lists::new(coarse.nlist());
         self.coarse = Some(coarse);
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Index {
     }
 
     fn check_empty(&self) -> Result<()> {
-        if self.count == 0 && self.lists.dead() == 0 {
+        if self.count == 0 {
             return Ok(());
         }
         Err(Error::State(format!(

@@ -7,19 +7,18 @@ mod storage;
 
 pub(crate) use list::{List, NEVER, set_bias};
 pub(crate) use load::fill_blocks;
-pub(crate) use storage::{AlignedVec, Region, Storage};
+pub(crate) use storage::{Region, Storage};
 
 use crate::backend::{ListSource, ListView};
 
 /// All lists of an index. A flat index has one.
 pub(crate) struct Lists {
-    pub(crate) dim: usize,
     pub(crate) lists: Vec<List>,
 }
 
 impl Lists {
-    pub(crate) fn new(dim: usize, nlist: usize) -> Self {
-        Self { dim, lists: (0..nlist).map(|_| List::new()).collect() }
+    pub(crate) fn new(nlist: usize) -> Self {
+        Self { lists: (0..nlist).map(|_| List::new()).collect() }
     }
 
     /// Vectors that can be found.

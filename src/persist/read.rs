@@ -115,7 +115,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         description: description.to_owned(),
         trained: meta.flags & TRAINED != 0,
         centroids: None,
-        lists: Lists::new(dim, 0),
+        lists: Lists::new(0),
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
@@ -157,7 +157,7 @@ fn fill(
     entries: &[ListEntry],
     dim: usize,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(dim, 0);
+    let mut lists = Lists::new(0);
     for entry in entries {
         transfer.control.check()?;
         let mut list = List::with_len(to_usize(entry.len)?, dim)?;
@@ -192,7 +192,7 @@ fn borrow(
         transfer.check(&sections.vectors, check::finite)?;
     }
     let region = map::map(transfer.source)?;
-    let mut lists = Lists::new(dim, 0);
+    let mut lists = Lists::new(0);
     let mut bias = to_usize(sections.bias.offset)?;
     let mut ids = to_usize(sections.ids.offset)?;
     let mut vectors = to_usize(sections.vectors.offset)?;

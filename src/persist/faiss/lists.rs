@@ -35,7 +35,7 @@ pub(super) fn read(
     dim: usize,
     metric: Metric,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(dim, 0);
+    let mut lists = Lists::new(0);
     for place in places {
         if u32::try_from(place.len).is_err() {
             return Err(Error::Unsupported(format!(
