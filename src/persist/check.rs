@@ -10,8 +10,8 @@ pub(super) fn finite(values: &[f32]) -> bool {
     values.iter().map(|value| usize::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<usize>() == 0
 }
 
-/// Whether all values can be biases: minus half a squared length, or [`NEVER`].
-pub(super) fn at_most_zero(values: &[f32]) -> bool {
+/// Whether none is positive or NaN.
+fn at_most_zero(values: &[f32]) -> bool {
     values.iter().map(|&value| usize::from(value <= 0.0)).sum::<usize>() == values.len()
 }
 
@@ -20,16 +20,17 @@ pub(super) fn not_negative(values: &[i64]) -> bool {
     values.iter().fold(0, |all, id| all | id) >= 0
 }
 
-/// Fails unless padding is marked as such and as many vectors are removed as each list says.
-pub(super) fn dead(lists: &Lists) -> Result<()> {
+/// Fails unless every bias can be one, padding is marked as such, and as many vectors are marked as removed
+/// as each list says. A scan relies on it: behind a bias that may win there has to be an id.
+pub(super) fn biases(lists: &Lists) -> Result<()> {
     for (number, list) in lists.lists.iter().enumerate() {
         let (used, padding) = list.bias.split_at(list.len());
         let dead = used.iter().filter(|&&bias| bias == NEVER).count();
-        if dead != list.dead || padding.iter().any(|&bias| bias != NEVER) {
+        if dead != list.dead || padding.iter().any(|&bias| bias != NEVER) || !at_most_zero(used) {
             return Err(Error::corrupt(format!(
-                "list {number}: expected {} removed vectors and only padding behind {}, got {dead} removed",
+                "list {number}: expected biases of 0 or less, {} of them for removed vectors and {} for padding, got others",
                 list.dead,
-                list.len()
+                padding.len()
             )));
         }
     }

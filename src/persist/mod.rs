@@ -72,7 +72,8 @@ pub struct LoadOptions {
     /// changed in place while the index lives: replace it (as `save` does), do not write into it. Not for
     /// faiss's files, whose vectors lie otherwise, and not for memory.
     pub memory_map: bool,
-    /// Do not check the lists' checksums, vectors and ids; for files that are known to be sound.
+    /// Do not check the lists' checksums, ids and vectors; for files that are known to be sound. What a scan
+    /// relies on is checked nevertheless.
     pub skip_verify: bool,
 }
 

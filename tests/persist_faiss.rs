@@ -1,0 +1,247 @@
+//! faiss's files, as faiss itself wrote them (tests/golden/faiss/make.py): what is read equals the same
+//! index built here, and what is written equals faiss's file byte for byte. The proof with the library
+//! itself, both ways, is tests/faiss.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod persist_support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use ivf::{Control, Error, Index, IndexOptions, LoadOptions, Metric};
+use persist_support::*;
+
+fn golden(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/faiss").join(format!("{name}.faiss"))
+}
+
+fn golden_bytes(name: &str) -> Vec<u8> {
+    fs::read(golden(name)).unwrap()
+}
+
+fn exported(index: &Index) -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("файл.faiss");
+    index.export_faiss(&path, &Control::default()).unwrap();
+    fs::read(path).unwrap()
+}
+
+fn refused(bytes: &[u8]) -> Error {
+    from_bytes(bytes).err().unwrap()
+}
+
+fn flat(metric: Metric, seed: u32, n: usize, ids: Option<&[i64]>) -> Index {
+    let mut index = create(metric, "Flat", &IndexOptions::default());
+    add(&mut index, seed, n, ids);
+    index
+}
+
+fn ivf(metric: Metric, nlist: usize, seed: u32, n: usize, ids: Option<&[i64]>, nprobe: usize) -> Index {
+    let allow_duplicate_ids = ids.is_some_and(|ids| ids.len() > 1 && ids[0] == ids[1]);
+    let mut index = trained(metric, nlist, &IndexOptions { nprobe, allow_duplicate_ids });
+    add(&mut index, seed, n, ids);
+    index
+}
+
+/// Each golden file that is read, the same index built here, and whether export writes the same bytes.
+fn pairs() -> Vec<(&'static str, Index, bool)> {
+    let descending: Vec<i64> = (0..40).rev().map(|i| 1_000_000_007 * i).collect();
+    let spread: Vec<i64> = (0..30).map(|i| 7 * i + 2).collect();
+    let mapped: Vec<i64> = (0..60).map(|i| 5 * i + 3).collect();
+    let untrained = create(Metric::L2, "IVF7,Flat", &IndexOptions { nprobe: 1, ..Default::default() });
+    vec![
+        ("flat_l2", flat(Metric::L2, 1, 40, None), true),
+        ("flat_ip", flat(Metric::InnerProduct, 2, 40, None), true),
+        ("flat_empty", flat(Metric::L2, 1, 0, None), true),
+        ("flat_idmap", flat(Metric::L2, 3, 40, Some(&descending)), false),
+        ("flat_idmap2", flat(Metric::L2, 3, 40, Some(&descending)), true),
+        ("ivf_l2", ivf(Metric::L2, 5, 4, 90, None, 3), true),
+        ("ivf_l2_map_array", ivf(Metric::L2, 5, 4, 90, None, 3), false),
+        ("ivf_l2_map_hash", ivf(Metric::L2, 5, 4, 90, None, 3), false),
+        ("ivf_ip_sparse", ivf(Metric::InnerProduct, 16, 5, 4, None, 1), true),
+        ("ivf_ids", ivf(Metric::L2, 3, 6, 30, Some(&spread), 1), true),
+        ("ivf_duplicate_ids", ivf(Metric::L2, 3, 7, 20, Some(&[42; 20]), 1), true),
+        ("ivf_empty", ivf(Metric::InnerProduct, 4, 0, 0, None, 1), true),
+        ("ivf_untrained", untrained, true),
+        ("ivf_idmap2", ivf(Metric::L2, 5, 8, 60, Some(&mapped), 1), false),
+    ]
+}
+
+#[test]
+fn load_golden_file_equals_the_index_built_here() {
+    for (name, index, _) in pairs() {
+        assert_equal(&index, &load(&golden(name), &LoadOptions::default()).unwrap(), name);
+        assert_equal(&index, &from_bytes(&golden_bytes(name)).unwrap(), name);
+    }
+}
+
+#[test]
+fn export_writes_the_golden_file_byte_for_byte() {
+    for (name, index, same) in pairs() {
+        let bytes = exported(&index);
+        assert_eq!(bytes == golden_bytes(name), same, "{name}");
+        assert_equal(&index, &from_bytes(&bytes).unwrap(), name);
+        let again = exported(&load(&golden(name), &LoadOptions::default()).unwrap());
+        assert_eq!(again, bytes, "{name}: loaded and exported");
+    }
+}
+
+#[test]
+fn export_after_remove_leaves_removed_vectors_out() {
+    let mut index = ivf(Metric::L2, 5, 4, 90, None, 3);
+    index.remove(&[3, 17, 18, 89]).unwrap();
+    let mut packed = from_bytes(&to_bytes(&index)).unwrap();
+    packed.compact().unwrap();
+    let mut loaded = from_bytes(&exported(&index)).unwrap();
+    assert_eq!(loaded.info().count, 86);
+    assert_eq!(results(&loaded, &Default::default()), results(&packed, &Default::default()));
+    // What faiss does not keep: the next id follows the largest that is left.
+    assert_eq!((loaded.info().next_id, index.info().next_id), (89, 90));
+    let mut flat = flat(Metric::L2, 1, 40, None);
+    flat.remove(&[39]).unwrap();
+    assert_eq!(&exported(&flat)[..4], b"IxF2", "ids still count from 0");
+    flat.remove(&[0]).unwrap();
+    assert_eq!(&exported(&flat)[..4], b"IxM2");
+    add(&mut loaded, 1, 1, None);
+}
+
+#[test]
+fn export_cosine_is_inner_product_over_normalised_vectors() {
+    let mut index = trained(Metric::Cosine, 4, &IndexOptions { nprobe: 4, ..Default::default() });
+    add(&mut index, 6, 50, None);
+    let loaded = from_bytes(&exported(&index)).unwrap();
+    assert_eq!(loaded.info().metric, Metric::InnerProduct);
+    let vectors = |index: &Index| {
+        let mut out = vec![0.0; 50 * DIM];
+        index.reconstruct(&(0..50).collect::<Vec<_>>(), &mut out).unwrap();
+        out
+    };
+    assert_eq!(vectors(&index), vectors(&loaded));
+    for vector in vectors(&loaded).chunks(DIM) {
+        assert!((vector.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-6);
+    }
+}
+
+#[test]
+fn export_without_a_number_of_lists_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = create(Metric::L2, "IVF,Flat", &IndexOptions::default());
+    let error = index.export_faiss(&dir.path().join("a"), &Control::default()).unwrap_err();
+    assert!(matches!(&error, Error::State(text) if text.contains("train")), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn load_generic_flat_code_is_read_by_its_metric() {
+    for (name, index, _) in pairs().into_iter().take(2) {
+        let mut bytes = golden_bytes(name);
+        bytes[3] = b'l';
+        assert_equal(&index, &from_bytes(&bytes).unwrap(), name);
+    }
+}
+
+/// `ivf_l2` as faiss wrote it before inverted lists were objects.
+fn old_ivf(code: &[u8; 4]) -> Vec<u8> {
+    let new = golden_bytes("ivf_l2");
+    let centroids = 4 + 33 + 16 + 4 + 33 + 8 + 5 * DIM * 4;
+    let mut old = [code, &new[4..centroids]].concat();
+    let lists = centroids + 9 + 4 + 8 + 8 + 4 + 8;
+    let sizes: Vec<usize> = (0..5)
+        .map(|list| usize::from(new[lists + 8 * list]) + 256 * usize::from(new[lists + 8 * list + 1]))
+        .collect();
+    let (mut ids, mut vectors) = (Vec::new(), Vec::new());
+    let mut at = lists + 5 * 8;
+    for size in sizes {
+        let bytes = size * DIM * 4;
+        let count = if code == b"IvFl" { size * DIM } else { bytes };
+        vectors.extend((count as u64).to_le_bytes());
+        vectors.extend(&new[at..at + bytes]);
+        ids.extend((size as u64).to_le_bytes());
+        ids.extend(&new[at + bytes..at + bytes + size * 8]);
+        at += bytes + size * 8;
+    }
+    old.extend(ids);
+    old.extend(&new[centroids..centroids + 9]);
+    old.extend(vectors);
+    old
+}
+
+#[test]
+fn load_old_ivf_codes_gives_the_same_index() {
+    let (_, index, _) = pairs().swap_remove(5);
+    for code in [b"IvFl", b"IvFL"] {
+        assert_equal(&index, &from_bytes(&old_ivf(code)).unwrap(), "old");
+    }
+}
+
+#[test]
+fn load_unsupported_types_are_refused_by_name() {
+    let mut pq = golden_bytes("ivf_l2");
+    pq[..4].copy_from_slice(b"IwPQ");
+    let mut inner = golden_bytes("flat_idmap2");
+    inner[4 + 33..4 + 33 + 4].copy_from_slice(b"IxSQ");
+    let mut disk = golden_bytes("ivf_empty");
+    let lists = 4 + 33 + 16 + 4 + 33 + 8 + 4 * DIM * 4 + 9;
+    assert_eq!(&disk[lists..lists + 4], b"ilar");
+    disk[lists..lists + 4].copy_from_slice(b"ilod");
+    for (bytes, names) in [
+        (pq, ["`IwPQ` (IVF PQ)", "IwFl"]),
+        (inner, ["`IxSQ` (scalar quantizer)", "IxF2"]),
+        (golden_bytes("ivf_hnsw"), ["coarse quantizer of type `IHNf` (HNSW Flat)", "IxF2"]),
+        (golden_bytes("ivf_mixed_metrics"), ["metric InnerProduct", "metric L2"]),
+        (golden_bytes("flat_l1"), ["metric 2 (L1)", "inner product"]),
+        (disk, ["`ilod`", "ilar"]),
+    ] {
+        let error = refused(&bytes);
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+        for name in names {
+            assert!(error.to_string().contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn load_with_memory_map_is_refused() {
+    let options = LoadOptions { memory_map: true, ..Default::default() };
+    let error = load(&golden("ivf_l2"), &options).err().unwrap();
+    assert!(matches!(&error, Error::Unsupported(text) if text.contains("memory_map")), "{error}");
+}
+
+#[test]
+fn load_inconsistent_files_are_corrupt() {
+    let header = 4 + 33;
+    type Change = fn(&mut Vec<u8>);
+    let cases: [(&str, &str, Change); 9] = [
+        ("flat_l2", "more", |b| b.push(0)),
+        ("flat_l2", "0 or 1", |b| b[4 + 28] = 2),
+        ("flat_l2", "240 values", |b| b[4 + 4] = 41),
+        ("flat_l2", "finite", |b| b[4 + 33 + 8..][..4].copy_from_slice(&f32::NAN.to_le_bytes())),
+        ("flat_l2", "dimension", |b| b[4..8].copy_from_slice(&(-6i32).to_le_bytes())),
+        ("flat_idmap2", "40 ids", |b| b[4 + 4] = 41),
+        ("ivf_l2", "5 centroids", |b| {
+            let quantizer = 4 + 33 + 16;
+            b[quantizer + 8] = 4;
+            b[quantizer + 4 + 33] = 24;
+        }),
+        ("ivf_l2", "direct map", |b| b[4 + 33 + 16 + 4 + 33 + 8 + 5 * DIM * 4] = 3),
+        ("ivf_ids", "negative", |b| {
+            let last = b.len() - 1;
+            b[last] = 0x80;
+        }),
+    ];
+    assert_eq!(header, 37);
+    for (name, text, change) in cases {
+        let mut bytes = golden_bytes(name);
+        change(&mut bytes);
+        let error = refused(&bytes);
+        assert!(matches!(&error, Error::Corrupt(got) if got.contains(text)), "{name}: {text}: {error}");
+    }
+}
+
+#[test]
+fn load_id_maps_within_each_other_end_at_a_depth() {
+    let shell = golden_bytes("flat_idmap2")[..37].to_vec();
+    let error = refused(&shell.repeat(100_000));
+    assert!(matches!(&error, Error::Corrupt(text) if text.contains("within each other")), "{error}");
+}
