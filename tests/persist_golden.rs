@@ -1,0 +1,74 @@
+//! A file of every format version that was ever written loads for ever.
+//!
+//! The files in tests/golden are never written anew. A new version of the format gets files of its own:
+//! `IVF_WRITE_GOLDEN=v2 cargo test --test persist_golden` makes them, then its name is added to `VERSIONS`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod persist_support;
+
+use std::fs;
+use std::path::PathBuf;
+
+use ivf::{Control, Index, IndexOptions, LoadOptions, Metric};
+use persist_support::*;
+
+const VERSIONS: [&str; 1] = ["v1"];
+
+fn golden(version: &str, name: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    root.join(version).join(format!("{name}.ivf"))
+}
+
+/// What the files hold. Nothing here may change: add to it instead.
+fn content() -> Vec<(&'static str, Index)> {
+    let mut flat = create(Metric::L2, "Flat", &IndexOptions::default());
+    add(&mut flat, 1, 40, None);
+    flat.remove(&[3, 39]).unwrap();
+    let own = IndexOptions { nprobe: 2, allow_duplicate_ids: true };
+    let mut ivf = trained(Metric::InnerProduct, 4, &own);
+    add(&mut ivf, 2, 50, Some(&(0..50).map(|i| i / 2 * 1_000_000_007).collect::<Vec<_>>()));
+    let mut cosine = trained(Metric::Cosine, 3, &IndexOptions::default());
+    add(&mut cosine, 3, 20, None);
+    let untrained = create(Metric::L2, "IVF,Flat", &IndexOptions { nprobe: 5, ..Default::default() });
+    vec![("flat", flat), ("ivf", ivf), ("cosine", cosine), ("untrained", untrained)]
+}
+
+#[test]
+fn load_golden_files_of_every_version_gives_what_was_saved() {
+    if let Ok(version) = std::env::var("IVF_WRITE_GOLDEN") {
+        for (name, index) in content() {
+            let path = golden(&version, name);
+            assert!(!path.exists(), "{} is for ever", path.display());
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            index.save(&path, &Control::default()).unwrap();
+        }
+    }
+    for version in VERSIONS {
+        for (name, index) in content() {
+            for memory_map in [false, true] {
+                let options = LoadOptions { memory_map, ..Default::default() };
+                let loaded = load(&golden(version, name), &options).unwrap();
+                if name == "cosine" {
+                    // Normalising may round otherwise one day.
+                    assert_same_directions(&index, &loaded);
+                } else {
+                    assert_equal(&index, &loaded, &format!("{version} {name}"));
+                }
+            }
+        }
+    }
+}
+
+fn assert_same_directions(expected: &Index, got: &Index) {
+    assert_eq!(expected.list_sizes(), got.list_sizes());
+    assert_eq!(expected.info().metric, got.info().metric);
+    let vectors = |index: &Index| {
+        let mut out = vec![0.0; 20 * DIM];
+        index.reconstruct(&(0..20).collect::<Vec<_>>(), &mut out).unwrap();
+        out
+    };
+    for (a, b) in vectors(expected).iter().zip(vectors(got)) {
+        assert!((a - b).abs() < 1e-6, "{a} {b}");
+    }
+}
