@@ -1,0 +1,622 @@
+/// ivf.hpp: libivf for C++17 and later. Header only; link with libivf (CMake target ivf::cpp).
+///
+/// Thin: every call is one call of ivf.h, where shapes, units, orders and limits are told in full. What is
+/// added: handles free themselves, failures are exceptions (ivf::Error), arrays carry their size, and an
+/// exception thrown by a progress function reaches the caller.
+///
+/// Threads: the const members of one Index may run at once in any number of threads; the others wait for
+/// each other and for them. Matrices are float32, row-major, [n, dim].
+#ifndef IVF_HPP
+#define IVF_HPP
+
+#include <ivf.h>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+#if __has_include(<version>)
+#include <version>
+#endif
+#if defined(__cpp_lib_span)
+#include <span>
+#endif
+
+namespace ivf {
+
+// ---- arrays -------------------------------------------------------------------------------------
+
+#if defined(__cpp_lib_span)
+/// A borrowed array: std::span.
+template <class T>
+using Span = std::span<T>;
+#else
+/// A borrowed array: pointer and size. Becomes std::span with C++20.
+template <class T>
+class Span {
+public:
+    Span() = default;
+    Span(T* data, std::size_t size) : data_(data), size_(size) {}
+    /// From whatever has data() and size(): std::vector, std::array, another Span.
+    template <class Array, class = std::enable_if_t<std::is_convertible_v<
+                               decltype(std::declval<Array&>().data()), T*>>>
+    Span(Array&& array) : data_(array.data()), size_(array.size()) {}
+
+    T* data() const { return data_; }
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    T* begin() const { return data_; }
+    T* end() const { return data_ + size_; }
+    T& operator[](std::size_t i) const { return data_[i]; }
+
+private:
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+#endif
+
+/// A call failed. what() is the library's text: what was expected and what came.
+class Error : public std::runtime_error {
+public:
+    Error(ivf_status status, const std::string& text) : std::runtime_error(text), status_(status) {}
+    /// IVF_E_...
+    ivf_status status() const noexcept { return status_; }
+    /// "IVF_E_DIMENSION"
+    const char* name() const noexcept { return ivf_status_name(status_); }
+
+private:
+    ivf_status status_;
+};
+
+/// Borrowed vectors: float32 [n, dim], row-major.
+struct Rows {
+    const float* data;
+    std::uint64_t n;
+    std::uint32_t dim;
+
+    Rows(const float* data, std::uint64_t n, std::uint32_t dim) : data(data), n(n), dim(dim) {}
+    /// Throws Error (IVF_E_DIMENSION) unless x holds whole rows.
+    Rows(Span<const float> x, std::uint32_t dim) : data(x.data()), n(dim ? x.size() / dim : 0), dim(dim) {
+        if (dim == 0 || x.size() % dim != 0)
+            throw Error(IVF_E_DIMENSION, "expected rows of " + std::to_string(dim) + " numbers, got " +
+                                             std::to_string(x.size()) + " numbers");
+    }
+};
+
+/// A file's path. Text is UTF-8 on every system; a std::filesystem::path is converted.
+class Path {
+public:
+    Path(const char* utf8) : utf8_(utf8) {}
+    Path(std::string utf8) : utf8_(std::move(utf8)) {}
+    Path(const std::filesystem::path& path) {
+        const auto text = path.u8string();  // std::string in C++17, std::u8string in C++20
+        utf8_.assign(text.begin(), text.end());
+    }
+    const char* c_str() const { return utf8_.c_str(); }
+
+private:
+    std::string utf8_;
+};
+
+// ---- library ------------------------------------------------------------------------------------
+
+/// The library's version, "0.1.0".
+inline std::string_view version() { return ivf_version(); }
+/// The ABI's number, that of the SONAME.
+inline std::uint32_t abi_version() { return ivf_abi_version(); }
+
+enum class Metric : std::int32_t {
+    inner_product = IVF_METRIC_INNER_PRODUCT,  ///< similarity, the greatest first
+    l2 = IVF_METRIC_L2,                        ///< squared distance, the least first
+    cosine = IVF_METRIC_COSINE,                ///< similarity in [-1, 1], the greatest first
+};
+
+enum class Seeding : std::int32_t {
+    standard = IVF_SEEDING_DEFAULT,
+    random = IVF_SEEDING_RANDOM,
+    plus_plus = IVF_SEEDING_PLUS_PLUS,
+};
+
+using Progress = ivf_progress;
+using DeviceInfo = ivf_device_info;
+using ContextInfo = ivf_context_info;
+using IndexInfo = ivf_index_info;
+
+/// Told how far a call has come, on the thread that made it. Returns true to cancel the call, which then
+/// throws Error (IVF_E_CANCELLED). May throw: the call is cancelled and that exception leaves it. Must not
+/// call into the same index.
+using ProgressFn = std::function<bool(const Progress&)>;
+/// A flag that any thread may set non-zero during a call: the call throws Error (IVF_E_CANCELLED).
+using CancelFlag = std::atomic<std::int32_t>;
+static_assert(sizeof(CancelFlag) == sizeof(std::int32_t) && CancelFlag::is_always_lock_free,
+              "libivf reads the flag as a plain int32");
+
+// ---- options: a zero is the library's default, told in ivf.h -------------------------------------
+
+struct ContextOptions {
+    std::uint32_t threads = 0;  ///< 0 = one a core
+    std::string device;         ///< "", "auto", "cpu", "gpu", "gpu:1" or part of a device's name
+    std::string kernel;         ///< "" = the best
+};
+
+struct IndexOptions {
+    std::uint32_t nprobe = 0;  ///< the index's own default; 0 = chosen from nlist
+    bool allow_duplicate_ids = false;
+};
+
+struct TrainOptions {
+    std::uint32_t threads = 0;
+    std::uint32_t iterations = 0;
+    Seeding seeding = Seeding::standard;
+    std::uint64_t seed = 0;
+    std::uint32_t max_points_per_centroid = 0;
+    std::uint32_t restarts = 0;
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+struct AddOptions {
+    std::uint32_t threads = 0;
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+struct SearchOptions {
+    std::uint32_t threads = 0;
+    std::uint32_t nprobe = 0;     ///< 0 = the index's default
+    std::uint64_t max_codes = 0;  ///< 0 = no limit
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+struct KMeansOptions {
+    std::uint32_t threads = 0;
+    std::uint32_t iterations = 0;
+    Seeding seeding = Seeding::standard;
+    std::uint64_t seed = 0;
+    std::uint32_t max_points_per_centroid = 0;
+    std::uint32_t restarts = 0;
+    bool spherical = false;
+    std::uint32_t mini_batch = 0;  ///< 0 = full k-means; else points a step
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+struct IoOptions {
+    std::uint32_t threads = 0;
+    bool memory_map = false;
+    bool skip_verify = false;
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+// ---- results ------------------------------------------------------------------------------------
+
+/// Where a search writes: buffers of the caller's, at least [n, k], and hits empty or at least [n].
+struct SearchBuffers {
+    Span<float> distances;
+    Span<std::int64_t> ids;
+    Span<std::uint64_t> hits = {};
+};
+
+/// The k best of n queries, best first.
+struct Neighbors {
+    std::uint64_t n = 0;
+    std::uint32_t k = 0;
+    std::vector<float> distances;     ///< [n, k]
+    std::vector<std::int64_t> ids;    ///< [n, k]; -1 where there is no further hit
+    std::vector<std::uint64_t> hits;  ///< [n]: how many of the k are hits
+
+    /// The hits of one query, without the padding.
+    Span<const std::int64_t> ids_of(std::uint64_t query) const {
+        return {ids.data() + query * k, static_cast<std::size_t>(hits.at(query))};
+    }
+    Span<const float> distances_of(std::uint64_t query) const {
+        return {distances.data() + query * k, static_cast<std::size_t>(hits.at(query))};
+    }
+};
+
+struct KMeans {
+    std::vector<float> centroids;      ///< [k, dim]
+    std::vector<std::int64_t> labels;  ///< [n]: the nearest centroid of every point
+    double objective = 0;              ///< mean squared distance of a point to its centroid
+};
+
+// ---- inside -------------------------------------------------------------------------------------
+
+namespace detail {
+
+inline void check(ivf_status status) {
+    if (status != IVF_OK) throw Error(status, ivf_last_error());
+}
+
+/// rows * columns, or Error (IVF_E_OVERFLOW) where no array can be that large.
+inline std::size_t elements(std::uint64_t rows, std::uint64_t columns) {
+    const std::uint64_t most = std::numeric_limits<std::size_t>::max() / sizeof(std::int64_t) / 2;
+    if (columns != 0 && rows > most / columns)
+        throw Error(IVF_E_OVERFLOW, "expected at most " + std::to_string(most) + " numbers, got " +
+                                        std::to_string(rows) + " x " + std::to_string(columns));
+    return static_cast<std::size_t>(rows * columns);
+}
+
+inline void expect_room(const char* name, std::uint64_t got, std::uint64_t expected) {
+    if (got < expected)
+        throw Error(IVF_E_ARGUMENT, std::string("expected room for ") + std::to_string(expected) + " " + name +
+                                        ", got " + std::to_string(got));
+}
+
+/// Carries a ProgressFn through the C callback and its exception back.
+class Call {
+public:
+    explicit Call(const ProgressFn& progress) : progress_(progress) {}
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+
+    /// A C options struct with the fields that all of them have.
+    template <class COptions, class Options>
+    COptions options(const Options& from) {
+        COptions to{};
+        to.struct_size = sizeof to;
+        to.threads = from.threads;
+        to.progress = progress_ ? &Call::report : nullptr;
+        to.progress_data = this;
+        to.cancel = reinterpret_cast<const std::int32_t*>(from.cancel);
+        return to;
+    }
+
+    void finish(ivf_status status) {
+        if (thrown_) std::rethrow_exception(thrown_);
+        check(status);
+    }
+
+private:
+    static std::int32_t report(const Progress* progress, void* call) noexcept {
+        auto& self = *static_cast<Call*>(call);
+        if (self.thrown_) return 1;
+        try {
+            return self.progress_(*progress) ? 1 : 0;
+        } catch (...) {
+            self.thrown_ = std::current_exception();
+            return 1;
+        }
+    }
+
+    const ProgressFn& progress_;
+    std::exception_ptr thrown_;
+};
+
+inline ivf_search_options search_options(Call& call, const SearchOptions& from, const SearchBuffers& into,
+                                         std::uint64_t n, std::uint32_t k) {
+    expect_room("distances", into.distances.size(), elements(n, k));
+    expect_room("ids", into.ids.size(), elements(n, k));
+    if (!into.hits.empty()) expect_room("hits", into.hits.size(), n);
+    auto to = call.options<ivf_search_options>(from);
+    to.nprobe = from.nprobe;
+    to.max_codes = from.max_codes;
+    to.hits = into.hits.empty() ? nullptr : into.hits.data();
+    return to;
+}
+
+inline ivf_io_options io_options(Call& call, const IoOptions& from) {
+    auto to = call.options<ivf_io_options>(from);
+    to.memory_map = from.memory_map;
+    to.skip_verify = from.skip_verify;
+    return to;
+}
+
+/// Makes the buffers, lets `search(SearchBuffers)` fill them.
+template <class Search>
+Neighbors collect(std::uint64_t n, std::uint32_t k, Search search) {
+    Neighbors found;
+    found.n = n;
+    found.k = k;
+    found.distances.resize(elements(n, k));
+    found.ids.resize(elements(n, k));
+    found.hits.resize(elements(n, 1));
+    search(SearchBuffers{found.distances, found.ids, found.hits});
+    return found;
+}
+
+}  // namespace detail
+
+// ---- devices and context ------------------------------------------------------------------------
+
+/// What the library can compute on: the CPU first.
+inline std::vector<DeviceInfo> devices() {
+    std::uint32_t count = 0;
+    detail::check(ivf_device_count(&count));
+    std::vector<DeviceInfo> all(count);
+    for (std::uint32_t i = 0; i < count; ++i) {
+        all[i].struct_size = sizeof(DeviceInfo);
+        detail::check(ivf_device_get_info(i, &all[i]));
+    }
+    return all;
+}
+
+/// Threads and a device. Indexes made with a context stay valid after it.
+class Context {
+public:
+    explicit Context(const ContextOptions& options = {}) {
+        ivf_context_options to{};
+        to.struct_size = sizeof to;
+        to.threads = options.threads;
+        to.device = options.device.empty() ? nullptr : options.device.c_str();
+        to.kernel = options.kernel.empty() ? nullptr : options.kernel.c_str();
+        ivf_context* made = nullptr;
+        detail::check(ivf_context_create(&to, &made));
+        handle_.reset(made);
+    }
+
+    /// The one that all share who name none.
+    static const Context& shared() {
+        static const Context context{nullptr};
+        return context;
+    }
+
+    ContextInfo info() const {
+        ContextInfo info{};
+        info.struct_size = sizeof info;
+        detail::check(ivf_context_get_info(get(), &info));
+        return info;
+    }
+
+    /// The C handle; NULL for the shared context.
+    const ivf_context* get() const { return handle_.get(); }
+
+private:
+    explicit Context(std::nullptr_t) {}
+
+    struct Destroy {
+        void operator()(ivf_context* context) const { ivf_context_destroy(context); }
+    };
+    std::unique_ptr<ivf_context, Destroy> handle_;
+};
+
+// ---- index --------------------------------------------------------------------------------------
+
+/// An index of vectors. Moves, does not copy. A call that throws has changed nothing.
+class Index {
+public:
+    /// description: "Flat" (exact), "IVF1024,Flat" (1024 lists) or "IVF,Flat" (as many as suit the data).
+    Index(std::uint32_t dim, const std::string& description, Metric metric = Metric::l2,
+          const IndexOptions& options = {}, const Context& context = Context::shared()) {
+        ivf_index_options to{};
+        to.struct_size = sizeof to;
+        to.nprobe = options.nprobe;
+        to.allow_duplicate_ids = options.allow_duplicate_ids;
+        ivf_index* made = nullptr;
+        detail::check(ivf_index_create(context.get(), dim, static_cast<std::int32_t>(metric),
+                                       description.c_str(), &to, &made));
+        handle_.reset(made);
+    }
+
+    /// Takes over a handle of the C API.
+    explicit Index(ivf_index* owned) : handle_(owned) {}
+
+    /// A file of ours or of faiss's.
+    static Index load(const Path& path, const IoOptions& options = {},
+                      const Context& context = Context::shared()) {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
+        ivf_index* made = nullptr;
+        call.finish(ivf_load(context.get(), path.c_str(), &to, &made));
+        return Index(made);
+    }
+
+    /// What serialize() gave.
+    static Index deserialize(Span<const std::byte> bytes, const IoOptions& options = {},
+                             const Context& context = Context::shared()) {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
+        ivf_index* made = nullptr;
+        call.finish(ivf_deserialize(context.get(), bytes.data(), bytes.size(), &to, &made));
+        return Index(made);
+    }
+
+    IndexInfo info() const {
+        IndexInfo info{};
+        info.struct_size = sizeof info;
+        detail::check(ivf_index_get_info(get(), &info));
+        return info;
+    }
+
+    /// How many vectors are in it.
+    std::uint64_t size() const { return info().count; }
+    std::uint32_t dim() const { return info().dim; }
+    bool trained() const { return info().trained != 0; }
+
+    /// The index string: "IVF1024,Flat".
+    std::string describe() const {
+        std::uint64_t length = 0;
+        detail::check(ivf_index_describe(get(), nullptr, 0, &length));
+        std::string text(detail::elements(length, 1) + 1, '\0');
+        detail::check(ivf_index_describe(get(), text.data(), text.size(), &length));
+        text.resize(std::string_view(text.c_str()).size());
+        return text;
+    }
+
+    /// [nlist]: vectors in each list.
+    std::vector<std::uint64_t> list_sizes() const {
+        std::vector<std::uint64_t> sizes(detail::elements(info().nlist, 1));
+        detail::check(ivf_list_sizes(get(), sizes.data(), sizes.size()));
+        return sizes;
+    }
+
+    /// [nlist, dim]
+    std::vector<float> centroids() const {
+        const IndexInfo shape = info();
+        std::vector<float> all(detail::elements(shape.nlist, shape.dim));
+        detail::check(ivf_centroids(get(), all.data(), shape.nlist, shape.dim));
+        return all;
+    }
+
+    /// Your own centroids instead of training.
+    void set_centroids(const Rows& centroids) {
+        detail::check(ivf_set_centroids(get(), centroids.data, centroids.n, centroids.dim));
+    }
+
+    /// Learns the centroids from x. Throws with vectors inside (IVF_E_STATE).
+    void train(const Rows& x, const TrainOptions& options = {}) {
+        detail::Call call(options.progress);
+        auto to = call.options<ivf_train_options>(options);
+        to.iterations = options.iterations;
+        to.seeding = static_cast<std::int32_t>(options.seeding);
+        to.seed = options.seed;
+        to.max_points_per_centroid = options.max_points_per_centroid;
+        to.restarts = options.restarts;
+        call.finish(ivf_train(get(), x.data, x.n, x.dim, &to));
+    }
+
+    /// Adds x under the next free ids: info().next_id and on.
+    void add(const Rows& x, const AddOptions& options = {}) { add_rows(x, nullptr, options); }
+
+    /// Adds x under ids of your own: one a row.
+    void add(const Rows& x, Span<const std::int64_t> ids, const AddOptions& options = {}) {
+        if (ids.size() != x.n)
+            throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(x.n) + " ids, got " +
+                                            std::to_string(ids.size()));
+        add_rows(x, ids.data(), options);
+    }
+
+    /// Removes by id; unknown ids are passed over. Returns how many vectors went.
+    std::uint64_t remove(Span<const std::int64_t> ids) {
+        std::uint64_t removed = 0;
+        detail::check(ivf_remove(get(), ids.data(), ids.size(), &removed));
+        return removed;
+    }
+
+    /// Drops all vectors; the training stays.
+    void reset() { detail::check(ivf_reset(get())); }
+    /// Packs the lists and gives the space of removed vectors back.
+    void compact() { detail::check(ivf_compact(get())); }
+
+    /// The stored vectors of these ids, [ids, dim].
+    std::vector<float> reconstruct(Span<const std::int64_t> ids) const {
+        const std::uint32_t columns = dim();
+        std::vector<float> x(detail::elements(ids.size(), columns));
+        detail::check(ivf_reconstruct(get(), ids.data(), ids.size(), x.data(), columns));
+        return x;
+    }
+
+    /// The k nearest of every query.
+    Neighbors search(const Rows& queries, std::uint32_t k, const SearchOptions& options = {}) const {
+        return detail::collect(queries.n, k, [&](const SearchBuffers& into) { search(queries, k, into, options); });
+    }
+
+    /// The same into buffers of the caller's: allocates nothing.
+    void search(const Rows& queries, std::uint32_t k, const SearchBuffers& into,
+                const SearchOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::search_options(call, options, into, queries.n, k);
+        call.finish(ivf_search(get(), queries.data, queries.n, queries.dim, k, into.distances.data(),
+                               into.ids.data(), &to));
+    }
+
+    /// Searches the lists that you name: lists is [n, nprobe], -1 = none.
+    Neighbors search_preassigned(const Rows& queries, std::uint32_t k, Span<const std::int64_t> lists,
+                                 std::uint32_t nprobe, const SearchOptions& options = {}) const {
+        detail::expect_room("lists", lists.size(), detail::elements(queries.n, nprobe));
+        return detail::collect(queries.n, k, [&](const SearchBuffers& into) {
+            detail::Call call(options.progress);
+            const auto to = detail::search_options(call, options, into, queries.n, k);
+            call.finish(ivf_search_preassigned(get(), queries.data, queries.n, queries.dim, k, lists.data(),
+                                               nprobe, into.distances.data(), into.ids.data(), &to));
+        });
+    }
+
+    /// Writes a file of ours: beside the target, synced, renamed.
+    void save(const Path& path, const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
+        call.finish(ivf_save(get(), path.c_str(), &to));
+    }
+
+    /// Writes a file that faiss.read_index reads.
+    void export_faiss(const Path& path, const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
+        call.finish(ivf_export_faiss(get(), path.c_str(), &to));
+    }
+
+    /// The bytes that save() would write.
+    std::vector<std::byte> serialize() const {
+        std::vector<std::byte> bytes;
+        std::uint64_t size = 0;
+        detail::check(ivf_serialize(get(), nullptr, 0, &size));
+        for (;;) {
+            bytes.resize(detail::elements(size, 1));
+            const ivf_status status = ivf_serialize(get(), bytes.data(), bytes.size(), &size);
+            // Another thread may have added vectors since the size was asked for.
+            if (status != IVF_OK && size > bytes.size()) continue;
+            detail::check(status);
+            bytes.resize(detail::elements(size, 1));
+            return bytes;
+        }
+    }
+
+    /// The C handle; still owned by this object, NULL once moved from.
+    ivf_index* get() const { return handle_.get(); }
+
+private:
+    void add_rows(const Rows& x, const std::int64_t* ids, const AddOptions& options) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        call.finish(ivf_add(get(), x.data, x.n, x.dim, ids, &to));
+    }
+
+    struct Destroy {
+        void operator()(ivf_index* index) const { ivf_index_destroy(index); }
+    };
+    std::unique_ptr<ivf_index, Destroy> handle_;
+};
+
+// ---- without an index ---------------------------------------------------------------------------
+
+/// k centroids of x with every point's label.
+inline KMeans kmeans(const Rows& x, std::uint32_t k, const KMeansOptions& options = {},
+                     const Context& context = Context::shared()) {
+    KMeans found;
+    found.centroids.resize(detail::elements(k, x.dim));
+    found.labels.resize(detail::elements(x.n, 1));
+    detail::Call call(options.progress);
+    auto to = call.options<ivf_kmeans_options>(options);
+    to.iterations = options.iterations;
+    to.seeding = static_cast<std::int32_t>(options.seeding);
+    to.seed = options.seed;
+    to.max_points_per_centroid = options.max_points_per_centroid;
+    to.restarts = options.restarts;
+    to.spherical = options.spherical;
+    to.mini_batch = options.mini_batch;
+    to.labels = found.labels.data();
+    to.objective = &found.objective;
+    call.finish(ivf_kmeans(context.get(), x.data, x.n, x.dim, k, found.centroids.data(), &to));
+    return found;
+}
+
+/// Exact search: the k rows of x nearest to every query; ids are row numbers.
+inline Neighbors knn(const Rows& queries, const Rows& x, std::uint32_t k, Metric metric = Metric::l2,
+                     const SearchOptions& options = {}, const Context& context = Context::shared()) {
+    if (queries.dim != x.dim)
+        throw Error(IVF_E_DIMENSION, "expected queries of " + std::to_string(x.dim) + " columns, got " +
+                                         std::to_string(queries.dim));
+    return detail::collect(queries.n, k, [&](const SearchBuffers& into) {
+        detail::Call call(options.progress);
+        const auto to = detail::search_options(call, options, into, queries.n, k);
+        call.finish(ivf_knn(context.get(), queries.data, queries.n, x.data, x.n, x.dim,
+                            static_cast<std::int32_t>(metric), k, into.distances.data(), into.ids.data(), &to));
+    });
+}
+
+}  // namespace ivf
+
+#endif  // IVF_HPP

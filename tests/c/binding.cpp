@@ -1,0 +1,270 @@
+// ivf.hpp itself: ownership, exceptions, progress, sizes. Built as C++17 and as C++20.
+#include <array>
+#include <ivf.hpp>
+#include <thread>
+
+#include "fixture.h"
+
+namespace {
+
+constexpr uint32_t dim = 8;
+constexpr uint64_t count = 600;
+
+std::vector<float> rows(uint64_t n, uint64_t seed) {
+    float* x = random_rows(n, dim, seed);
+    std::vector<float> copy(x, x + n * dim);
+    std::free(x);
+    return copy;
+}
+
+ivf::Index filled() {
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "IVF8,Flat");
+    index.train({x, dim});
+    index.add({x, dim});
+    return index;
+}
+
+// The status that the call throws; IVF_OK if none.
+template <class F>
+ivf_status thrown_by(F call) {
+    try {
+        call();
+    } catch (const ivf::Error& error) {
+        CHECK(error.what()[0] != '\0');
+        return error.status();
+    }
+    return IVF_OK;
+}
+
+void index_is_moved_not_copied() {
+    static_assert(!std::is_copy_constructible_v<ivf::Index> && !std::is_copy_assignable_v<ivf::Index>);
+    static_assert(std::is_nothrow_move_constructible_v<ivf::Index> && std::is_nothrow_move_assignable_v<ivf::Index>);
+    static_assert(!std::is_copy_constructible_v<ivf::Context> && std::is_nothrow_move_constructible_v<ivf::Context>);
+    ivf::Index first = filled();
+    ivf::Index second = std::move(first);
+    CHECK(second.size() == count);
+    CHECK(thrown_by([&] { first.size(); }) == IVF_E_NULL);
+    first = std::move(second);
+    CHECK(first.size() == count);
+}
+
+void error_carries_status_name_and_text() {
+    const ivf::Index index = filled();
+    const std::vector<float> short_rows(3);
+    try {
+        index.search({short_rows, 3}, 1);
+        CHECK(!"an exception");
+    } catch (const std::runtime_error& error) {
+        CHECK(std::string(error.what()).find("expected 8") != std::string::npos);
+        CHECK(dynamic_cast<const ivf::Error&>(error).status() == IVF_E_DIMENSION);
+        CHECK(std::string(dynamic_cast<const ivf::Error&>(error).name()) == "IVF_E_DIMENSION");
+    }
+    CHECK(thrown_by([] { ivf::Index(dim, "no such"); }) == IVF_E_DESCRIPTION);
+}
+
+void search_results_agree_with_knn() {
+    const std::vector<float> x = rows(count, 1), queries = rows(30, 2);
+    const ivf::Index index = filled();
+    ivf::SearchOptions all;
+    all.nprobe = 8;
+    const ivf::Neighbors found = index.search({queries, dim}, 5, all);
+    const ivf::Neighbors exact = ivf::knn({queries, dim}, {x, dim}, 5);
+    CHECK(found.n == 30 && found.k == 5 && found.ids == exact.ids);
+    CHECK(found.ids_of(29).size() == 5 && found.ids_of(29)[0] == exact.ids[29 * 5]);
+    CHECK(found.distances_of(29)[4] == found.distances.back());
+
+    // The same into buffers of our own.
+    std::vector<float> distances(150);
+    std::vector<int64_t> ids(150);
+    std::array<uint64_t, 30> hits{};
+    index.search({queries.data(), 30, dim}, 5, {distances, ids, hits}, all);
+    CHECK(ids == found.ids && distances == found.distances && hits[7] == 5);
+
+    std::vector<int64_t> lists;
+    for (int64_t i = 0; i < 30 * 8; ++i) lists.push_back(i % 8);
+    CHECK(index.search_preassigned({queries, dim}, 5, lists, 8).ids == found.ids);
+}
+
+void search_hits_leave_the_padding_out() {
+    ivf::Index index(dim, "Flat", ivf::Metric::inner_product);
+    const std::vector<float> x = rows(2, 1);
+    index.add({x, dim});
+    const ivf::Neighbors found = index.search({x.data(), 1, dim}, 10);
+    CHECK(found.ids.size() == 10 && found.ids[2] == -1);
+    CHECK(found.ids_of(0).size() == 2 && found.distances_of(0).size() == 2);
+}
+
+void buffers_too_small_are_refused() {
+    const ivf::Index index = filled();
+    const std::vector<float> x = rows(4, 1);
+    std::vector<float> distances(8);
+    std::vector<int64_t> ids(8);
+    std::vector<uint64_t> hits(3);
+    CHECK(thrown_by([&] { index.search({x, dim}, 3, {distances, ids}); }) == IVF_E_ARGUMENT);
+    CHECK(thrown_by([&] { index.search({x, dim}, 2, {distances, ids, hits}); }) == IVF_E_ARGUMENT);
+    CHECK(thrown_by([&] { index.search({x, dim}, 2, {distances, ids}); }) == IVF_OK);
+    CHECK(thrown_by([&] { index.search_preassigned({x, dim}, 2, ids, 3); }) == IVF_E_ARGUMENT);
+    CHECK(thrown_by([&] { ivf::Rows(distances, 3); }) == IVF_E_DIMENSION);
+    CHECK(thrown_by([&] { ivf::Rows(distances, 0); }) == IVF_E_DIMENSION);
+    CHECK(thrown_by([&] { index.search({x.data(), UINT64_MAX / 2, dim}, 9); }) == IVF_E_OVERFLOW);
+    CHECK(thrown_by([&] { ivf::knn({x, 4}, {x, dim}, 1); }) == IVF_E_DIMENSION);
+    ivf::Index other(dim, "Flat");
+    CHECK(thrown_by([&] { other.add({x, dim}, ids); }) == IVF_E_ARGUMENT);
+    CHECK(other.size() == 0);
+}
+
+void empty_arrays_do_nothing() {
+    ivf::Index index = filled();
+    const std::vector<float> none;
+    const std::vector<int64_t> no_ids;
+    index.add({none, dim});
+    index.add({none, dim}, no_ids);
+    CHECK(index.remove(no_ids) == 0);
+    CHECK(index.search({none, dim}, 3).ids.empty());
+    CHECK(index.reconstruct(no_ids).empty());
+    CHECK(index.size() == count);
+    CHECK(thrown_by([&] { index.search({none, dim}, 0); }) == IVF_E_ARGUMENT);
+}
+
+void ids_of_ones_own_are_kept_and_removed() {
+    ivf::Index index = filled();
+    const std::vector<float> more = rows(2, 3);
+    const std::vector<int64_t> ids = {7000, 1000};
+    index.add({more, dim}, ids);
+    CHECK(index.reconstruct(ids) == more);
+    CHECK(index.info().next_id == 7001);
+    CHECK(index.remove(std::array<int64_t, 3>{7000, 5, 424242}) == 2);
+    CHECK(index.info().count == count);
+    index.compact();
+    CHECK(index.info().dead == 0);
+    index.reset();
+    CHECK(index.size() == 0 && index.trained());
+}
+
+void shape_and_centroids_are_readable() {
+    const ivf::Index index = filled();
+    CHECK(index.describe() == "IVF8,Flat" && index.dim() == dim);
+    uint64_t sum = 0;
+    for (uint64_t size : index.list_sizes()) sum += size;
+    CHECK(sum == count && index.list_sizes().size() == 8);
+    ivf::Index copy(dim, "IVF8,Flat");
+    copy.set_centroids({index.centroids(), dim});
+    CHECK(copy.trained() && copy.centroids() == index.centroids());
+}
+
+void saved_and_serialized_come_back_equal() {
+    const ivf::Index index = filled();
+    const std::vector<std::byte> bytes = index.serialize();
+    CHECK(ivf::Index::deserialize(bytes).serialize() == bytes);
+    const std::filesystem::path path = std::filesystem::path(temporary_path("binding"));
+    index.save(path);
+    ivf::IoOptions mapped;
+    mapped.memory_map = true;
+    CHECK(ivf::Index::load(path).serialize() == bytes);
+    CHECK(ivf::Index::load(path.string(), mapped).serialize() == bytes);
+    index.export_faiss(path);
+    CHECK(ivf::Index::load(path.c_str()).size() == count);
+    std::filesystem::remove(path);
+    CHECK(thrown_by([&] { ivf::Index::load(path); }) == IVF_E_IO);
+    CHECK(thrown_by([&] { ivf::Index::deserialize({bytes.data(), 20}); }) != IVF_OK);
+}
+
+void progress_is_told_on_this_thread() {
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "IVF8,Flat");
+    ivf::TrainOptions options;
+    int calls = 0, strangers = 0;
+    const std::thread::id here = std::this_thread::get_id();
+    options.iterations = 5;
+    options.seeding = ivf::Seeding::plus_plus;
+    options.progress = [&](const ivf::Progress& progress) {
+        ++calls;
+        strangers += std::this_thread::get_id() != here || std::string_view(progress.stage) != "train";
+        return false;
+    };
+    index.train({x, dim}, options);
+    CHECK(calls > 0 && strangers == 0);
+}
+
+void progress_true_or_flag_cancels() {
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "IVF8,Flat");
+    ivf::TrainOptions by_return;
+    by_return.progress = [](const ivf::Progress&) { return true; };
+    CHECK(thrown_by([&] { index.train({x, dim}, by_return); }) == IVF_E_CANCELLED);
+    ivf::TrainOptions by_flag;
+    const ivf::CancelFlag flag{1};
+    by_flag.cancel = &flag;
+    CHECK(thrown_by([&] { index.train({x, dim}, by_flag); }) == IVF_E_CANCELLED);
+    CHECK(!index.trained());
+}
+
+void progress_exception_reaches_the_caller() {
+    struct Stop {
+        int number;
+    };
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "IVF8,Flat");
+    ivf::TrainOptions options;
+    int caught = 0;
+    options.progress = [](const ivf::Progress&) -> bool { throw Stop{42}; };
+    try {
+        index.train({x, dim}, options);
+    } catch (const Stop& stop) {
+        caught = stop.number;
+    }
+    CHECK(caught == 42 && !index.trained());
+    options.progress = nullptr;
+    index.train({x, dim}, options);
+    CHECK(index.trained());
+}
+
+void kmeans_gives_centroids_labels_objective() {
+    const std::vector<float> x = rows(count, 1);
+    ivf::KMeansOptions options;
+    options.restarts = 2;
+    const ivf::KMeans found = ivf::kmeans({x, dim}, 8, options);
+    CHECK(found.centroids.size() == 8 * dim && found.labels.size() == count && found.objective > 0);
+    // A label is the nearest centroid.
+    const ivf::Neighbors nearest = ivf::knn({x, dim}, {found.centroids, dim}, 1);
+    CHECK(nearest.ids == found.labels);
+}
+
+void context_and_devices_tell_what_they_are() {
+    const std::vector<ivf::DeviceInfo> devices = ivf::devices();
+    CHECK(!devices.empty() && devices[0].type == IVF_DEVICE_TYPE_CPU);
+    ivf::ContextOptions options;
+    options.threads = 2;
+    options.kernel = "scalar";
+    const ivf::Context context(options);
+    CHECK(context.info().threads == 2 && std::string(context.info().kernel) == "scalar");
+    CHECK(ivf::Context::shared().info().threads >= 1);
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "Flat", ivf::Metric::cosine, {}, context);
+    index.add({x, dim});
+    CHECK(index.search({x.data(), 1, dim}, 1).ids[0] == 0);
+    options.kernel = "no such";
+    CHECK(thrown_by([&] { ivf::Context{options}; }) == IVF_E_ARGUMENT);
+    CHECK(!ivf::version().empty() && ivf::abi_version() == 1);
+}
+
+}  // namespace
+
+int main() {
+    RUN(index_is_moved_not_copied);
+    RUN(error_carries_status_name_and_text);
+    RUN(search_results_agree_with_knn);
+    RUN(search_hits_leave_the_padding_out);
+    RUN(buffers_too_small_are_refused);
+    RUN(empty_arrays_do_nothing);
+    RUN(ids_of_ones_own_are_kept_and_removed);
+    RUN(shape_and_centroids_are_readable);
+    RUN(saved_and_serialized_come_back_equal);
+    RUN(progress_is_told_on_this_thread);
+    RUN(progress_true_or_flag_cancels);
+    RUN(progress_exception_reaches_the_caller);
+    RUN(kmeans_gives_centroids_labels_objective);
+    RUN(context_and_devices_tell_what_they_are);
+    return tests_done();
+}

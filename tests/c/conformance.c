@@ -1,0 +1,186 @@
+/* tests/conformance.json through the C API. */
+#include "step.h"
+
+static ivf_index *index_;
+static int32_t metric_;
+static uint32_t case_dim_;
+
+static ivf_status do_search(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    const uint64_t room = n < 100000 && k < 100000 ? n * k : 0;
+    float *distances = (float *)must_allocate(room * sizeof *distances);
+    int64_t *ids = (int64_t *)must_allocate(room * sizeof *ids);
+    uint64_t *hits = (uint64_t *)must_allocate((n < 100000 ? n : 0) * sizeof *hits);
+    integers lists = integers_of(step, "lists");
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.max_codes = number_of(step, "max_codes", 0);
+    options.hits = hits;
+    ivf_status status;
+    if (lists.data != NULL) {
+        const uint32_t nprobe = (uint32_t)number_of(step, "nprobe", n ? lists.count / n : 0);
+        status = ivf_search_preassigned(index_, x->data, n, dim, k, lists.data, nprobe, distances, ids, &options);
+    } else {
+        options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
+        status = ivf_search(index_, x->data, n, dim, k, distances, ids, &options);
+    }
+    if (status == IVF_OK) {
+        expect_integers(step, "ids", ids, room);
+        expect_floats(step, "distances", metric_, distances, room);
+        expect_integers(step, "hits", (const int64_t *)hits, n);
+    }
+    free(distances);
+    free(ids);
+    free(hits);
+    free(lists.data);
+    return status;
+}
+
+static ivf_status do_remove(const json *step)
+{
+    integers ids = integers_of(step, "ids");
+    uint64_t removed = 0;
+    ivf_status status = ivf_remove(index_, ids.data, ids.count, &removed);
+    expect_number(step, "removed", removed);
+    free(ids.data);
+    return status;
+}
+
+static ivf_status do_reconstruct(const json *step, uint32_t dim)
+{
+    integers ids = integers_of(step, "ids");
+    float *rows = (float *)must_allocate(ids.count * dim * sizeof *rows);
+    ivf_status status = ivf_reconstruct(index_, ids.data, ids.count, rows, dim);
+    if (status == IVF_OK)
+        expect_floats(step, "x", metric_, rows, ids.count * dim);
+    free(rows);
+    free(ids.data);
+    return status;
+}
+
+static ivf_status do_list_sizes(const json *step)
+{
+    const uint64_t nlist = info_of(index_).nlist;
+    uint64_t *sizes = (uint64_t *)must_allocate(nlist * sizeof *sizes);
+    ivf_status status = ivf_list_sizes(index_, sizes, nlist);
+    if (status == IVF_OK)
+        expect_integers(step, "sizes", (const int64_t *)sizes, nlist);
+    free(sizes);
+    return status;
+}
+
+static ivf_status do_describe(const json *step)
+{
+    char text[256] = "";
+    uint64_t length = 0;
+    ivf_status status = ivf_index_describe(index_, text, sizeof text, &length);
+    CHECK(strcmp(text, text_of(step, "text", "")) == 0 && length == strlen(text));
+    return status;
+}
+
+/* Goes on with a copy that went through memory or through a file. */
+static ivf_status do_reload(const char *op)
+{
+    const char *path = temporary_path("\xd0\xb8\xd0\xbd\xd0\xb4\xd0\xb5\xd0\xba\xd1\x81-\xe7\xb4\xa2\xe5\xbc\x95");
+    ivf_index *copy = NULL;
+    ivf_status status;
+    if (strcmp(op, "reload") == 0) {
+        bytes all = bytes_of(index_);
+        status = ivf_deserialize(NULL, all.data, all.size, NULL, &copy);
+        free(all.data);
+    } else {
+        const int faiss = strcmp(op, "export_faiss_load") == 0;
+        status = faiss ? ivf_export_faiss(index_, path, NULL) : ivf_save(index_, path, NULL);
+        if (status == IVF_OK)
+            status = ivf_load(NULL, path, NULL, &copy);
+        remove(path);
+    }
+    if (copy != NULL) {
+        ivf_index_destroy(index_);
+        index_ = copy;
+    }
+    return status;
+}
+
+static ivf_status do_step(const json *step, const char *op)
+{
+    const uint32_t dim = (uint32_t)number_of(step, "dim", case_dim_);
+    floats x = floats_of(step, "x", metric_);
+    const uint64_t n = number_of(step, "n", dim ? x.count / dim : 0);
+    ivf_status status = IVF_OK;
+    if (strcmp(op, "set_centroids") == 0) {
+        status = ivf_set_centroids(index_, x.data, number_of(step, "nlist", n), dim);
+    } else if (strcmp(op, "train") == 0) {
+        status = ivf_train(index_, x.data, n, dim, NULL);
+    } else if (strcmp(op, "add") == 0) {
+        integers ids = integers_of(step, "ids");
+        CHECK(ids.data == NULL || ids.count == n);
+        status = ivf_add(index_, x.data, n, dim, ids.data, NULL);
+        free(ids.data);
+    } else if (strcmp(op, "search") == 0 || strcmp(op, "search_preassigned") == 0) {
+        status = do_search(step, &x, n, dim);
+    } else if (strcmp(op, "remove") == 0) {
+        status = do_remove(step);
+    } else if (strcmp(op, "reset") == 0) {
+        status = ivf_reset(index_);
+    } else if (strcmp(op, "compact") == 0) {
+        status = ivf_compact(index_);
+    } else if (strcmp(op, "reconstruct") == 0) {
+        status = do_reconstruct(step, dim);
+    } else if (strcmp(op, "info") == 0) {
+        ivf_index_info info = info_of(index_);
+        expect_info(step, &info);
+    } else if (strcmp(op, "list_sizes") == 0) {
+        status = do_list_sizes(step);
+    } else if (strcmp(op, "describe") == 0) {
+        status = do_describe(step);
+    } else if (strcmp(op, "reload") == 0 || strcmp(op, "save_load") == 0 || strcmp(op, "export_faiss_load") == 0) {
+        status = do_reload(op);
+    } else {
+        printf("  unknown op %s\n", op);
+        ++checks_failed_here;
+    }
+    free(x.data);
+    return status;
+}
+
+static void run_step(const json *step, int number)
+{
+    const char *op = text_of(step, "op", "");
+    const ivf_status expected = status_of(text_of(step, "status", ""));
+    const int failed_before = checks_failed_here;
+    bytes before = {NULL, 0};
+    if (expected != IVF_OK)
+        before = bytes_of(index_);
+    CHECK_STATUS(do_step(step, op), expected);
+    if (expected != IVF_OK) {
+        CHECK_ERROR(text_of(step, "error", ""));
+        CHECK(index_equals(index_, &before));
+        free(before.data);
+    }
+    if (checks_failed_here != failed_before)
+        printf("  in step %d, %s\n", number, op);
+}
+
+static void run_case(const json *a_case)
+{
+    const json *steps = json_get(a_case, "steps");
+    ivf_index_options options = {0};
+    options.struct_size = sizeof options;
+    options.allow_duplicate_ids = (uint32_t)number_of(a_case, "allow_duplicate_ids", 0);
+    index_ = NULL;
+    metric_ = metric_of(a_case);
+    case_dim_ = (uint32_t)number_of(a_case, "dim", 0);
+    CHECK_STATUS(ivf_index_create(NULL, case_dim_, metric_, text_of(a_case, "index", ""), &options, &index_),
+                 status_of(text_of(a_case, "create_status", "")));
+    int number = 0;
+    for (const json *step = index_ && steps ? steps->first : NULL; step != NULL; step = step->next)
+        run_step(step, number++);
+    ivf_index_destroy(index_);
+}
+
+int main(int argc, char **argv)
+{
+    return run_conformance(argc, argv, run_case);
+}

@@ -1,0 +1,163 @@
+// tests/conformance.json through ivf.hpp.
+#include <ivf.hpp>
+
+#include "step.h"
+
+namespace {
+
+std::vector<float> floats_in(const json* step, const char* key, ivf::Metric metric) {
+    const floats all = floats_of(step, key, static_cast<int32_t>(metric));
+    std::vector<float> copy;
+    copy.reserve(all.count + 1);  // never a null pointer, as in C
+    copy.assign(all.data, all.data + all.count);
+    std::free(all.data);
+    return copy;
+}
+
+std::vector<int64_t> integers_in(const json* step, const char* key) {
+    const integers all = integers_of(step, key);
+    std::vector<int64_t> copy;
+    copy.reserve(all.count + 1);
+    copy.assign(all.data, all.data + all.count);
+    std::free(all.data);
+    return copy;
+}
+
+bool has(const json* step, const char* key) {
+    const json* member = json_get(step, key);
+    return member != nullptr && member->type != JSON_NULL;
+}
+
+class Runner {
+public:
+    explicit Runner(const json* a_case)
+        : metric_(static_cast<ivf::Metric>(metric_of(a_case))),
+          dim_(static_cast<uint32_t>(number_of(a_case, "dim", 0))),
+          index_(dim_, text_of(a_case, "index", ""), metric_, options(a_case)) {}
+
+    void step(const json* step, int number) {
+        const char* op = text_of(step, "op", "");
+        const ivf_status expected = status_of(text_of(step, "status", ""));
+        const int failed_before = checks_failed_here;
+        std::vector<std::byte> before;
+        if (expected != IVF_OK) before = index_.serialize();
+        try {
+            run(step, op);
+            CHECK(expected == IVF_OK);
+        } catch (const ivf::Error& error) {
+            if (error.status() != expected ||
+                std::string_view(error.what()).find(text_of(step, "error", "")) == std::string_view::npos) {
+                std::printf("  expected %s, got %s: %s\n", ivf_status_name(expected), error.name(), error.what());
+                ++checks_failed_here;
+            }
+            CHECK(expected == IVF_OK || index_.serialize() == before);
+        }
+        if (checks_failed_here != failed_before) std::printf("  in step %d, %s\n", number, op);
+    }
+
+private:
+    static ivf::IndexOptions options(const json* a_case) {
+        ivf::IndexOptions options;
+        options.allow_duplicate_ids = number_of(a_case, "allow_duplicate_ids", 0) != 0;
+        return options;
+    }
+
+    void run(const json* step, std::string_view op) {
+        const auto dim = static_cast<uint32_t>(number_of(step, "dim", dim_));
+        const std::vector<float> x = floats_in(step, "x", metric_);
+        const ivf::Rows rows(x.data(), number_of(step, "n", dim ? x.size() / dim : 0), dim);
+        if (op == "set_centroids") {
+            index_.set_centroids({x.data(), number_of(step, "nlist", rows.n), dim});
+        } else if (op == "train") {
+            index_.train(rows);
+        } else if (op == "add") {
+            if (has(step, "ids"))
+                index_.add(rows, integers_in(step, "ids"));
+            else
+                index_.add(rows);
+        } else if (op == "remove") {
+            expect_number(step, "removed", index_.remove(integers_in(step, "ids")));
+        } else if (op == "reset") {
+            index_.reset();
+        } else if (op == "compact") {
+            index_.compact();
+        } else if (op == "search" || op == "search_preassigned") {
+            search(step, rows);
+        } else if (op == "reconstruct") {
+            // The binding takes the width from the index; a wrong one is the C API's to refuse.
+            const std::vector<int64_t> ids = integers_in(step, "ids");
+            if (dim != dim_) {
+                std::vector<float> found(ids.size() * dim);
+                ivf::detail::check(ivf_reconstruct(index_.get(), ids.data(), ids.size(), found.data(), dim));
+            }
+            const std::vector<float> found = index_.reconstruct(ids);
+            expect_floats(step, "x", static_cast<int32_t>(metric_), found.data(), found.size());
+        } else if (op == "info") {
+            const ivf::IndexInfo info = index_.info();
+            expect_info(step, &info);
+        } else if (op == "list_sizes") {
+            const std::vector<uint64_t> sizes = index_.list_sizes();
+            expect_integers(step, "sizes", reinterpret_cast<const int64_t*>(sizes.data()), sizes.size());
+        } else if (op == "describe") {
+            CHECK(index_.describe() == text_of(step, "text", ""));
+        } else if (op == "reload") {
+            index_ = ivf::Index::deserialize(index_.serialize());
+        } else if (op == "save_load") {
+            index_.save(path());
+            index_ = ivf::Index::load(path());
+            std::filesystem::remove(path());
+        } else if (op == "export_faiss_load") {
+            index_.export_faiss(path());
+            index_ = ivf::Index::load(path());
+            std::filesystem::remove(path());
+        } else {
+            std::printf("  unknown op %s\n", std::string(op).c_str());
+            ++checks_failed_here;
+        }
+    }
+
+    void search(const json* step, const ivf::Rows& queries) {
+        const auto k = static_cast<uint32_t>(number_of(step, "k", 0));
+        const std::vector<int64_t> lists = integers_in(step, "lists");
+        ivf::SearchOptions options;
+        options.max_codes = number_of(step, "max_codes", 0);
+        ivf::Neighbors found;
+        if (has(step, "lists")) {
+            const uint64_t nprobe = number_of(step, "nprobe", queries.n ? lists.size() / queries.n : 0);
+            found = index_.search_preassigned(queries, k, lists, static_cast<uint32_t>(nprobe), options);
+        } else {
+            options.nprobe = static_cast<uint32_t>(number_of(step, "nprobe", 0));
+            found = index_.search(queries, k, options);
+        }
+        expect_integers(step, "ids", found.ids.data(), found.ids.size());
+        expect_floats(step, "distances", static_cast<int32_t>(metric_), found.distances.data(), found.distances.size());
+        expect_integers(step, "hits", reinterpret_cast<const int64_t*>(found.hits.data()), found.hits.size());
+    }
+
+    static std::filesystem::path path() {
+        const char* name = temporary_path("\xd0\xb8\xd0\xbd\xd0\xb4\xd0\xb5\xd0\xba\xd1\x81-c++");
+        return std::filesystem::path(name);
+    }
+
+    ivf::Metric metric_;
+    uint32_t dim_;
+    ivf::Index index_;
+};
+
+void run_case(const json* a_case) {
+    const ivf_status expected = status_of(text_of(a_case, "create_status", ""));
+    try {
+        Runner runner(a_case);
+        CHECK(expected == IVF_OK);
+        const json* steps = json_get(a_case, "steps");
+        int number = 0;
+        for (const json* step = steps ? steps->first : nullptr; step != nullptr; step = step->next)
+            runner.step(step, number++);
+    } catch (const ivf::Error& error) {
+        CHECK(error.status() == expected);
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return run_conformance(argc, argv, run_case); }

@@ -1,0 +1,168 @@
+/* step.h: what the two conformance runners (C, C++) read from a step of tests/conformance.json. */
+#ifndef STEP_H
+#define STEP_H
+
+#include <float.h>
+#include <math.h>
+
+#include "fixture.h"
+#include "json.h"
+
+/* A flat array; `count` members. */
+typedef struct floats {
+    float *data;
+    uint64_t count;
+} floats;
+
+typedef struct integers {
+    int64_t *data;
+    uint64_t count;
+} integers;
+
+static inline const char *text_of(const json *object, const char *key, const char *otherwise)
+{
+    const json *member = json_get(object, key);
+    return member != NULL && member->type == JSON_STRING ? member->text : otherwise;
+}
+
+static inline uint64_t number_of(const json *object, const char *key, uint64_t otherwise)
+{
+    const json *member = json_get(object, key);
+    if (member != NULL && (member->type == JSON_TRUE || member->type == JSON_FALSE))
+        return member->type == JSON_TRUE;
+    return member != NULL && member->type == JSON_NUMBER ? (uint64_t)member->integer : otherwise;
+}
+
+/* A number, or the strings "nan", "inf", "-inf", "worst" (of this metric). */
+static inline float float_of(const json *value, int32_t metric)
+{
+    const char *text = value->text ? value->text : "";
+    if (value->type == JSON_NUMBER)
+        return (float)value->number;
+    if (strcmp(text, "worst") == 0)
+        return metric == IVF_METRIC_L2 ? FLT_MAX : -FLT_MAX;
+    if (strcmp(text, "inf") == 0)
+        return INFINITY;
+    if (strcmp(text, "-inf") == 0)
+        return -INFINITY;
+    CHECK(strcmp(text, "nan") == 0);
+    return NAN;
+}
+
+/* data is NULL where the member is missing or null. The caller frees. */
+static inline floats floats_of(const json *object, const char *key, int32_t metric)
+{
+    const json *array = json_get(object, key);
+    floats all = {NULL, 0};
+    if (array == NULL || array->type != JSON_ARRAY)
+        return all;
+    all.data = (float *)must_allocate(array->count * sizeof *all.data);
+    for (const json *member = array->first; member != NULL; member = member->next)
+        all.data[all.count++] = float_of(member, metric);
+    return all;
+}
+
+static inline integers integers_of(const json *object, const char *key)
+{
+    const json *array = json_get(object, key);
+    integers all = {NULL, 0};
+    if (array == NULL || array->type != JSON_ARRAY)
+        return all;
+    all.data = (int64_t *)must_allocate(array->count * sizeof *all.data);
+    for (const json *member = array->first; member != NULL; member = member->next)
+        all.data[all.count++] = member->integer;
+    return all;
+}
+
+/* "IVF_E_NULL" -> 1; "" -> success. */
+static inline ivf_status status_of(const char *name)
+{
+    for (ivf_status status = IVF_OK; status < 256; ++status)
+        if (strcmp(name, status == IVF_OK ? "" : ivf_status_name(status)) == 0)
+            return status;
+    printf("  unknown status %s\n", name);
+    ++checks_failed_here;
+    return -1;
+}
+
+static inline int32_t metric_of(const json *a_case)
+{
+    const char *name = text_of(a_case, "metric", "l2");
+    CHECK(strcmp(name, "l2") == 0 || strcmp(name, "ip") == 0 || strcmp(name, "cosine") == 0);
+    return name[0] == 'l' ? IVF_METRIC_L2 : name[0] == 'i' ? IVF_METRIC_INNER_PRODUCT : IVF_METRIC_COSINE;
+}
+
+/* 1e-5 relative. */
+static inline int close_to(float got, float expected)
+{
+    return got == expected || fabsf(got - expected) <= 1e-5f * fabsf(expected) + 1e-6f;
+}
+
+/* Where the step names expected values: as many as came, and equal. */
+static inline void expect_floats(const json *step, const char *key, int32_t metric, const float *got, uint64_t count)
+{
+    floats expected = floats_of(step, key, metric);
+    if (expected.data == NULL)
+        return;
+    CHECK(expected.count == count);
+    for (uint64_t i = 0; i < count && i < expected.count; ++i)
+        if (!close_to(got[i], expected.data[i])) {
+            printf("  %s[%llu]: expected %.9g, got %.9g\n", key, (unsigned long long)i, (double)expected.data[i],
+                   (double)got[i]);
+            ++checks_failed_here;
+        }
+    free(expected.data);
+}
+
+static inline void expect_integers(const json *step, const char *key, const int64_t *got, uint64_t count)
+{
+    integers expected = integers_of(step, key);
+    if (expected.data == NULL)
+        return;
+    CHECK(expected.count == count);
+    for (uint64_t i = 0; i < count && i < expected.count; ++i)
+        if (got[i] != expected.data[i]) {
+            printf("  %s[%llu]: expected %lld, got %lld\n", key, (unsigned long long)i, (long long)expected.data[i],
+                   (long long)got[i]);
+            ++checks_failed_here;
+        }
+    free(expected.data);
+}
+
+static inline void expect_number(const json *step, const char *key, uint64_t got)
+{
+    const uint64_t expected = number_of(step, key, got);
+    if (expected != got) {
+        printf("  %s: expected %llu, got %llu\n", key, (unsigned long long)expected, (unsigned long long)got);
+        ++checks_failed_here;
+    }
+}
+
+static inline void expect_info(const json *step, const ivf_index_info *info)
+{
+    expect_number(step, "dim", info->dim);
+    expect_number(step, "trained", info->trained);
+    expect_number(step, "count", info->count);
+    expect_number(step, "nlist", info->nlist);
+    expect_number(step, "nprobe", info->nprobe);
+    expect_number(step, "dead", info->dead);
+    expect_number(step, "next_id", info->next_id);
+    expect_number(step, "is_ivf", info->is_ivf);
+}
+
+/* Runs run_case on every case of the file named on the command line; each is a test. */
+static inline int run_conformance(int argc, char **argv, void (*run_case)(const json *))
+{
+    json *file = argc == 2 ? json_read_file(argv[1]) : NULL;
+    const json *cases = json_get(file, "cases");
+    CHECK(file != NULL && number_of(file, "format", 0) == 1 && cases != NULL && cases->count > 0);
+    end_test("conformance_file_is_read");
+    for (const json *a_case = cases ? cases->first : NULL; a_case != NULL; a_case = a_case->next) {
+        run_case(a_case);
+        end_test(text_of(a_case, "name", "(a case without name)"));
+    }
+    json_free(file);
+    return tests_done();
+}
+
+#endif
