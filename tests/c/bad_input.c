@@ -45,7 +45,7 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_index_get_info(NULL, &info));
     REFUSED(ivf_index_get_info(index_, NULL));
     REFUSED(ivf_index_describe(NULL, NULL, 0, &size));
-    REFUSED(ivf_index_describe(index_, NULL, 0, NULL));
+    REFUSED(ivf_index_describe(index_, NULL, 10, &size));
     REFUSED(ivf_list_sizes(NULL, sizes, NLIST));
     REFUSED(ivf_list_sizes(index_, NULL, NLIST));
     REFUSED(ivf_centroids(NULL, x, NLIST, DIM));
@@ -211,12 +211,16 @@ static void description_unknown_points_at_the_place(void)
 {
     static const char *const texts[] = {"",         "IVF",          "Flatt",  "IVF4",     "IVF4,",
                                         "IVF4,PQ8", "IVF-4,Flat",   "IVF0,Flat", "ivf 4 flat", "IVF4,Flat,",
-                                        "\xff\xfe", "IVF99999999999999999999,Flat"};
+                                        "Flat,Flat", "IVF99999999999999999999,Flat"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
         ivf_index *made = NULL;
         CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, texts[i], NULL, &made), IVF_E_DESCRIPTION);
         CHECK(made == NULL);
     }
+    ivf_index *made = NULL;
+    CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "IVF4,PQ8", NULL, &made), IVF_E_DESCRIPTION);
+    CHECK_ERROR("position 5");
+    CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "\xff\xfe", NULL, &made), IVF_E_ARGUMENT); /* not UTF-8 */
 }
 
 static void number_not_finite_is_refused_with_its_row(void)

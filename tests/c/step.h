@@ -40,7 +40,7 @@ static inline float float_of(const json *value, int32_t metric)
     if (value->type == JSON_NUMBER)
         return (float)value->number;
     if (strcmp(text, "worst") == 0)
-        return metric == IVF_METRIC_L2 ? FLT_MAX : -FLT_MAX;
+        return metric == IVF_METRIC_L2 ? INFINITY : -INFINITY;
     if (strcmp(text, "inf") == 0)
         return INFINITY;
     if (strcmp(text, "-inf") == 0)

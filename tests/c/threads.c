@@ -102,7 +102,7 @@ static void error_text_belongs_to_its_thread(void)
     pthread_t thread;
     int wrong = 0;
     char text[256];
-    CHECK_STATUS(ivf_device_get_info(12345, NULL), IVF_E_NULL);
+    CHECK_STATUS(ivf_device_count(NULL), IVF_E_NULL);
     snprintf(text, sizeof text, "%s", ivf_last_error());
     CHECK(pthread_create(&thread, NULL, fail_here, &wrong) == 0);
     pthread_join(thread, NULL);
