@@ -250,7 +250,7 @@ void context_and_devices_tell_what_they_are() {
     CHECK(index.search({x.data(), 1, dim}, 1).ids[0] == 0);
     options.kernel = "no such";
     CHECK(thrown_by([&] { ivf::Context{options}; }) == IVF_E_ARGUMENT);
-    CHECK(!ivf::version().empty() && ivf::abi_version() == 1);
+    CHECK(!ivf::version().empty() && ivf::abi_version() == IVF_ABI_VERSION);
 }
 
 }  // namespace

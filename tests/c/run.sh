@@ -147,7 +147,8 @@ echo "== the library file"
 library=$release/libivf.so
 check library_needs_only_libc_libm_libgcc \
     sh -c "! readelf -d '$library' | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -vE '^(libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|ld-linux.*)\$'"
-check library_soname_is_libivf.so.1 sh -c "readelf -d '$library' | grep -q 'SONAME.*\[libivf.so.1\]'"
+abi=$(sed -n 's/^#define IVF_ABI_VERSION //p' include/ivf.h)
+check library_soname_has_the_abi_number sh -c "readelf -d '$library' | grep -q 'SONAME.*\[libivf.so.$abi\]'"
 nm -D --defined-only "$library" | awk '{ print $NF }' | sort >"$build/exported.txt"
 check library_exports_only_ivf sh -c "! grep -v '^ivf_' '$build/exported.txt'"
 grep -oE '\bivf_[a-z0-9_]+\(' include/ivf.h | tr -d '(' | sort -u >"$build/declared.txt"
