@@ -44,7 +44,7 @@
  *   with the index. A call uses at most the context's threads, its own included. Results do not depend on their number.
  * - Progress and cancel: a callback hears how far a call is and may end it; so may any thread by writing non-zero to
  *   the int32 behind `cancel` (atomically, where your language wants that). Such a call returns `IVF_E_CANCELLED`
- *   within 50 ms or so, and has changed nothing.
+ *   within 50 ms or so and has changed nothing, unless it was as good as done: then it succeeds.
  *
  * Contents
  *

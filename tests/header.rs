@@ -148,3 +148,60 @@ fn header_every_declaration_is_documented() {
     }
     assert!(seen > 100, "{seen}");
 }
+
+/// The program in the header's head, compiled as strict C99 and run with the shared library beside this test.
+#[test]
+#[cfg(target_os = "linux")]
+fn header_example_compiles_and_finds_its_own_vector() {
+    use std::process::Command;
+
+    let library = library();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("header_example");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for the test");
+    let header = committed();
+    let (_, example) = header.split_once("#include <ivf.h>").expect("the example");
+    let (example, _) = example.split_once("\n *   }\n").expect("its end");
+    let lines = example.lines().map(|line| line.strip_prefix(" *").unwrap_or(line));
+    let program = format!("#include <ivf.h>{}\n}}\n", lines.collect::<Vec<_>>().join("\n"));
+    std::fs::write(folder.join("example.c"), program).expect("written");
+    // Whatever name the library gives itself, the program finds it.
+    for name in ["libivf.so".to_owned(), format!("libivf.so.{}", ffi::ivf_abi_version())] {
+        std::os::unix::fs::symlink(&library, folder.join(name)).expect("a link");
+    }
+    let compiled = Command::new("cc")
+        .current_dir(&folder)
+        .args(["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-I"])
+        .arg(root().join("include"))
+        .args(["example.c", "-o", "example", "-L.", "-livf"])
+        .output()
+        .expect("cc");
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let ran =
+        Command::new(folder.join("example")).env("LD_LIBRARY_PATH", &folder).output().expect("the example");
+    assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+    let out = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert_eq!((out.lines().next(), out.lines().count()), (Some("0 0"), 5), "{out}");
+}
+
+/// The shared library exports the header's functions and nothing else, to not collide with its host's names.
+#[test]
+#[cfg(target_os = "linux")]
+fn library_exports_the_header_s_functions_only() {
+    let listed = std::process::Command::new("nm")
+        .args(["--dynamic", "--defined-only", "--format=just-symbols"])
+        .arg(library())
+        .output()
+        .expect("nm of binutils, which cc needs too");
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    assert_eq!(listed.lines().collect::<BTreeSet<_>>(), functions(&code(&committed())));
+}
+
+/// The shared library that cargo built for this test run.
+#[cfg(target_os = "linux")]
+fn library() -> PathBuf {
+    let test = std::env::current_exe().expect("this test's own path");
+    let library = test.with_file_name("libivf.so");
+    assert!(library.exists(), "{} is built with the tests", library.display());
+    library
+}

@@ -1,0 +1,13 @@
+//! The C ABI, called as C calls it: through the exported functions, with raw pointers.
+#![expect(unsafe_code, reason = "the functions under test are unsafe")]
+#![expect(clippy::undocumented_unsafe_blocks, reason = "every pointer here is of the test's own making")]
+
+mod arguments;
+mod context;
+mod control;
+mod index;
+mod layout;
+mod options;
+mod persist;
+mod support;
+mod threads;

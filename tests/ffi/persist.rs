@@ -1,0 +1,149 @@
+//! Files and memory through the C ABI. What the bytes mean is tested in tests/persist.rs.
+
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
+use std::ptr::{null, null_mut};
+
+use ivf::ffi::*;
+
+use crate::support::{Index, fails, ok, rows, sized};
+
+const DIM: u32 = 8;
+
+fn filled() -> Index {
+    Index::filled("IVF8,Flat", DIM, IVF_METRIC_L2, 500)
+}
+
+/// A folder of the test's own, with a name that is not ASCII.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{test} индекс 索引"));
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).expect("a folder for the test");
+    folder
+}
+
+fn c_path(path: &Path) -> CString {
+    CString::new(path.to_str().expect("UTF-8")).expect("no NUL")
+}
+
+fn serialized(index: &Index) -> Vec<u8> {
+    let mut size = 0;
+    ok(unsafe { ivf_serialize(index.0, null_mut(), 0, &mut size) });
+    let mut bytes = vec![0xEE; usize::try_from(size).expect("small") + 1];
+    let (to, capacity) = (bytes.as_mut_ptr().cast(), bytes.len() as u64);
+    ok(unsafe { ivf_serialize(index.0, to, capacity, &mut size) });
+    assert_eq!((bytes.pop(), bytes.len() as u64), (Some(0xEE), size), "no byte beyond the size is touched");
+    bytes
+}
+
+fn deserialize(bytes: &[u8], index: &mut *mut ivf_index) -> ivf_status {
+    unsafe { ivf_deserialize(null(), bytes.as_ptr().cast(), bytes.len() as u64, null(), index) }
+}
+
+fn load(path: &Path, options: ivf_io_options) -> Index {
+    let mut index = null_mut();
+    ok(unsafe { ivf_load(null(), c_path(path).as_ptr(), &options, &mut index) });
+    Index(index)
+}
+
+fn assert_same(a: &Index, b: &Index) {
+    let queries = rows(50, DIM);
+    assert_eq!(a.search(&queries, DIM, 5, 4), b.search(&queries, DIM, 5, 4));
+    let (a, b) = (a.info(), b.info());
+    let of =
+        |info: ivf_index_info| (info.count, info.nlist, info.nprobe, info.next_id, info.metric, info.trained);
+    assert_eq!(of(a), of(b));
+}
+
+#[test]
+fn save_then_load_gives_the_same_index() {
+    let (index, path) = (filled(), folder("save_then_load").join("индекс.ivf"));
+    ok(unsafe { ivf_save(index.0, c_path(&path).as_ptr(), null()) });
+    assert_same(&index, &load(&path, sized()));
+    assert_same(&index, &load(&path, ivf_io_options { memory_map: 1, ..sized() }));
+    assert_same(&index, &load(&path, ivf_io_options { skip_verify: 1, threads: 1, ..sized() }));
+    assert_eq!(std::fs::read(&path).expect("the file"), serialized(&index));
+}
+
+#[test]
+fn export_faiss_then_load_gives_the_same_results() {
+    let (index, path) = (filled(), folder("export_faiss").join("索引.faiss"));
+    ok(unsafe { ivf_export_faiss(index.0, c_path(&path).as_ptr(), null()) });
+    assert_same(&index, &load(&path, sized()));
+}
+
+#[test]
+fn serialize_then_deserialize_gives_the_same_index() {
+    let index = filled();
+    let bytes = serialized(&index);
+    let mut copy = null_mut();
+    ok(deserialize(&bytes, &mut copy));
+    assert_same(&index, &Index(copy));
+}
+
+#[test]
+fn serialize_into_too_little_room_tells_the_size() {
+    let index = filled();
+    let bytes = serialized(&index);
+    let (mut room, mut size) = (vec![0xEEu8; bytes.len()], 0);
+    let status =
+        unsafe { ivf_serialize(index.0, room.as_mut_ptr().cast(), bytes.len() as u64 - 1, &mut size) };
+    fails(
+        status,
+        IVF_E_ARGUMENT,
+        &format!("expected at least {} bytes, got {}", bytes.len(), bytes.len() - 1),
+    );
+    assert_eq!(size, bytes.len() as u64);
+    assert!(room.iter().all(|&byte| byte == 0xEE));
+}
+
+#[test]
+fn load_of_damaged_or_foreign_bytes_gives_null_and_a_reason() {
+    let mut bytes = serialized(&filled());
+    let last = bytes.len() - 1;
+    let mut index = std::ptr::dangling_mut();
+    fails(deserialize(&bytes[..last], &mut index), IVF_E_CORRUPT, "");
+    assert!(index.is_null());
+    bytes[last] ^= 1;
+    index = std::ptr::dangling_mut();
+    fails(deserialize(&bytes, &mut index), IVF_E_CORRUPT, "checksum");
+    assert!(index.is_null());
+    fails(deserialize(b"not an index at all", &mut index), IVF_E_FORMAT, "");
+    fails(deserialize(b"", &mut index), IVF_E_FORMAT, "");
+    let path = folder("load_missing").join("нет.ivf");
+    let status = unsafe { ivf_load(null(), c_path(&path).as_ptr(), null(), &mut index) };
+    fails(status, IVF_E_IO, "нет.ivf");
+    let status = unsafe { ivf_save(filled().0, c_path(&path.join("a file")).as_ptr(), null()) };
+    fails(status, IVF_E_IO, "a file");
+}
+
+#[test]
+fn persist_bad_arguments_are_named() {
+    let (index, mut made, mut size) = (filled(), null_mut(), 0);
+    let path = c_path(&folder("persist_bad_arguments").join("index.ivf"));
+    let (path, bytes) = (path.as_ptr(), [0u8; 4].as_ptr().cast());
+    let map = ivf_io_options { memory_map: 1, ..sized() };
+    let skip = ivf_io_options { skip_verify: 1, ..sized() };
+    let two = ivf_io_options { memory_map: 2, ..sized() };
+    let small = ivf_io_options { struct_size: 8, ..sized() };
+    unsafe {
+        fails(ivf_save(null(), path, null()), IVF_E_NULL, "`index`");
+        fails(ivf_save(index.0, null(), null()), IVF_E_NULL, "`path`");
+        fails(ivf_export_faiss(null(), path, null()), IVF_E_NULL, "`index`");
+        fails(ivf_export_faiss(index.0, null(), null()), IVF_E_NULL, "`path`");
+        fails(ivf_load(null(), null(), null(), &mut made), IVF_E_NULL, "`path`");
+        fails(ivf_load(null(), path, null(), null_mut()), IVF_E_NULL, "`index`");
+        fails(ivf_serialize(null(), null_mut(), 0, &mut size), IVF_E_NULL, "`index`");
+        fails(ivf_serialize(index.0, null_mut(), 0, null_mut()), IVF_E_NULL, "`size`");
+        fails(ivf_deserialize(null(), null(), 4, null(), &mut made), IVF_E_NULL, "`data`");
+        fails(ivf_deserialize(null(), bytes, 4, null(), null_mut()), IVF_E_NULL, "`index`");
+        fails(ivf_deserialize(null(), bytes, u64::MAX, null(), &mut made), IVF_E_OVERFLOW, "data");
+        fails(ivf_save(index.0, c"\xff".as_ptr(), null()), IVF_E_ARGUMENT, "path: expected UTF-8");
+        fails(ivf_save(index.0, path, &map), IVF_E_ARGUMENT, "memory_map");
+        fails(ivf_save(index.0, path, &skip), IVF_E_ARGUMENT, "skip_verify");
+        fails(ivf_export_faiss(index.0, path, &map), IVF_E_ARGUMENT, "memory_map");
+        fails(ivf_deserialize(null(), bytes, 4, &map, &mut made), IVF_E_ARGUMENT, "memory_map");
+        fails(ivf_load(null(), path, &two, &mut made), IVF_E_ARGUMENT, "expected 0 or 1, got 2");
+        fails(ivf_load(null(), path, &small, &mut made), IVF_E_ARGUMENT, "struct_size");
+    }
+}
