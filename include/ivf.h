@@ -127,8 +127,8 @@
 // A device that is missing, lost, or refuses to work.
 #define IVF_E_DEVICE 18
 
-// A bug in the library, caught at its edge. An index that was being changed answers this from then on
-// and can only be destroyed.
+// A bug in the library, caught at its edge after a line on stderr that says where. An index that was being
+// changed answers this from then on and can only be destroyed.
 #define IVF_E_PANIC 19
 
 // The ABI's version: what a library's SONAME carries too. See `ivf_abi_version`.
@@ -446,8 +446,8 @@ ivf_status ivf_device_get_info(uint32_t device, ivf_device_info *info);
 // - `options`: NULL for the defaults.
 // - `context`: receives the handle; NULL on failure. Give it back with `ivf_context_destroy`.
 //
-// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` for an unknown kernel or too many threads; `IVF_E_DEVICE` if there
-// is no such device, or the CPU lacks the kernel's instructions.
+// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` for a kernel that this CPU does not have, or too many threads;
+// `IVF_E_DEVICE` if there is no such device.
 ivf_status ivf_context_create(const ivf_context_options *options,
                               ivf_context **context);
 

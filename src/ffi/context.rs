@@ -52,8 +52,8 @@ growing!(ivf_context_info, kernel: [c_char; 32]);
 /// - `options`: NULL for the defaults.
 /// - `context`: receives the handle; NULL on failure. Give it back with `ivf_context_destroy`.
 ///
-/// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` for an unknown kernel or too many threads; `IVF_E_DEVICE` if there
-/// is no such device, or the CPU lacks the kernel's instructions.
+/// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` for a kernel that this CPU does not have, or too many threads;
+/// `IVF_E_DEVICE` if there is no such device.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_context_create(
     options: *const ivf_context_options,

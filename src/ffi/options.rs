@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn fixed_long_text_is_cut_between_characters() {
         let text = fixed::<6>("ab\u{e9}\u{e9}c");
-        assert_eq!(text.map(|c| c as u8), *b"ab\xc3\xa9\0\0");
-        assert_eq!(fixed::<4>("abc").map(|c| c as u8), *b"abc\0");
+        assert_eq!(text.map(|c| c.to_ne_bytes()[0]), *b"ab\xc3\xa9\0\0");
+        assert_eq!(fixed::<4>("abc").map(|c| c.to_ne_bytes()[0]), *b"abc\0");
     }
 }

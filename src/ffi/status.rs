@@ -46,8 +46,8 @@ pub const IVF_E_UNSUPPORTED: i32 = 16;
 pub const IVF_E_CANCELLED: i32 = 17;
 /// A device that is missing, lost, or refuses to work.
 pub const IVF_E_DEVICE: i32 = 18;
-/// A bug in the library, caught at its edge. An index that was being changed answers this from then on
-/// and can only be destroyed.
+/// A bug in the library, caught at its edge after a line on stderr that says where. An index that was being
+/// changed answers this from then on and can only be destroyed.
 pub const IVF_E_PANIC: i32 = 19;
 
 /// Each code's name, at its own number.

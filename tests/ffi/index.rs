@@ -73,7 +73,7 @@ fn describe_short_buffer_is_cut_and_terminated() {
     let index = Index::new("IVF16,Flat", DIM, IVF_METRIC_L2);
     let (mut text, mut length) = ([b'x' as c_char; 8], 0);
     ok(unsafe { ivf_index_describe(index.0, text.as_mut_ptr(), 6, &mut length) });
-    assert_eq!((text.map(|c| c as u8), length), (*b"IVF16\0xx", 10));
+    assert_eq!((text.map(|c| c.to_ne_bytes()[0]), length), (*b"IVF16\0xx", 10));
     length = 0;
     ok(unsafe { ivf_index_describe(index.0, null_mut(), 0, &mut length) });
     assert_eq!(length, 10);
