@@ -1,6 +1,7 @@
 //! The coarse quantizer: a flat list of centroids that says which inverted lists a vector belongs to.
 
-use crate::backend::{self, ListSource, ListView, Probes, ScanJob, Sink};
+use crate::backend::{self, ListSource, ListView, Probes, ScanJob};
+use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
 use crate::lists::{List, set_bias};
@@ -76,13 +77,14 @@ impl Coarse {
             count: queries.len() / self.dim,
             probes: Probes::All,
             lists: self,
-            k: nprobe,
+            vectors: self.nlist(),
+            filter: None,
             max_codes: usize::MAX,
             workers,
             cancel,
         };
-        let sink = ListSink { nprobe, lists: crate::collect::Rows::new(lists) };
-        backend::scan(context, &job, self.nlist(), &sink)
+        let sink = ListSink { nprobe, lists: crate::output::Rows::new(lists) };
+        backend::scan_best(context, &job, nprobe, &sink)
     }
 }
 
@@ -99,7 +101,7 @@ impl ListSource for Coarse {
 /// Writes the ids of hits only.
 struct ListSink<'a> {
     nprobe: usize,
-    lists: crate::collect::Rows<'a, i64>,
+    lists: crate::output::Rows<'a, i64>,
 }
 
 impl Sink for ListSink<'_> {

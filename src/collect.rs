@@ -1,106 +1,112 @@
-//! Where hits go: rows of the caller's buffers.
+//! Collectors: what a scan does with the vectors that reach a query's bar.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::backend::Sink;
-use crate::error::{Error, Result};
-use crate::metric::Metric;
-use crate::topk::Hit;
+use crate::topk::{Hit, State, TopK};
 
-/// A caller's buffer that workers write row by row, one row at a time.
-pub(crate) struct Rows<'a, T>(Mutex<&'a mut [T]>);
-
-impl<'a, T> Rows<'a, T> {
-    pub(crate) fn new(buffer: &'a mut [T]) -> Self {
-        Self(Mutex::new(buffer))
-    }
-
-    /// Lends row `row` of `width` elements.
-    pub(crate) fn with_row(&self, row: usize, width: usize, write: impl FnOnce(&mut [T])) {
-        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write(&mut buffer[row * width..(row + 1) * width]);
-    }
+/// Where the k best of a query go: called with its number and its hits, best first, from any worker.
+pub(crate) trait Sink: Sync {
+    /// Takes the hits of `query`.
+    fn take(&self, query: usize, hits: &[Hit]);
 }
 
-/// Where a search puts its results.
-pub struct SearchOutput<'a> {
-    /// `[queries, k]`: squared distances (L2) or similarities, best first; missing hits hold the metric's
-    /// worst value.
-    pub distances: &'a mut [f32],
-    /// `[queries, k]`: ids, equal distances by id; -1 for missing hits.
-    pub ids: &'a mut [i64],
-    /// `[queries]`: how many of the k were found.
-    pub hits: Option<&'a mut [u64]>,
+/// One worker's collection for the queries of a plan.
+pub(crate) trait Collector {
+    /// The key that a candidate of this query must not exceed.
+    fn bar(&self, query: usize) -> f32;
+    /// Offers a candidate; true if the bar moved.
+    fn offer(&mut self, query: usize, hit: Hit) -> bool;
+    /// Called after a query's bar moved.
+    fn moved(&mut self, query: usize);
 }
 
-impl SearchOutput<'_> {
-    /// Fails unless the buffers are `[queries, k]`, and `[queries]` for the hits.
-    pub(crate) fn check(&self, queries: usize, k: usize) -> Result<()> {
-        if k == 0 {
-            return Err(Error::argument("k: expected at least 1, got 0"));
-        }
-        let expected = queries.checked_mul(k).ok_or(Error::Overflow {
-            what: "results",
-            rows: queries as u64,
-            dim: k as u64,
-        })?;
-        let lengths = [("distances", self.distances.len()), ("ids", self.ids.len())];
-        for (what, got) in lengths {
-            if got != expected {
-                return Err(Error::Length { what, expected, got });
-            }
-        }
-        match &self.hits {
-            Some(hits) if hits.len() != queries => {
-                Err(Error::Length { what: "hits", expected: queries, got: hits.len() })
-            }
-            _ => Ok(()),
+/// The k best of each query.
+pub(crate) struct Best<'a> {
+    pub(crate) k: usize,
+    /// `[queries]` buffers of `topk::capacity(k)`.
+    pub(crate) hits: &'a mut [Hit],
+    pub(crate) capacity: usize,
+    pub(crate) states: &'a mut [State],
+    /// The best bar that any worker has for each query, where several share them.
+    pub(crate) shared: Option<&'a [AtomicU32]>,
+}
+
+impl Collector for Best<'_> {
+    #[inline]
+    fn bar(&self, query: usize) -> f32 {
+        let own = self.states[query].bar.key;
+        match self.shared {
+            Some(shared) => own.min(from_ordered(shared[query].load(Ordering::Relaxed))),
+            None => own,
         }
     }
 
-    /// The part for the queries `from..to`.
-    pub(crate) fn part(&mut self, from: usize, to: usize, k: usize) -> SearchOutput<'_> {
-        SearchOutput {
-            distances: &mut self.distances[from * k..to * k],
-            ids: &mut self.ids[from * k..to * k],
-            hits: self.hits.as_deref_mut().map(|hits| &mut hits[from..to]),
-        }
+    #[inline]
+    fn offer(&mut self, query: usize, hit: Hit) -> bool {
+        let hits = &mut self.hits[query * self.capacity..(query + 1) * self.capacity];
+        TopK { hits, state: &mut self.states[query], k: self.k }.push(hit)
     }
 
-    /// Writes "nothing found" everywhere.
-    pub(crate) fn clear(&mut self, metric: Metric) {
-        self.distances.fill(metric.worst());
-        self.ids.fill(-1);
-        if let Some(hits) = &mut self.hits {
-            hits.fill(0);
+    #[inline]
+    fn moved(&mut self, query: usize) {
+        if let Some(shared) = self.shared {
+            shared[query].fetch_min(ordered(self.states[query].bar.key), Ordering::Relaxed);
         }
     }
 }
 
-/// Writes hits as a search's caller sees them, padded to k.
-pub(crate) struct TopKSink<'a> {
-    metric: Metric,
-    k: usize,
-    output: Mutex<SearchOutput<'a>>,
+/// All vectors strictly nearer than a key.
+pub(crate) struct Within<'a> {
+    pub(crate) key: f32,
+    /// The query that the plan calls 0.
+    pub(crate) first_query: u32,
+    pub(crate) found: &'a mut Vec<(u32, Hit)>,
 }
 
-impl<'a> TopKSink<'a> {
-    pub(crate) fn new(metric: Metric, k: usize, output: SearchOutput<'a>) -> Self {
-        Self { metric, k, output: Mutex::new(output) }
+impl Collector for Within<'_> {
+    #[inline]
+    fn bar(&self, _: usize) -> f32 {
+        self.key
     }
+
+    #[inline]
+    fn offer(&mut self, query: usize, hit: Hit) -> bool {
+        if hit.key < self.key {
+            let query = u32::try_from(query).expect("invariant: the queries of a plan fit in u32");
+            self.found.push((self.first_query + query, hit));
+        }
+        false
+    }
+
+    fn moved(&mut self, _: usize) {}
 }
 
-impl Sink for TopKSink<'_> {
-    fn take(&self, query: usize, found: &[Hit]) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut row = output.part(query, query + 1, self.k);
-        row.clear(self.metric);
-        for ((distance, id), hit) in row.distances.iter_mut().zip(row.ids.iter_mut()).zip(found) {
-            *distance = self.metric.value_of_key(hit.key);
-            *id = hit.id;
+/// A bar that nothing has moved yet, as workers share it.
+pub(crate) const NO_BAR: u32 = 0xff80_0000;
+
+/// A float as an integer of the same order.
+fn ordered(key: f32) -> u32 {
+    let bits = key.to_bits();
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+}
+
+fn from_ordered(bits: u32) -> f32 {
+    f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordered_any_float_keeps_order_and_comes_back() {
+        let floats = [f32::NEG_INFINITY, -3.0, -1e-30, 0.0, 1e-30, 2.5, f32::INFINITY];
+        for pair in floats.windows(2) {
+            assert!(ordered(pair[0]) < ordered(pair[1]));
         }
-        if let Some(hits) = row.hits {
-            hits[0] = found.len() as u64;
+        for float in floats {
+            assert_eq!(from_ordered(ordered(float)), float);
         }
+        assert_eq!(from_ordered(NO_BAR), f32::INFINITY);
     }
 }

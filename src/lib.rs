@@ -29,12 +29,14 @@ mod context;
 mod error;
 mod factory;
 pub mod ffi;
+mod filter;
 mod index;
 mod kernel;
 mod kmeans;
 mod lists;
 mod matrix;
 mod metric;
+mod output;
 mod persist;
 mod progress;
 mod topk;
@@ -42,7 +44,10 @@ mod topk;
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
 pub use context::{Context, ContextOptions};
 pub use error::{Error, Result};
-pub use index::{Index, IndexInfo, IndexOptions, SearchOptions, SearchOutput, TrainOptions, knn};
+pub use filter::Filter;
+pub use index::{
+    Index, IndexInfo, IndexOptions, RangeOutput, SearchOptions, SearchOutput, TrainOptions, knn,
+};
 pub use kmeans::{KMeans, KMeansOptions, Seeding, kmeans};
 pub use matrix::MatrixRef;
 pub use metric::Metric;

@@ -75,26 +75,27 @@ fn assign_rows(
             let norm = if metric == Metric::L2 { squared_norm(rows[q]) } else { 0.0 };
             scorers[q] = Scorer::new(metric, rows[q], norm);
         }
-        pack(&rows[..count], dim, &mut workspace.packed);
+        pack(&rows[..count], dim, &mut workspace.scratch.packed);
         for start in (0..lanes).step_by(BLOCK) {
             let end = (start + BLOCK).min(lanes);
             let input = TileInput {
                 dim,
                 count,
-                queries: &workspace.packed,
+                queries: &workspace.scratch.packed,
                 thresholds: &thresholds,
                 vectors: &centroids.vectors[start * dim..end * dim],
                 bias: &centroids.bias[start..end],
             };
-            let mut reached = kernels.tile(input, &mut workspace.tile);
+            let mut reached = kernels.tile(input, &mut workspace.scratch.tile);
             while reached != 0 {
                 let q = reached.trailing_zeros() as usize;
                 reached &= reached - 1;
-                let mut mask = workspace.tile.hits[q][0];
+                let mut mask = workspace.scratch.tile.hits[q][0];
                 while mask != 0 {
                     let lane = mask.trailing_zeros() as usize;
                     mask &= mask - 1;
-                    let key = scorers[q].key(workspace.tile.scores[q][0][lane], &centroids, start + lane);
+                    let key =
+                        scorers[q].key(workspace.scratch.tile.scores[q][0][lane], &centroids, start + lane);
                     // Slots come in ascending order: an equal key later is not better.
                     if key < best[q].0 {
                         #[expect(clippy::cast_possible_truncation, reason = "nlist fits in u32")]

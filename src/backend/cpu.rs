@@ -1,16 +1,17 @@
 //! The CPU backend: shares a scan out to the context's threads.
 //!
 //! With many queries each worker takes a chunk of them and plans and scans it alone; with few the workers
-//! share the lists, each with selections of its own that are merged at the end. The results are the same:
+//! share the lists, each with collections of its own that are merged at the end. The results are the same:
 //! a selection is a function of the set of candidates, not of their order.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::plan::Shape;
-use super::scan::{NO_BAR, Scanner};
+use super::plan::{Plan, Shape};
+use super::scan::Scanner;
 use super::workspace::Workspace;
-use super::{Probes, ScanJob, Sink};
+use super::{Probes, ScanJob};
+use crate::collect::{Best, NO_BAR, Sink, Within};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::squared_norm;
@@ -26,47 +27,65 @@ const WORTH_A_THREAD: usize = 1 << 20;
 /// Bytes of selection buffers a worker.
 const SELECTION_BYTES: usize = 16 << 20;
 
-/// Runs a scan; `vectors` is the number of vectors in all lists.
-pub(crate) fn scan(context: &Context, job: &ScanJob<'_>, vectors: usize, sink: &dyn Sink) -> Result<()> {
-    let nlist = job.lists.list_count().max(1);
-    let nprobe = match job.probes {
-        Probes::All => nlist,
-        Probes::Lists { nprobe, .. } => nprobe.min(nlist),
-    };
-    let work = (job.count * nprobe).saturating_mul(vectors.div_ceil(nlist)).saturating_mul(job.dim);
-    let workers = job.workers.min(work / WORTH_A_THREAD + 1);
-    let capacity = topk::capacity(job.k);
-    let most = (SELECTION_BYTES / (capacity * size_of::<Hit>())).clamp(1, MAX_CHUNK);
-    let least = (PAIRS_PER_LIST * nlist).div_ceil(nprobe.max(1));
-    if workers == 1 || job.count >= least.min(most) * workers {
-        by_query(context, job, workers, most, sink)
-    } else {
-        let mut from = 0;
-        while from < job.count {
-            let to = (from + most).min(job.count);
-            by_list(context, job, workers, from, to, sink)?;
-            from = to;
-        }
-        Ok(())
-    }
-}
-
 /// Most queries in a chunk: enough to use each list well, few enough for the selections to stay in cache.
 const MAX_CHUNK: usize = 4096;
 
+/// How a job is shared out.
+struct Shares {
+    workers: usize,
+    /// Most queries at a time.
+    most: usize,
+    /// Whether each worker has queries of its own.
+    by_query: bool,
+}
+
+impl Shares {
+    /// Shares for collections of `bytes` a query.
+    fn of(job: &ScanJob<'_>, bytes: usize) -> Self {
+        let nlist = job.lists.list_count().max(1);
+        let nprobe = match job.probes {
+            Probes::All => nlist,
+            Probes::Lists { nprobe, .. } => nprobe.min(nlist),
+        };
+        let work = (job.count * nprobe).saturating_mul(job.vectors.div_ceil(nlist)).saturating_mul(job.dim);
+        let workers = job.workers.min(work / WORTH_A_THREAD + 1);
+        let most = (SELECTION_BYTES / bytes.max(1)).clamp(1, MAX_CHUNK);
+        let least = (PAIRS_PER_LIST * nlist).div_ceil(nprobe.max(1));
+        Self { workers, most, by_query: workers == 1 || job.count >= least.min(most) * workers }
+    }
+
+    /// The size of the workers' own chunks: even, and as many for each worker, so that none waits for a
+    /// last one.
+    fn chunk(&self, count: usize) -> usize {
+        let rounds = count.div_ceil(self.most * self.workers);
+        count.div_ceil(rounds.max(1) * self.workers).max(1)
+    }
+}
+
+/// The `k` best of each query.
+pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+    let shares = Shares::of(job, topk::capacity(k) * size_of::<Hit>());
+    if shares.by_query {
+        return best_by_query(context, job, k, &shares, sink);
+    }
+    for from in (0..job.count).step_by(shares.most) {
+        let to = (from + shares.most).min(job.count);
+        best_by_list(context, job, k, &shares, (from, to), sink)?;
+    }
+    Ok(())
+}
+
 /// Each worker scans chunks of queries of its own.
-fn by_query(
+fn best_by_query(
     context: &Context,
     job: &ScanJob<'_>,
-    workers: usize,
-    most: usize,
+    k: usize,
+    shares: &Shares,
     sink: &dyn Sink,
 ) -> Result<()> {
-    // Chunks of even size and as many for each worker, so that none waits for a last one.
-    let rounds = job.count.div_ceil(most * workers);
-    let chunk = job.count.div_ceil(rounds * workers);
+    let chunk = shares.chunk(job.count);
     let next = AtomicUsize::new(0);
-    run(context, workers, |mut workspace| {
+    run(context, shares.workers, |mut workspace| {
         loop {
             let from = next.fetch_add(chunk, Ordering::Relaxed);
             if from >= job.count {
@@ -74,43 +93,42 @@ fn by_query(
                 return Ok(());
             }
             let to = (from + chunk).min(job.count);
-            let mut plan = std::mem::take(&mut workspace.plan);
-            plan.make(&shape(job), from, to)?;
-            prepare(&mut workspace, job, from, to)?;
-            let mut scanner = Scanner::new(context, job, from, &mut workspace, None);
+            prepare(&mut workspace, job, from, to);
+            workspace.plan.make(&shape(job), from, to)?;
+            let Workspace { plan, hits, states, norms, scratch, .. } = &mut workspace;
+            let best = selections(hits, states, to - from, k, None)?;
+            let mut scanner = Scanner::new(context, job, from, norms, scratch, best);
             for unit in &plan.units {
-                scanner.scan(&plan, unit)?;
+                scanner.scan(plan, unit)?;
             }
-            workspace.plan = plan;
-            let Workspace { hits, states, .. } = &mut workspace;
-            for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(job.k)).zip(states).enumerate()
-            {
-                finish(&mut hits[..state.len as usize], job.k, |hits| sink.take(from + query, hits));
+            for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(k)).zip(states).enumerate() {
+                finish(&mut hits[..state.len as usize], k, |hits| sink.take(from + query, hits));
             }
         }
     })
 }
 
-/// All workers share the lists that the queries `from..to` visit.
-fn by_list(
+/// All workers share the lists that the queries visit.
+fn best_by_list(
     context: &Context,
     job: &ScanJob<'_>,
-    workers: usize,
-    from: usize,
-    to: usize,
+    k: usize,
+    shares: &Shares,
+    (from, to): (usize, usize),
     sink: &dyn Sink,
 ) -> Result<()> {
     let mut lead = context.workspaces().take();
     lead.plan.make(&shape(job), from, to)?;
     lead.bars.clear();
     lead.bars.resize_with(to - from, || AtomicU32::new(NO_BAR));
-    let capacity = topk::capacity(job.k);
     let parts = Mutex::new(std::mem::take(&mut lead.parts));
     let next = AtomicUsize::new(0);
     let Workspace { plan, bars, .. } = &lead;
-    let result = run(context, workers, |mut workspace| {
-        prepare(&mut workspace, job, from, to)?;
-        let mut scanner = Scanner::new(context, job, from, &mut workspace, Some(bars));
+    let result = run(context, shares.workers, |mut workspace| {
+        prepare(&mut workspace, job, from, to);
+        let Workspace { hits, states, norms, scratch, .. } = &mut workspace;
+        let best = selections(hits, states, to - from, k, Some(bars))?;
+        let mut scanner = Scanner::new(context, job, from, norms, scratch, best);
         while let Some(unit) = plan.units.get(next.fetch_add(1, Ordering::Relaxed)) {
             scanner.scan(plan, unit)?;
         }
@@ -119,6 +137,7 @@ fn by_list(
     });
     let mut parts = parts.into_inner().unwrap_or_else(PoisonError::into_inner);
     if result.is_ok() {
+        let capacity = topk::capacity(k);
         let merged = &mut lead.hits;
         for query in 0..to - from {
             merged.clear();
@@ -126,7 +145,7 @@ fn by_list(
                 let len = part.states[query].len as usize;
                 merged.extend_from_slice(&part.hits[query * capacity..query * capacity + len]);
             }
-            finish(merged, job.k, |hits| sink.take(from + query, hits));
+            finish(merged, k, |hits| sink.take(from + query, hits));
         }
     }
     for part in parts.drain(..) {
@@ -135,6 +154,57 @@ fn by_list(
     lead.parts = parts;
     context.workspaces().put(lead);
     result
+}
+
+/// All vectors whose key is below `key`, as (query, hit) in no order.
+pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
+    let shares = Shares::of(job, 0);
+    let all = Mutex::new(Vec::new());
+    // What a worker does with a plan for the queries from `from` on.
+    let scan =
+        |workspace: &mut Workspace, plan: &Plan, (from, to), units: &mut dyn Iterator<Item = usize>| {
+            prepare(workspace, job, from, to);
+            let Workspace { norms, scratch, found, .. } = workspace;
+            found.clear();
+            let first_query = u32::try_from(from).expect("invariant: a job's queries fit in u32");
+            let mut scanner =
+                Scanner::new(context, job, from, norms, scratch, Within { key, first_query, found });
+            for unit in units {
+                scanner.scan(plan, &plan.units[unit])?;
+            }
+            all.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(found);
+            Ok(())
+        };
+    let next = AtomicUsize::new(0);
+    if shares.by_query {
+        let chunk = shares.chunk(job.count);
+        run(context, shares.workers, |mut workspace| {
+            loop {
+                let from = next.fetch_add(chunk, Ordering::Relaxed);
+                if from >= job.count {
+                    context.workspaces().put(workspace);
+                    return Ok(());
+                }
+                let to = (from + chunk).min(job.count);
+                let mut plan = std::mem::take(&mut workspace.plan);
+                plan.make(&shape(job), from, to)?;
+                scan(&mut workspace, &plan, (from, to), &mut (0..plan.units.len()))?;
+                workspace.plan = plan;
+            }
+        })?;
+    } else {
+        let mut lead = context.workspaces().take();
+        lead.plan.make(&shape(job), 0, job.count)?;
+        let plan = &lead.plan;
+        run(context, shares.workers, |mut workspace| {
+            let units = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&unit| unit < plan.units.len());
+            scan(&mut workspace, plan, (0, job.count), &mut std::iter::from_fn(units))?;
+            context.workspaces().put(workspace);
+            Ok(())
+        })?;
+        context.workspaces().put(lead);
+    }
+    Ok(all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Runs `work` on every worker, each with a workspace of its own to keep or give back; the first failure
@@ -149,23 +219,32 @@ fn run(context: &Context, workers: usize, work: impl Fn(Workspace) -> Result<()>
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-/// Empty selections and the squared lengths for the queries `from..to`.
-fn prepare(workspace: &mut Workspace, job: &ScanJob<'_>, from: usize, to: usize) -> Result<()> {
-    let count = to - from;
-    let places = count * topk::capacity(job.k);
-    let missing = places.saturating_sub(workspace.hits.len());
-    workspace.hits.try_reserve(missing).map_err(|_| Error::Memory {
-        what: "selection of the k best",
-        bytes: (places * size_of::<Hit>()) as u64,
-    })?;
-    workspace.hits.resize(places, Hit::NONE);
-    workspace.states.clear();
-    workspace.states.resize(count, State::EMPTY);
+/// The squared lengths of the queries `from..to`.
+fn prepare(workspace: &mut Workspace, job: &ScanJob<'_>, from: usize, to: usize) {
     workspace.norms.clear();
     let rows = job.queries[from * job.dim..to * job.dim].chunks_exact(job.dim);
     let norm = |row| if job.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
     workspace.norms.extend(rows.map(norm));
-    Ok(())
+}
+
+/// Empty selections of the `k` best for `count` queries.
+fn selections<'a>(
+    hits: &'a mut Vec<Hit>,
+    states: &'a mut Vec<State>,
+    count: usize,
+    k: usize,
+    shared: Option<&'a [AtomicU32]>,
+) -> Result<Best<'a>> {
+    let capacity = topk::capacity(k);
+    let places = count * capacity;
+    hits.try_reserve(places.saturating_sub(hits.len())).map_err(|_| Error::Memory {
+        what: "selection of the k best",
+        bytes: (places * size_of::<Hit>()) as u64,
+    })?;
+    hits.resize(places, Hit::NONE);
+    states.clear();
+    states.resize(count, State::EMPTY);
+    Ok(Best { k, hits, capacity, states, shared })
 }
 
 fn shape<'a>(job: &ScanJob<'a>) -> Shape<'a> {

@@ -10,11 +10,10 @@ mod scan;
 pub(crate) mod workspace;
 
 pub(crate) use assign::assign;
-pub(crate) use cpu::scan;
+pub(crate) use cpu::{scan_best, scan_within};
 
 use crate::metric::Metric;
 use crate::progress::Cancel;
-use crate::topk::Hit;
 
 /// One list as a scan sees it; see `lists::block` for the layout.
 #[derive(Clone, Copy)]
@@ -46,7 +45,7 @@ pub(crate) enum Probes<'a> {
     Lists { lists: &'a [i64], nprobe: usize },
 }
 
-/// A scan for the k best of each query.
+/// Which queries meet which vectors; what is kept is the collector's.
 pub(crate) struct ScanJob<'a> {
     pub(crate) dim: usize,
     pub(crate) metric: Metric,
@@ -55,7 +54,9 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) count: usize,
     pub(crate) probes: Probes<'a>,
     pub(crate) lists: &'a dyn ListSource,
-    pub(crate) k: usize,
+    /// Vectors in all lists.
+    pub(crate) vectors: usize,
+    pub(crate) filter: Option<&'a dyn IdFilter>,
     /// Live vectors that a query looks at, in probe order; `usize::MAX` = all.
     pub(crate) max_codes: usize,
     /// Workers that the call may use.
@@ -63,8 +64,8 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) cancel: Cancel<'a>,
 }
 
-/// Where results go: called with a query's number and its hits, best first, from any worker.
-pub(crate) trait Sink: Sync {
-    /// Takes the hits of `query`.
-    fn take(&self, query: usize, hits: &[Hit]);
+/// Which ids a scan may return.
+pub(crate) trait IdFilter: Sync {
+    /// A bit for each of up to 32 ids: whether it passes.
+    fn mask(&self, ids: &[i64]) -> u32;
 }

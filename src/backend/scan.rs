@@ -1,16 +1,14 @@
-//! Scanning one unit of work: tiles of queries pass over blocks; what reaches a query's bar is selected.
-
-use std::sync::atomic::{AtomicU32, Ordering};
+//! Scanning one unit of work: tiles of queries pass over blocks; what reaches a query's bar is collected.
 
 use super::plan::{Pair, Plan, Unit};
-use super::workspace::Workspace;
-use super::{ListView, ScanJob};
+use super::{IdFilter, ListView, ScanJob};
+use crate::collect::Collector;
 use crate::context::Context;
 use crate::error::Result;
 use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
 use crate::lists::block::{BLOCK, NARROW, locate};
 use crate::metric::Metric;
-use crate::topk::{self, Hit, State, TopK};
+use crate::topk::Hit;
 
 /// An L2 distance below this share of `|q|^2 + |v|^2` has lost digits in `|q|^2 + |v|^2 - 2qv` and is
 /// summed again from differences.
@@ -74,34 +72,47 @@ fn difference(query: &[f32], list: &ListView<'_>, slot: usize) -> f32 {
     query.iter().zip(vector).map(|(q, v)| (q - v) * (q - v)).sum()
 }
 
-/// One worker's selections and scratch memory, as a scan uses them.
-pub(super) struct Scanner<'a> {
+/// One worker's way through its units.
+pub(super) struct Scanner<'a, C> {
     kernels: &'static Kernels,
     job: &'a ScanJob<'a>,
     /// The query that the plan calls 0.
     first_query: usize,
-    capacity: usize,
-    hits: &'a mut [Hit],
-    states: &'a mut [State],
     norms: &'a [f32],
-    packed: &'a mut Vec<f32>,
-    tile: &'a mut TileOutput,
-    /// The best bar that any worker has for each query, where several share them.
-    shared: Option<&'a [AtomicU32]>,
+    scratch: &'a mut Scratch,
+    collector: C,
 }
 
-impl<'a> Scanner<'a> {
-    /// A scanner whose selections, states and norms the workspace holds, for queries from `first_query`.
+/// Memory that a scanner uses again for each unit.
+pub(crate) struct Scratch {
+    /// A tile's queries.
+    pub(super) packed: Vec<f32>,
+    /// What the kernel writes.
+    pub(super) tile: Box<TileOutput>,
+    /// The unit's biases, `-inf` where the filter lets no result through.
+    bias: Vec<f32>,
+    /// Runs of blocks that hold anything to find.
+    runs: Vec<(usize, usize)>,
+}
+
+impl Scratch {
+    pub(super) fn new() -> Self {
+        let tile = Box::new(TileOutput::new());
+        Self { packed: Vec::new(), tile, bias: Vec::new(), runs: Vec::new() }
+    }
+}
+
+impl<'a, C: Collector> Scanner<'a, C> {
+    /// A scanner for queries from `first_query` on, whose squared lengths are `norms`.
     pub(super) fn new(
         context: &Context,
         job: &'a ScanJob<'a>,
         first_query: usize,
-        workspace: &'a mut Workspace,
-        shared: Option<&'a [AtomicU32]>,
+        norms: &'a [f32],
+        scratch: &'a mut Scratch,
+        collector: C,
     ) -> Self {
-        let Workspace { hits, states, norms, packed, tile, .. } = workspace;
-        let (kernels, capacity) = (context.kernels(), topk::capacity(job.k));
-        Self { kernels, job, first_query, capacity, hits, states, norms, packed, tile, shared }
+        Self { kernels: context.kernels(), job, first_query, norms, scratch, collector }
     }
 
     /// Scans a unit for all its pairs.
@@ -109,16 +120,26 @@ impl<'a> Scanner<'a> {
         let list = self.job.lists.list(unit.list as usize);
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
         let blocks = (unit.blocks.0 as usize, unit.blocks.1 as usize);
+        let Some(filter) = self.job.filter else { return self.scan_runs(&list, &[blocks], pairs) };
+        let mut bias = std::mem::take(&mut self.scratch.bias);
+        let mut runs = std::mem::take(&mut self.scratch.runs);
+        restrict(&list, blocks, filter, &mut bias, &mut runs);
+        let result = self.scan_runs(&ListView { bias: &bias, ..list }, &runs, pairs);
+        (self.scratch.bias, self.scratch.runs) = (bias, runs);
+        result
+    }
+
+    fn scan_runs(&mut self, list: &ListView<'_>, runs: &[(usize, usize)], pairs: &[Pair]) -> Result<()> {
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
             self.job.cancel.check()?;
-            self.scan_tile(&list, blocks, tile);
+            self.scan_tile(list, runs, tile);
         }
         Ok(())
     }
 
-    fn scan_tile(&mut self, list: &ListView<'_>, blocks: (usize, usize), pairs: &[Pair]) {
+    fn scan_tile(&mut self, list: &ListView<'_>, runs: &[(usize, usize)], pairs: &[Pair]) {
         let dim = self.job.dim;
         let count = pairs.len();
         let mut rows = [&[][..]; MAX_QUERIES];
@@ -129,40 +150,44 @@ impl<'a> Scanner<'a> {
             let start = (self.first_query + query) * dim;
             rows[q] = &self.job.queries[start..start + dim];
             scorers[q] = Scorer::new(self.job.metric, rows[q], self.norms[query]);
-            thresholds[q] = scorers[q].threshold(self.bar(query));
+            thresholds[q] = scorers[q].threshold(self.collector.bar(query));
         }
-        pack(&rows[..count], dim, self.packed);
+        pack(&rows[..count], dim, &mut self.scratch.packed);
         let step = self.kernels.blocks_per_tile(count);
         let lanes = list.bias.len();
-        let mut block = blocks.0;
-        while block < blocks.1 {
-            let first = block * BLOCK;
-            let mut last = (first + step * BLOCK).min(blocks.1 * BLOCK).min(lanes);
-            if last - first > BLOCK && (last - first) % BLOCK == NARROW {
-                // The narrow last block is a tile of its own.
-                last -= NARROW;
-            }
-            let input = TileInput {
-                dim,
-                count,
-                queries: self.packed,
-                thresholds: &thresholds,
-                vectors: &list.vectors[first * dim..last * dim],
-                bias: &list.bias[first..last],
-            };
-            let mut reached = self.kernels.tile(input, self.tile);
-            while reached != 0 {
-                let q = reached.trailing_zeros() as usize;
-                reached &= reached - 1;
-                if self.select(list, &pairs[q], &scorers[q], q, first, last) {
-                    thresholds[q] = scorers[q].threshold(self.bar(pairs[q].query as usize));
+        for &(begin, end) in runs {
+            let mut block = begin;
+            while block < end {
+                let first = block * BLOCK;
+                let mut last = (first + step * BLOCK).min(end * BLOCK).min(lanes);
+                if last - first > BLOCK && (last - first) % BLOCK == NARROW {
+                    // The narrow last block is a tile of its own.
+                    last -= NARROW;
                 }
+                let input = TileInput {
+                    dim,
+                    count,
+                    queries: &self.scratch.packed,
+                    thresholds: &thresholds,
+                    vectors: &list.vectors[first * dim..last * dim],
+                    bias: &list.bias[first..last],
+                };
+                let mut reached = self.kernels.tile(input, &mut self.scratch.tile);
+                while reached != 0 {
+                    let q = reached.trailing_zeros() as usize;
+                    reached &= reached - 1;
+                    if self.select(list, &pairs[q], &scorers[q], q, first, last) {
+                        let query = pairs[q].query as usize;
+                        self.collector.moved(query);
+                        thresholds[q] = scorers[q].threshold(self.collector.bar(query));
+                    }
+                }
+                block += (last - first).div_ceil(BLOCK);
             }
-            block += (last - first).div_ceil(BLOCK);
         }
     }
 
-    /// Offers the hits of one query in the lanes `first..last` to its selection; true if its bar moved.
+    /// Offers the hits of one query in the lanes `first..last` to its collector; true if its bar moved.
     #[inline]
     fn select(
         &mut self,
@@ -174,16 +199,10 @@ impl<'a> Scanner<'a> {
         last: usize,
     ) -> bool {
         let query = pair.query as usize;
-        let mut topk = TopK {
-            hits: &mut self.hits[query * self.capacity..(query + 1) * self.capacity],
-            state: &mut self.states[query],
-            k: self.job.k,
-        };
         let end = list.ids.len().min(pair.slots as usize);
         let mut moved = false;
         for (part, start) in (first..last).step_by(BLOCK).enumerate() {
-            let mut mask = self.tile.hits[q][part];
-            let scores = &self.tile.scores[q][part];
+            let mut mask = self.scratch.tile.hits[q][part];
             while mask != 0 {
                 let lane = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
@@ -191,53 +210,39 @@ impl<'a> Scanner<'a> {
                 if slot >= end {
                     break;
                 }
-                let key = scorer.key(scores[lane], list, slot);
-                moved |= topk.push(Hit { key, id: list.ids[slot] });
+                let key = scorer.key(self.scratch.tile.scores[q][part][lane], list, slot);
+                moved |= self.collector.offer(query, Hit { key, id: list.ids[slot] });
             }
-        }
-        if moved && let Some(shared) = self.shared {
-            shared[query].fetch_min(ordered(self.states[query].bar.key), Ordering::Relaxed);
         }
         moved
     }
-
-    /// The key that a candidate of this query must not exceed.
-    #[inline]
-    fn bar(&self, query: usize) -> f32 {
-        let own = self.states[query].bar.key;
-        match self.shared {
-            Some(shared) => own.min(from_ordered(shared[query].load(Ordering::Relaxed))),
-            None => own,
-        }
-    }
 }
 
-/// A bar that nothing has moved yet.
-pub(super) const NO_BAR: u32 = 0xff80_0000;
-
-/// A float as an integer of the same order.
-fn ordered(key: f32) -> u32 {
-    let bits = key.to_bits();
-    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
-}
-
-fn from_ordered(bits: u32) -> f32 {
-    f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ordered_any_float_keeps_order_and_comes_back() {
-        let floats = [f32::NEG_INFINITY, -3.0, -1e-30, 0.0, 1e-30, 2.5, f32::INFINITY];
-        for pair in floats.windows(2) {
-            assert!(ordered(pair[0]) < ordered(pair[1]));
+/// The biases of a list with those of filtered vectors at `-inf`, in `bias`, and in `runs` the blocks among
+/// `blocks` that still hold something: a narrow filter skips the others unread.
+fn restrict(
+    list: &ListView<'_>,
+    blocks: (usize, usize),
+    filter: &dyn IdFilter,
+    bias: &mut Vec<f32>,
+    runs: &mut Vec<(usize, usize)>,
+) {
+    runs.clear();
+    bias.resize(list.bias.len(), f32::NEG_INFINITY);
+    for block in blocks.0..blocks.1 {
+        let first = block * BLOCK;
+        let ids = &list.ids[first..list.ids.len().min(first + BLOCK)];
+        let mask = filter.mask(ids);
+        if mask == 0 {
+            continue;
         }
-        for float in floats {
-            assert_eq!(from_ordered(ordered(float)), float);
+        let last = list.bias.len().min(first + BLOCK);
+        for (lane, (to, &from)) in bias[first..last].iter_mut().zip(&list.bias[first..last]).enumerate() {
+            *to = if mask >> lane & 1 == 1 { from } else { f32::NEG_INFINITY };
         }
-        assert_eq!(from_ordered(NO_BAR), f32::INFINITY);
+        match runs.last_mut() {
+            Some(run) if run.1 == block => run.1 = block + 1,
+            _ => runs.push((block, block + 1)),
+        }
     }
 }

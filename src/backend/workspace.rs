@@ -4,19 +4,19 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
-use crate::kernel::TileOutput;
+use super::scan::Scratch;
 use crate::topk::{Hit, State};
 
 /// One worker's scratch memory.
 pub(crate) struct Workspace {
-    /// A tile's queries.
-    pub(crate) packed: Vec<f32>,
-    /// What the kernel writes.
-    pub(crate) tile: Box<TileOutput>,
+    /// What a scanner uses for each unit.
+    pub(crate) scratch: Scratch,
     /// Selection buffers, one a query.
     pub(crate) hits: Vec<Hit>,
     /// Selection states, one a query.
     pub(crate) states: Vec<State>,
+    /// What a range search found.
+    pub(crate) found: Vec<(u32, Hit)>,
     /// Squared lengths of the queries (L2).
     pub(crate) norms: Vec<f32>,
     /// Which queries visit which lists.
@@ -34,8 +34,8 @@ pub(crate) struct Workspace {
 impl Workspace {
     fn new() -> Self {
         Self {
-            packed: Vec::new(),
-            tile: Box::new(TileOutput::new()),
+            scratch: Scratch::new(),
+            found: Vec::new(),
             hits: Vec::new(),
             states: Vec::new(),
             norms: Vec::new(),

@@ -40,7 +40,7 @@ growing!(ivf_search_options, cancel: *const i32);
 
 /// What a search needs beside the queries, checked and as the core wants it.
 pub(super) struct Search<'a> {
-    pub(super) options: SearchOptions,
+    pub(super) options: SearchOptions<'a>,
     pub(super) output: SearchOutput<'a>,
     pub(super) hooks: Hooks,
 }
@@ -78,6 +78,7 @@ impl Search<'_> {
         };
         Ok(Self {
             options: SearchOptions {
+                filter: None,
                 nprobe: options.nprobe as usize,
                 threads: options.threads as usize,
                 max_codes: usize::try_from(options.max_codes).unwrap_or(usize::MAX),

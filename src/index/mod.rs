@@ -4,6 +4,7 @@ mod add;
 mod info;
 mod knn;
 mod persist;
+mod range;
 mod reconstruct;
 mod remove;
 mod search;
@@ -12,7 +13,7 @@ mod train;
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
-pub use crate::collect::SearchOutput;
+pub use crate::output::{RangeOutput, SearchOutput};
 pub use info::IndexInfo;
 pub use knn::knn;
 pub use search::SearchOptions;

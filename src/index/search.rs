@@ -3,20 +3,24 @@
 use super::{Index, SearchOutput};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
-use crate::collect::TopKSink;
 use crate::error::{Error, Result};
+use crate::filter::Filter;
 use crate::matrix::MatrixRef;
-use crate::progress::Control;
+use crate::output::TopKSink;
+use crate::progress::{Cancel, Control};
 
 /// What a search may set; the default is the index's own way.
 #[derive(Clone, Debug, Default)]
-pub struct SearchOptions {
+pub struct SearchOptions<'a> {
     /// Lists to visit; 0 = the index's default; more than there are = all.
     pub nprobe: usize,
     /// Threads to use; 0 = all of the context's.
     pub threads: usize,
     /// Vectors to look at for each query, in probe order; 0 = no limit.
     pub max_codes: usize,
+    /// Which ids may be returned; `None` = all. Applies inside the scan: k results come back whenever k
+    /// vectors of the lists visited pass.
+    pub filter: Option<&'a Filter>,
 }
 
 /// What is asked for.
@@ -30,7 +34,7 @@ pub(super) struct Request<'a> {
 }
 
 /// Queries between two looks at progress.
-const QUERIES_A_STEP: usize = 1 << 15;
+pub(super) const QUERIES_A_STEP: usize = 1 << 15;
 
 impl Index {
     /// Finds the `k` best of each query (`[n, dim]`).
@@ -38,7 +42,7 @@ impl Index {
         &self,
         queries: MatrixRef<'_>,
         k: usize,
-        options: &SearchOptions,
+        options: &SearchOptions<'_>,
         output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
@@ -53,7 +57,7 @@ impl Index {
         lists: &[i64],
         nprobe: usize,
         k: usize,
-        options: &SearchOptions,
+        options: &SearchOptions<'_>,
         output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
@@ -80,7 +84,7 @@ impl Index {
     pub(super) fn run(
         &self,
         request: &Request<'_>,
-        options: &SearchOptions,
+        options: &SearchOptions<'_>,
         mut output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
@@ -111,38 +115,51 @@ impl Index {
     fn step(
         &self,
         request: &Request<'_>,
-        options: &SearchOptions,
+        options: &SearchOptions<'_>,
         output: SearchOutput<'_>,
         control: &Control<'_>,
         workspace: &mut Workspace,
     ) -> Result<()> {
-        let &Request { queries, k, given, .. } = request;
+        let &Request { k, .. } = request;
+        let job = self.job(request, options, control.cancel(), workspace)?;
+        backend::scan_best(&self.context, &job, k.min(self.count), &TopKSink::new(self.metric, k, output))
+    }
+
+    /// The scan that a request asks for; `workspace` keeps its queries and lists.
+    pub(super) fn job<'a>(
+        &'a self,
+        request: &Request<'a>,
+        options: &SearchOptions<'a>,
+        cancel: Cancel<'a>,
+        workspace: &'a mut Workspace,
+    ) -> Result<ScanJob<'a>> {
+        let queries = request.queries;
         let workers = self.context.workers(options.threads);
         let Workspace { floats, lists, .. } = workspace;
         let data = self.prepared(queries, floats);
-        let probes = match (given, &self.coarse) {
+        let probes = match (request.given, &self.coarse) {
             (Some((lists, nprobe)), _) => Probes::Lists { lists, nprobe },
             (None, None) => Probes::All,
             (None, Some(coarse)) => {
                 let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
                 let nprobe = wanted.min(coarse.nlist());
                 lists.resize(queries.rows() * nprobe, -1);
-                coarse.probe(&self.context, data, nprobe, workers, lists, control.cancel())?;
+                coarse.probe(&self.context, data, nprobe, workers, lists, cancel)?;
                 Probes::Lists { lists, nprobe }
             }
         };
-        let job = ScanJob {
+        Ok(ScanJob {
             dim: self.dim,
             metric: self.metric,
             queries: data,
             count: queries.rows(),
             probes,
             lists: &self.lists,
-            k: k.min(self.count),
+            vectors: self.count,
+            filter: options.filter.map(|filter| filter as _),
             max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
             workers,
-            cancel: control.cancel(),
-        };
-        backend::scan(&self.context, &job, self.count, &TopKSink::new(self.metric, k, output))
+            cancel,
+        })
     }
 }

@@ -1,5 +1,10 @@
 //! What the integration tests share: numbers, contexts, and a float64 oracle.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "shared by test binaries, each of which uses its own part"
+)]
 
 use std::sync::Arc;
 

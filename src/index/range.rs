@@ -1,0 +1,48 @@
+//! Range search: every vector nearer than a radius.
+
+use super::search::{QUERIES_A_STEP, Request};
+use super::{Index, RangeOutput, SearchOptions};
+use crate::backend;
+use crate::error::{Error, Result};
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+impl Index {
+    /// Finds, for each query, all vectors of the lists visited that are strictly better than `radius`:
+    /// squared distance below it (L2), similarity above it.
+    pub fn range_search(
+        &self,
+        queries: MatrixRef<'_>,
+        radius: f32,
+        options: &SearchOptions<'_>,
+        control: &Control<'_>,
+    ) -> Result<RangeOutput> {
+        self.check_trained()?;
+        queries.check_dim("queries", self.dim)?;
+        if radius.is_nan() {
+            return Err(Error::argument("radius: expected a number, got NaN"));
+        }
+        queries.check_finite("queries")?;
+        control.check()?;
+        let key = if self.metric == Metric::L2 { radius } else { -radius };
+        let mut found = Vec::new();
+        if self.count > 0 {
+            let mut workspace = self.context.workspaces().take();
+            for from in (0..queries.rows()).step_by(QUERIES_A_STEP) {
+                let to = (from + QUERIES_A_STEP).min(queries.rows());
+                let request =
+                    Request { stage: "search", queries: queries.slice(from, to), k: 0, given: None };
+                let job = self.job(&request, options, control.cancel(), &mut workspace)?;
+                let part = backend::scan_within(&self.context, &job, key)?;
+                let first = u32::try_from(from).map_err(|_| {
+                    Error::argument("queries: expected fewer than 2^32 rows in a range search")
+                })?;
+                found.extend(part.into_iter().map(|(query, hit)| (first + query, hit)));
+                control.report("search", to, queries.rows(), 0.0)?;
+            }
+            self.context.workspaces().put(workspace);
+        }
+        Ok(RangeOutput::collect(self.metric, queries.rows(), &mut found))
+    }
+}
