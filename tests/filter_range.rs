@@ -1,5 +1,7 @@
 //! Filters inside the scan, and range search, against float64 brute force.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
+
 mod common;
 
 use common::{Brute, context, numbers, search};

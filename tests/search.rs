@@ -1,5 +1,7 @@
 //! Searching against float64 brute force, over shapes that hurt, threads, kernels and batch sizes.
 
+#![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
+
 mod common;
 
 use common::{Brute, Found, context, numbers, search};
