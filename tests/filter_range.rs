@@ -1,6 +1,10 @@
 //! Filters inside the scan, and range search, against float64 brute force.
 
-#![allow(clippy::unwrap_used, reason = "a test helper that fails is a failed test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    reason = "small numbers; what fails is a failed test"
+)]
 
 mod common;
 
