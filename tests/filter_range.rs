@@ -118,18 +118,18 @@ fn range_search_any_radius_is_strict_and_complete() {
                     let found = index.range_search(x, radius, &options, &Control::default()).unwrap();
                     assert_eq!(found.offsets.len(), batch + 1);
                     assert_eq!(found.offsets[1], rank as u64 + 1);
-                    for q in 0..batch {
+                    for (q, values) in values.iter().enumerate() {
                         let range = found.offsets[q] as usize..found.offsets[q + 1] as usize;
-                        let edge = |id: i64| (values[q][id as usize] - f64::from(radius)).abs() < 1e-5;
+                        let edge = |id: i64| (values[id as usize] - f64::from(radius)).abs() < 1e-5;
                         let inside = |id: i64| {
-                            let value = values[q][id as usize];
+                            let value = values[id as usize];
                             if metric.is_similarity() {
                                 value > f64::from(radius)
                             } else {
                                 value < f64::from(radius)
                             }
                         };
-                        let want = ranked(metric, &values[q], |id| inside(id) && !edge(id));
+                        let want = ranked(metric, values, |id| inside(id) && !edge(id));
                         let got: Vec<i64> =
                             found.ids[range.clone()].iter().copied().filter(|&id| !edge(id)).collect();
                         let mut sorted = (got.clone(), want.clone());
