@@ -1,0 +1,386 @@
+"""Index files between libivf and the real faiss, both ways: everything that a file keeps has to arrive.
+
+Rows are random float32. Results are equal if the distances agree to 1e-5 and the ids do wherever no two
+distances are that close. Closing line: N passed, N failed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+import ivf
+
+METRICS = {"l2": faiss.METRIC_L2, "ip": faiss.METRIC_INNER_PRODUCT}
+K = 10
+
+
+def rows(n: int, dim: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, dim), dtype=np.float32)
+
+
+def normalised(x: np.ndarray) -> np.ndarray:
+    return x / np.linalg.norm(x, axis=1, keepdims=True)
+
+
+class FilesTest(unittest.TestCase):
+    def setUp(self) -> None:
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = Path(directory.name)
+
+    def from_faiss(self, index: faiss.Index) -> ivf.Index:
+        """What we make of faiss's file; its bytes are kept in `self.bytes`."""
+        path = self.directory / "из faiss.index"
+        # faiss cannot open every path on every system, so it writes to memory.
+        self.bytes = faiss.serialize_index(index).tobytes()
+        path.write_bytes(self.bytes)
+        return ivf.load(path)
+
+    def to_faiss(self, index: ivf.Index) -> faiss.Index:
+        """What faiss makes of our file; its bytes are kept in `self.bytes`."""
+        path = self.directory / "в faiss.index"
+        index.export_faiss(path)
+        self.bytes = path.read_bytes()
+        opened = faiss.deserialize_index(np.frombuffer(self.bytes, np.uint8))
+        plain = self.directory / "plain.index"
+        plain.write_bytes(self.bytes)
+        self.assertEqual(faiss.read_index(str(plain)).ntotal, opened.ntotal)
+        self.assertEqual(faiss.serialize_index(opened).tobytes(), self.bytes, "faiss writes it the same way")
+        return opened
+
+    def assert_same(self, ours: ivf.Index, theirs: faiss.Index, nprobe: int | None = None, queries=None) -> None:
+        """Both find the same: `nprobe` lists, or as many as each says by itself."""
+        queries = rows(200, theirs.d, 77) if queries is None else queries
+        params = faiss.SearchParametersIVF(nprobe=nprobe) if nprobe else None
+        expected, expected_ids = theirs.search(queries, K, params=params)
+        distances, ids = ours.search(queries, K, nprobe)
+        missing = expected_ids < 0
+        np.testing.assert_array_equal(ids < 0, missing)
+        expected, distances = np.where(missing, 0, expected), np.where(missing, 0, distances)
+        scale = np.maximum(1, np.abs(expected))
+        self.assertLess(np.max(np.abs(distances - expected) / scale, initial=0), 1e-5)
+        for row, column in np.argwhere(ids != expected_ids):
+            # Another id only where it is a tie, or where the k-th is one.
+            near = np.abs(expected[row] - distances[row, column]) < 1e-5 * scale[row, column]
+            self.assertTrue(near.sum() > 1 or near[-1], f"query {row}, place {column}")
+
+    def assert_kept(self, ours: ivf.Index, theirs: faiss.Index, description: str) -> None:
+        self.assertEqual(len(ours), theirs.ntotal)
+        self.assertEqual(ours.dim, theirs.d)
+        self.assertEqual(ours.description, description)
+        self.assertEqual(METRICS[ours.metric], theirs.metric_type)
+        self.assertEqual(ours.is_trained, theirs.is_trained)
+        if hasattr(theirs, "nprobe"):
+            self.assertEqual(ours.nprobe, min(theirs.nprobe, theirs.nlist))
+
+    # ---- faiss's files here
+
+    def test_flat_every_metric_and_dimension_finds_the_same(self) -> None:
+        for metric, number in METRICS.items():
+            for dim, n in [(1, 50), (3, 1000), (64, 2049), (100, 33), (768, 500)]:
+                with self.subTest(metric=metric, dim=dim):
+                    theirs = faiss.IndexFlat(dim, number)
+                    theirs.add(rows(n, dim))
+                    ours = self.from_faiss(theirs)
+                    self.assert_kept(ours, theirs, "Flat")
+                    self.assert_same(ours, theirs)
+                    self.assertEqual(ours.info.next_id, n)
+                    self.to_faiss(ours)
+                    self.assertEqual(self.bytes, faiss.serialize_index(theirs).tobytes())
+
+    def test_flat_empty_and_one_vector_find_the_same(self) -> None:
+        theirs = faiss.IndexFlatL2(5)
+        self.assert_same(self.from_faiss(theirs), theirs)
+        theirs.add(rows(1, 5))
+        self.assert_same(self.from_faiss(theirs), theirs)
+
+    def test_flat_within_id_maps_keeps_the_ids(self) -> None:
+        x = rows(500, 24)
+        ids = 3 + np.arange(500) * 2**50 // 7
+        for kind in (faiss.IndexIDMap, faiss.IndexIDMap2):
+            with self.subTest(kind=kind.__name__):
+                theirs = kind(faiss.IndexFlatIP(24))
+                theirs.add_with_ids(x, ids[::-1].copy())
+                ours = self.from_faiss(theirs)
+                self.assert_kept(ours, theirs, "Flat")
+                self.assert_same(ours, theirs)
+                np.testing.assert_array_equal(ours.reconstruct(ids[::-1].copy()), x)
+
+    def test_ivf_every_metric_and_dimension_finds_the_same(self) -> None:
+        for metric, number in METRICS.items():
+            for dim, n, nlist in [(2, 900, 7), (48, 5000, 64), (128, 20000, 100)]:
+                with self.subTest(metric=metric, dim=dim):
+                    theirs = faiss.index_factory(dim, f"IVF{nlist},Flat", number)
+                    x = rows(n, dim)
+                    theirs.train(x)
+                    theirs.add(x)
+                    theirs.nprobe = 5
+                    ours = self.from_faiss(theirs)
+                    self.assert_kept(ours, theirs, f"IVF{nlist},Flat")
+                    for nprobe in (None, 1, nlist // 3, nlist):
+                        self.assert_same(ours, theirs, nprobe)
+                    self.assertEqual(ours.info.next_id, n)
+                    self.to_faiss(ours)
+                    self.assertEqual(self.bytes, faiss.serialize_index(theirs).tobytes(), "there and back")
+                    # Vectors added later go where faiss puts them.
+                    more = rows(500, dim, 5)
+                    theirs.add(more)
+                    ours.add(more)
+                    self.assert_same(ours, theirs, 3)
+
+    def test_ivf_direct_maps_of_every_type_are_read(self) -> None:
+        x = rows(2000, 16)
+        theirs = faiss.index_factory(16, "IVF20,Flat")
+        theirs.train(x)
+        theirs.add(x)
+        for kind in (faiss.DirectMap.NoMap, faiss.DirectMap.Array, faiss.DirectMap.Hashtable):
+            theirs.set_direct_map_type(kind)
+            self.assert_same(self.from_faiss(theirs), theirs, 4)
+
+    def test_ivf_mostly_empty_lists_are_read(self) -> None:
+        x = rows(4000, 16)
+        theirs = faiss.index_factory(16, "IVF100,Flat")
+        theirs.train(x)
+        theirs.add_with_ids(x[:9], np.arange(9) * 1000 + 7)
+        ours = self.from_faiss(theirs)
+        self.assertIn(b"sprs", self.bytes)
+        self.assert_same(ours, theirs, 100)
+        self.assertEqual(ours.info.next_id, 8008)
+        self.to_faiss(ours)
+        self.assertEqual(self.bytes, faiss.serialize_index(theirs).tobytes())
+
+    def test_ivf_after_remove_is_read(self) -> None:
+        x = rows(3000, 16)
+        theirs = faiss.index_factory(16, "IVF20,Flat")
+        theirs.train(x)
+        theirs.add(x)
+        theirs.remove_ids(np.arange(0, 3000, 3))
+        ours = self.from_faiss(theirs)
+        self.assert_kept(ours, theirs, "IVF20,Flat")
+        self.assert_same(ours, theirs, 20)
+
+    def test_ivf_trained_but_empty_goes_on_the_same(self) -> None:
+        x = rows(3000, 16)
+        theirs = faiss.index_factory(16, "IVF20,Flat")
+        theirs.train(x)
+        ours = self.from_faiss(theirs)
+        self.assert_kept(ours, theirs, "IVF20,Flat")
+        self.assert_same(ours, theirs)
+        theirs.add(x)
+        ours.add(x)
+        self.assert_same(ours, theirs, 4)
+
+    def test_ivf_untrained_can_be_trained_here(self) -> None:
+        theirs = faiss.index_factory(16, "IVF20,Flat", faiss.METRIC_INNER_PRODUCT)
+        ours = self.from_faiss(theirs)
+        self.assert_kept(ours, theirs, "IVF20,Flat")
+        x = rows(3000, 16)
+        ours.train(x)
+        ours.add(x)
+        self.assertEqual(len(ours), 3000)
+
+    def test_ivf_within_id_maps_keeps_the_ids(self) -> None:
+        x = rows(3000, 16)
+        for kind in (faiss.IndexIDMap, faiss.IndexIDMap2):
+            with self.subTest(kind=kind.__name__):
+                inner = faiss.index_factory(16, "IVF20,Flat")
+                inner.train(x)
+                inner.nprobe = 6
+                theirs = kind(inner)
+                theirs.add_with_ids(x, np.arange(3000) * 11 + 5)
+                ours = self.from_faiss(theirs)
+                self.assertEqual(ours.nprobe, 6)
+                self.assert_same(ours, theirs)
+                np.testing.assert_array_equal(ours.reconstruct([5, 16, 5 + 11 * 2999]), x[[0, 1, 2999]])
+
+    def test_ivf_repeated_ids_are_allowed_as_they_were(self) -> None:
+        x = rows(1000, 8)
+        theirs = faiss.index_factory(8, "IVF5,Flat")
+        theirs.train(x)
+        theirs.add_with_ids(x, np.arange(1000) // 2)
+        ours = self.from_faiss(theirs)
+        self.assertTrue(ours.info.allow_duplicate_ids)
+        self.assert_same(ours, theirs, 5)
+
+    def test_ivf_old_codes_are_read_as_faiss_reads_them(self) -> None:
+        x = rows(500, 4)
+        new = faiss.index_factory(4, "IVF3,Flat")
+        new.train(x)
+        new.add(x)
+        data = faiss.serialize_index(new).tobytes()
+        lists = 4 + 33 + 16 + 4 + 33 + 8 + 3 * 4 * 4
+        invlists = new.invlists
+        ids, vectors = [], []
+        for number in range(3):
+            size = invlists.list_size(number)
+            ids.append(faiss.rev_swig_ptr(invlists.get_ids(number), size).copy())
+            vectors.append(faiss.rev_swig_ptr(invlists.get_codes(number), size * 16).copy())
+        for code, unit in ((b"IvFl", 4), (b"IvFL", 1)):
+            with self.subTest(code=code):
+                old = code + data[4:lists]
+                old += b"".join(np.uint64(len(part)).tobytes() + part.tobytes() for part in ids)
+                old += data[lists : lists + 9]
+                old += b"".join(np.uint64(len(part) // unit).tobytes() + part.tobytes() for part in vectors)
+                theirs = faiss.deserialize_index(np.frombuffer(old, np.uint8))
+                self.assertEqual(theirs.ntotal, 500)
+                path = self.directory / "old.index"
+                path.write_bytes(old)
+                self.assert_same(ivf.load(path), theirs, 2)
+
+    def test_types_that_are_not_supported_are_refused_by_name(self) -> None:
+        names = {
+            "SQ8": "`IxSQ` (scalar quantizer)",
+            "PQ2": "`IxPq` (PQ)",
+            "PQ2x4fs": "`IPfs` (PQ fast scan)",
+            "LSH": "`IxHe` (LSH)",
+            "IVF4,SQ8": "`IwSq` (IVF scalar quantizer)",
+            "IVF4,PQ2": "`IwPQ` (IVF PQ)",
+            "IVF4,PQ2x4fs": "`IwPf` (IVF PQ fast scan)",
+            "IVF4,PQ2+2": "`IwQR` (IVF PQ with refinement)",
+            "IVF4,FlatDedup": "`IwFd` (IVF Flat, deduplicated)",
+            "IVF4,RaBitQ": "`Iwrq` (IVF RaBitQ)",
+            "IVF4,RaBitQfs": "`Iwrn` (IVF RaBitQ fast scan)",
+            "IVF4,FlatPanorama4": "`IwP2` (IVF Flat Panorama)",
+            "IVF4_HNSW8,Flat": "`IHNf` (HNSW Flat)",
+            "IMI2x2,Flat": "`Imiq` (inverted multi-index)",
+            "HNSW8,Flat": "`IHNf` (HNSW Flat)",
+            "NSG8,Flat": "`INSf` (NSG Flat)",
+            "PCA2,Flat": "`IxPT` (pre-transform)",
+            "IVF4,Flat,RFlat": "`IxRF` (refine)",
+            "IDMap,SQ8": "`IxSQ` (scalar quantizer)",
+            "RaBitQ": "`Ixrq` (RaBitQ)",
+            "RQ2x4": "`IxRq` (residual quantizer)",
+            "MinMax,SQ8": "`IRMf` (row-wise min-max)",
+        }
+        for description, name in names.items():
+            with self.subTest(description=description), self.assertRaises(ivf.UnsupportedError) as caught:
+                self.from_faiss(faiss.index_factory(8, description))
+            self.assertIn(name, str(caught.exception))
+        with self.assertRaises(ivf.UnsupportedError) as caught:
+            self.from_faiss(faiss.IndexFlat(8, faiss.METRIC_Lp))
+        self.assertIn("metric 4 (Lp)", str(caught.exception))
+        with self.assertRaises(ivf.UnsupportedError) as caught:
+            self.from_faiss(faiss.IndexIVFFlat(faiss.IndexFlatL2(8), 8, 4, faiss.METRIC_INNER_PRODUCT))
+        self.assertIn("metric", str(caught.exception))
+        binary = faiss.IndexBinaryFlat(64)
+        path = self.directory / "binary"
+        path.write_bytes(faiss.serialize_index_binary(binary).tobytes())
+        with self.assertRaises(ivf.UnsupportedError) as caught:
+            ivf.load(path)
+        self.assertIn("`IBxF` (binary Flat)", str(caught.exception))
+
+    # ---- our files there
+
+    def test_export_flat_finds_the_same(self) -> None:
+        for metric in METRICS:
+            for dim, n in [(1, 3), (17, 1000), (200, 700)]:
+                with self.subTest(metric=metric, dim=dim):
+                    ours = ivf.Index(dim, "Flat", metric=metric)
+                    ours.add(rows(n, dim))
+                    theirs = self.to_faiss(ours)
+                    self.assertIsInstance(theirs, faiss.IndexFlat)
+                    self.assert_same(ours, theirs)
+                    self.assert_kept(ours, theirs, "Flat")
+
+    def test_export_flat_with_own_ids_is_an_id_map(self) -> None:
+        ours = ivf.Index(12, "Flat")
+        ours.add(rows(400, 12), ids=np.arange(400) * 2**33 + 1)
+        theirs = self.to_faiss(ours)
+        self.assertIsInstance(theirs, faiss.IndexIDMap2)
+        self.assert_same(ours, theirs)
+        np.testing.assert_array_equal(theirs.reconstruct(1), rows(400, 12)[0])
+
+    def test_export_flat_after_remove_finds_the_same(self) -> None:
+        ours = ivf.Index(12, "Flat", metric="ip")
+        ours.add(rows(400, 12))
+        ours.remove(np.arange(0, 400, 7))
+        self.assert_same(ours, self.to_faiss(ours))
+
+    def test_export_ivf_trained_here_finds_the_same(self) -> None:
+        for metric in METRICS:
+            with self.subTest(metric=metric):
+                x = rows(20000, 48)
+                ours = ivf.Index(48, "IVF64,Flat", metric=metric, nprobe=9)
+                ours.train(x)
+                ours.add(x)
+                theirs = self.to_faiss(ours)
+                self.assertEqual(theirs.nprobe, 9)
+                self.assert_kept(ours, theirs, "IVF64,Flat")
+                for nprobe in (None, 1, 16, 64):
+                    self.assert_same(ours, theirs, nprobe)
+                more = rows(300, 48, 3)
+                ours.add(more)
+                theirs.add(more)
+                self.assert_same(ours, theirs, 4)
+                ours.remove(np.arange(100, 9000, 3))
+                theirs.remove_ids(np.arange(100, 9000, 3))
+                self.assert_same(ours, self.to_faiss(ours), 7)
+                self.assert_same(ours, theirs, 7)
+
+    def test_export_ivf_size_chosen_in_training_has_a_number(self) -> None:
+        x = rows(5000, 8)
+        ours = ivf.Index(8, "IVF,Flat")
+        with self.assertRaises(ivf.StateError):
+            ours.export_faiss(self.directory / "no")
+        ours.train(x)
+        ours.add(x)
+        theirs = self.to_faiss(ours)
+        self.assertEqual(theirs.nlist, ours.nlist)
+        self.assertEqual(theirs.nprobe, ours.nprobe)
+        self.assert_same(ours, theirs)
+
+    def test_export_ivf_own_ids_keeps_them(self) -> None:
+        x = rows(2000, 8)
+        ours = ivf.Index(8, "IVF10,Flat")
+        ours.train(x)
+        ours.add(x, ids=2**62 - np.arange(2000) * 3)
+        self.assert_same(ours, self.to_faiss(ours), 10)
+
+    def test_export_ivf_empty_and_untrained_open_there(self) -> None:
+        x = rows(2000, 8)
+        ours = ivf.Index(8, "IVF10,Flat")
+        theirs = self.to_faiss(ours)
+        self.assertFalse(theirs.is_trained)
+        theirs.train(x)
+        theirs.add(x)
+        self.assertEqual(theirs.ntotal, 2000)
+        ours.train(x)
+        theirs = self.to_faiss(ours)
+        self.assertTrue(theirs.is_trained)
+        theirs.add(x)
+        ours.add(x)
+        self.assert_same(ours, theirs, 3)
+
+    def test_export_cosine_finds_the_same_for_normalised_queries(self) -> None:
+        x = rows(5000, 32) * np.linspace(0.01, 100, 5000, dtype=np.float32)[:, None]
+        queries = normalised(rows(200, 32, 9))
+        for description in ("Flat", "IVF30,Flat"):
+            with self.subTest(description=description):
+                ours = ivf.Index(32, description, metric="cosine")
+                ours.train(x)
+                ours.add(x)
+                theirs = self.to_faiss(ours)
+                self.assertEqual(theirs.metric_type, faiss.METRIC_INNER_PRODUCT)
+                self.assert_same(ours, theirs, queries=queries)
+                back = ivf.load(self.directory / "plain.index")
+                self.assertEqual(back.metric, "ip")
+                self.assert_same(back, theirs, queries=queries)
+
+
+def main() -> int:
+    suite = unittest.defaultTestLoader.loadTestsFromTestCase(FilesTest)
+    result = unittest.TextTestRunner(stream=sys.stdout, verbosity=2).run(suite)
+    bad = len({case.id().split(" ")[0] for case, _ in result.failures + result.errors})
+    bad += len(result.skipped) + len(result.unexpectedSuccesses)
+    print(f"{result.testsRun - bad} passed, {bad} failed")
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
