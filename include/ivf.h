@@ -53,7 +53,10 @@
  *   context      ivf_context_create ivf_context_get_info ivf_context_destroy
  *   index        ivf_index_create ivf_index_destroy ivf_index_get_info ivf_index_describe ivf_list_sizes ivf_centroids
  *   vectors      ivf_train ivf_set_centroids ivf_add ivf_remove ivf_reset ivf_compact ivf_reconstruct
+ *   filters      ivf_filter_create_range ivf_filter_create_bitmap ivf_filter_create_ids ivf_filter_create_and
+ *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
  *   search       ivf_search ivf_search_preassigned
+ *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
  *   no index     ivf_kmeans ivf_knn
  */
@@ -173,9 +176,17 @@
 // that the process may use, and the best device.
 typedef struct ivf_context ivf_context;
 
+// A set of ids that a search may return. Made by the functions below, given to searches by their options;
+// any number of calls and threads may use one at the same time.
+typedef struct ivf_filter ivf_filter;
+
 // An index: its centroids, lists and vectors. Made by `ivf_index_create`, `ivf_load` or `ivf_deserialize`,
 // given back by `ivf_index_destroy`.
 typedef struct ivf_index ivf_index;
+
+// What a range search found: made by `ivf_range_search`, read by `ivf_range_result_get`, given back by
+// `ivf_range_result_destroy`.
+typedef struct ivf_range_result ivf_range_result;
 
 // What every function that can fail returns: `IVF_OK` or one of `IVF_E_*`. The text of a failure is in
 // `ivf_last_error`. Numbers are never reused; new ones may be added, so treat an unknown one as a failure.
@@ -350,7 +361,28 @@ typedef struct ivf_search_options {
   void *progress_data;
   // NULL, or a number that any thread may set non-zero to end the call.
   const int32_t *cancel;
+  // NULL, or the ids that may be returned. It applies inside the scan: k results come back whenever k
+  // vectors of the lists visited pass.
+  const ivf_filter *filter;
 } ivf_search_options;
+
+// A look at a range search's result. The arrays are the result's and live as long as it does.
+typedef struct ivf_range_view {
+  // `sizeof(ivf_range_view)`, set by the caller.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // Queries.
+  uint64_t n;
+  // Hits of all queries.
+  uint64_t total;
+  // `[n + 1]`: query i has the hits `offsets[i]` to `offsets[i + 1] - 1`.
+  const uint64_t *offsets;
+  // `[total]`: squared distances rising (L2), or similarities falling, within each query.
+  const float *distances;
+  // `[total]`: the ids that belong to them; equal distances are in order of id.
+  const int64_t *ids;
+} ivf_range_view;
 
 // How an index is saved or loaded.
 typedef struct ivf_io_options {
@@ -614,6 +646,52 @@ ivf_status ivf_reconstruct(const ivf_index *index,
                            float *x,
                            uint32_t dim);
 
+// Makes a filter of the ids `from <= id < to`.
+//
+// - `filter`: receives the handle; NULL on failure. Give it back with `ivf_filter_destroy`.
+//
+// Errors: `IVF_E_NULL`.
+ivf_status ivf_filter_create_range(int64_t from, int64_t to, ivf_filter **filter);
+
+// Makes a filter of the ids whose bit is set: id i is bit i % 8 (the lowest is 0) of byte i / 8.
+//
+// - `bits`: `[(n + 7) / 8]` bytes, copied; NULL if `n` is 0.
+// - `n`: bits; ids from `n` on do not pass.
+// - `filter`: receives the handle; NULL on failure.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+ivf_status ivf_filter_create_bitmap(const uint8_t *bits, uint64_t n, ivf_filter **filter);
+
+// Makes a filter of these ids.
+//
+// - `ids`: `[n]`, in any order, copied; NULL if `n` is 0.
+// - `filter`: receives the handle; NULL on failure.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+ivf_status ivf_filter_create_ids(const int64_t *ids, uint64_t n, ivf_filter **filter);
+
+// Makes a filter of the ids that pass both `a` and `b`, which may be destroyed afterwards.
+//
+// Errors: `IVF_E_NULL`.
+ivf_status ivf_filter_create_and(const ivf_filter *a,
+                                 const ivf_filter *b,
+                                 ivf_filter **filter);
+
+// Makes a filter of the ids that pass `a` or `b` or both, which may be destroyed afterwards.
+//
+// Errors: `IVF_E_NULL`.
+ivf_status ivf_filter_create_or(const ivf_filter *a,
+                                const ivf_filter *b,
+                                ivf_filter **filter);
+
+// Makes a filter of the ids that do not pass `a`, which may be destroyed afterwards.
+//
+// Errors: `IVF_E_NULL`.
+ivf_status ivf_filter_create_not(const ivf_filter *a, ivf_filter **filter);
+
+// Gives a filter back; NULL is nothing. No call may be using it.
+void ivf_filter_destroy(ivf_filter *filter);
+
 // Finds the `k` nearest vectors of each query among those in its `nprobe` nearest lists; in a "Flat" index,
 // among all.
 //
@@ -657,6 +735,32 @@ ivf_status ivf_search_preassigned(const ivf_index *index,
                                   float *distances,
                                   int64_t *ids,
                                   const ivf_search_options *options);
+
+// Finds, for each query, every vector of the lists visited that is strictly better than `radius`: squared
+// distance below it (L2), similarity above it.
+//
+// - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
+// - `dim`: the index's own.
+// - `radius`: squared for L2, as distances are.
+// - `options`: NULL for the defaults; `hits` must be NULL (the result has them).
+// - `result`: receives the handle; NULL on failure. Give it back with `ivf_range_result_destroy`.
+//
+// Threads and cost: as `ivf_search`. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for a radius of NaN.
+ivf_status ivf_range_search(const ivf_index *index,
+                            const float *queries,
+                            uint64_t n,
+                            uint32_t dim,
+                            float radius,
+                            const ivf_search_options *options,
+                            ivf_range_result **result);
+
+// Fills `view` with what a range search found.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` for a wrong `struct_size`.
+ivf_status ivf_range_result_get(const ivf_range_result *result, ivf_range_view *view);
+
+// Gives a range search's result back; NULL is nothing.
+void ivf_range_result_destroy(ivf_range_result *result);
 
 // Saves the index in the library's own format: versioned, with checksums, aligned for a memory map.
 //

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 12] = [
-    "status", "progress", "library", "device", "context", "handle", "index", "data", "search", "persist",
-    "kmeans", "knn",
+const SECTIONS: [&str; 14] = [
+    "status", "progress", "library", "device", "context", "handle", "index", "data", "filter", "search",
+    "range", "persist", "kmeans", "knn",
 ];
 
 fn root() -> &'static Path {

@@ -43,9 +43,8 @@ pub unsafe extern "C" fn ivf_knn(
         };
         search.refuse("ivf_knn", true, true)?;
         let Search { options, output, hooks } = search;
-        let work = |control: &Control<'_>| {
-            knn(&context, queries, x, metric, k as usize, options.threads, output, control)
-        };
+        let work =
+            |control: &Control<'_>| knn(&context, queries, x, metric, k as usize, &options, output, control);
         // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
         unsafe { hooks.run(None, work) }
     })

@@ -3,6 +3,7 @@
 use std::ffi::c_void;
 
 use super::arguments::{check_dim, count, matrix, values, values_mut};
+use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::options::{self, growing, reserved};
@@ -34,9 +35,12 @@ pub struct ivf_search_options {
     pub progress_data: *mut c_void,
     /// NULL, or a number that any thread may set non-zero to end the call.
     pub cancel: *const i32,
+    /// NULL, or the ids that may be returned. It applies inside the scan: k results come back whenever k
+    /// vectors of the lists visited pass.
+    pub filter: *const ivf_filter,
 }
 
-growing!(ivf_search_options, cancel: *const i32);
+growing!(ivf_search_options, filter: *const ivf_filter);
 
 /// What a search needs beside the queries, checked and as the core wants it.
 pub(super) struct Search<'a> {
@@ -76,20 +80,44 @@ impl Search<'_> {
                 },
             }
         };
-        Ok(Self {
-            options: SearchOptions {
-                filter: None,
-                nprobe: options.nprobe as usize,
-                threads: options.threads as usize,
-                max_codes: usize::try_from(options.max_codes).unwrap_or(usize::MAX),
-            },
-            output,
-            hooks: Hooks {
-                progress: options.progress,
-                progress_data: options.progress_data,
-                cancel: options.cancel,
-            },
-        })
+        // SAFETY: the filter and the hooks are as the header asks, by the caller's promise.
+        let (options, hooks) = unsafe { Self::split(&options) }?;
+        Ok(Self { options, output, hooks })
+    }
+
+    /// Reads the options of a search whose results go elsewhere.
+    ///
+    /// # Safety
+    /// The options are as `ivf_search` wants them.
+    pub(super) unsafe fn without_output<'a>(
+        options: *const ivf_search_options,
+    ) -> Result<(SearchOptions<'a>, Hooks)> {
+        // SAFETY: NULL or whole options, by the caller's promise.
+        let options = unsafe { options::read(options) }?;
+        reserved("ivf_search_options.reserved", options.reserved)?;
+        if !options.hits.is_null() {
+            return Err(Error::argument("ivf_search_options.hits: expected NULL, the result has the hits"));
+        }
+        // SAFETY: the filter and the hooks are as the header asks, by the caller's promise.
+        unsafe { Self::split(&options) }
+    }
+
+    /// # Safety
+    /// The filter is NULL or lives as long as the call.
+    unsafe fn split<'a>(options: &ivf_search_options) -> Result<(SearchOptions<'a>, Hooks)> {
+        let search = SearchOptions {
+            nprobe: options.nprobe as usize,
+            threads: options.threads as usize,
+            max_codes: usize::try_from(options.max_codes).unwrap_or(usize::MAX),
+            // SAFETY: the caller's promise is the same.
+            filter: unsafe { super::filter::optional(options.filter) }?,
+        };
+        let hooks = Hooks {
+            progress: options.progress,
+            progress_data: options.progress_data,
+            cancel: options.cancel,
+        };
+        Ok((search, hooks))
     }
 
     /// Fails if the options ask for something that `call` has no use for.

@@ -10,14 +10,15 @@ use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
 
-/// The `k` rows of `x` (`[n, dim]`) nearest to each query (`[m, dim]`), exactly. Ids are row numbers.
+/// The `k` rows of `x` (`[n, dim]`) nearest to each query (`[m, dim]`), exactly. Ids are row
+/// numbers. Of the options, `threads` and `filter` count.
 pub fn knn(
     context: &Arc<Context>,
     queries: MatrixRef<'_>,
     x: MatrixRef<'_>,
     metric: Metric,
     k: usize,
-    threads: usize,
+    options: &SearchOptions<'_>,
     output: SearchOutput<'_>,
     control: &Control<'_>,
 ) -> Result<()> {
@@ -25,7 +26,6 @@ pub fn knn(
     output.check(queries.rows(), k)?;
     queries.check_finite("queries")?;
     let mut index = Index::new(context.clone(), x.dim(), metric, "Flat", &IndexOptions::default())?;
-    index.add(x, None, threads, &control.silent())?;
-    let options = SearchOptions { threads, ..SearchOptions::default() };
-    index.run(&Request { stage: "knn", queries, k, given: None }, &options, output, control)
+    index.add(x, None, options.threads, &control.silent())?;
+    index.run(&Request { stage: "knn", queries, k, given: None }, options, output, control)
 }

@@ -17,8 +17,9 @@ fn layout_structs_are_as_published() {
         ("ivf_index_info", size_of::<ivf_index_info>(), 80),
         ("ivf_train_options", size_of::<ivf_train_options>(), 56),
         ("ivf_add_options", size_of::<ivf_add_options>(), 32),
-        ("ivf_search_options", size_of::<ivf_search_options>(), 56),
+        ("ivf_search_options", size_of::<ivf_search_options>(), 64),
         ("ivf_io_options", size_of::<ivf_io_options>(), 40),
+        ("ivf_range_view", size_of::<ivf_range_view>(), 48),
         ("ivf_kmeans_options", size_of::<ivf_kmeans_options>(), 80),
     ];
     for (name, size, published) in sizes {
@@ -40,6 +41,7 @@ fn layout_structs_are_as_published() {
         ("search_options.max_codes", offset_of!(ivf_search_options, max_codes), 16),
         ("search_options.hits", offset_of!(ivf_search_options, hits), 24),
         ("search_options.cancel", offset_of!(ivf_search_options, cancel), 48),
+        ("search_options.filter", offset_of!(ivf_search_options, filter), 56),
         ("io_options.skip_verify", offset_of!(ivf_io_options, skip_verify), 12),
         ("io_options.cancel", offset_of!(ivf_io_options, cancel), 32),
         ("kmeans_options.spherical", offset_of!(ivf_kmeans_options, spherical), 32),

@@ -5,6 +5,7 @@
 mod arguments;
 mod context;
 mod control;
+mod filter;
 mod index;
 mod layout;
 mod options;
