@@ -54,7 +54,7 @@ impl Index {
         self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
     }
 
-    /// Takes `centroids` (`[nlist, dim]`) as the result of training.
+    /// Takes `centroids` (`[nlist, dim]`) as the result of training; for cosine, their directions.
     pub fn set_centroids(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         centroids.check_dim("centroids", self.dim)?;
         centroids.check_finite("centroids")?;
@@ -74,7 +74,9 @@ impl Index {
             }
             Description::Ivf { .. } => {}
         }
-        self.accept(centroids)
+        let mut buffer = Vec::new();
+        let data = self.prepared(centroids, &mut buffer);
+        self.accept(MatrixRef::new("centroids", data, got, self.dim)?)
     }
 
     fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
