@@ -1,0 +1,135 @@
+"""Writes a case step by step, each with what the model says must come out."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from model import Model
+
+
+class Case:
+    """One case. With `status` a step is expected to fail, with `error` in its text, and to change nothing."""
+
+    def __init__(self, name, dim, metric="l2", index="Flat", allow_duplicate_ids=False):
+        self.case = {"name": name, "dim": dim, "metric": metric, "index": index}
+        if allow_duplicate_ids:
+            self.case["allow_duplicate_ids"] = True
+        self.case["steps"] = []
+        size = re.fullmatch(r"IVF(\d*),Flat", index)
+        nlist = 0 if index == "Flat" else int(size[1]) if size[1] else None
+        self.index = index
+        self.model = Model(dim, metric, nlist)
+
+    def step(self, op, status=None, error=None, **members):
+        step = {"op": op, **members}
+        if status:
+            step["status"] = status
+        if error:
+            step["error"] = error
+        self.case["steps"].append(step)
+        return self
+
+    def rows(self, x, dim=None):
+        """x [n, dim] as the members of a step."""
+        dim = dim or self.model.dim
+        x = np.asarray(x, np.float32).reshape(-1, dim)
+        members = {"x": [number(value) for value in x.ravel()], "n": len(x)}
+        if dim != self.model.dim:
+            members["dim"] = dim
+        return x, members
+
+    def set_centroids(self, x, dim=None, **expected):
+        x, members = self.rows(x, dim)
+        members["nlist"] = members.pop("n")
+        if not expected:
+            self.model.set_centroids(x)
+        return self.step("set_centroids", **members, **expected)
+
+    def train(self, x, dim=None, **expected):
+        x, members = self.rows(x, dim)
+        if not expected:
+            self.model.train(self.model.nlist)
+        return self.step("train", **members, **expected)
+
+    def add(self, x, ids=None, dim=None, **expected):
+        x, members = self.rows(x, dim)
+        if not expected:
+            self.model.add(x, ids)
+        return self.step("add", **members, ids=ids, **expected)
+
+    def remove(self, ids):
+        return self.step("remove", ids=ids, removed=self.model.remove(ids))
+
+    def reset(self):
+        self.model.reset()
+        return self.step("reset")
+
+    def compact(self):
+        return self.step("compact")
+
+    def search(self, x, k, nprobe=0, max_codes=0, dim=None, **expected):
+        x, members = self.rows(x, dim)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        if not expected:
+            assert nprobe or not self.model.nlist, "the default nprobe is not part of the contract"
+            self.found(members, self.model.search(x, k, nprobe, max_codes))
+        return self.step("search", **members, **expected)
+
+    def search_preassigned(self, x, lists, k, max_codes=0, **expected):
+        """lists [n, nprobe]"""
+        x, members = self.rows(x)
+        members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []))
+        if not expected:
+            self.found(members, self.model.scan(x, k, lists, max_codes))
+        return self.step("search_preassigned", **members, **expected)
+
+    @staticmethod
+    def found(members, result):
+        ids, distances, hits = result
+        members["ids"] = ids
+        members["distances"] = [value if value == "worst" else number(value) for value in distances]
+        members["hits"] = hits
+
+    def reconstruct(self, ids, dim=None, **expected):
+        members = {} if dim is None else {"dim": dim}
+        if not expected:
+            members["x"] = [number(value) for value in self.model.reconstruct(ids)]
+        return self.step("reconstruct", ids=ids, **members, **expected)
+
+    def info(self, next_id=True):
+        members = {"count": self.model.count, "trained": int(self.model.trained)}
+        if self.model.nlist is not None:
+            members["nlist"] = self.model.nlist or 1
+        if next_id:
+            members["next_id"] = self.model.next_id
+        return self.step("info", **members)
+
+    def list_sizes(self):
+        assert self.model.certain
+        return self.step("list_sizes", sizes=[len(entries) for entries in self.model.lists])
+
+    def describe(self, text):
+        return self.step("describe", text=text)
+
+    def reload(self, op="reload"):
+        return self.step(op)
+
+
+def refused(name, index, dim=4, status="IVF_E_DESCRIPTION", error=None):
+    """A case that cannot be created."""
+    case = {"name": name, "dim": dim, "metric": "l2", "index": index, "create_status": status}
+    if error:
+        case["error"] = error
+    return case
+
+
+def number(value):
+    """A value as JSON, in no more digits than float32 has."""
+    short = float(str(np.float32(value)))
+    assert np.float32(short) == np.float32(value) or np.isnan(short)
+    if np.isnan(short):
+        return "nan"
+    if np.isinf(short):
+        return "inf" if short > 0 else "-inf"
+    return int(short) if short.is_integer() and abs(short) < 1e15 else short

@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""Writes tests/conformance.json, which every language's tests run. With --check only compares. Needs NumPy.
+
+The file: {"format": 1, "cases": [{name, dim, metric ("l2", "ip", "cosine"), index, allow_duplicate_ids?,
+steps | create_status}]}. A step has "op" and the arguments of that call as flat arrays; `ids` null means the
+next free ones; `dim` overrides the case's. What it expects: ids and hits exactly, distances and x to 1e-5
+relative ("worst" = +inf for l2, -inf else, beside id -1), removed, sizes, text, the members of info. A step with
+`status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
+"inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
+`export_faiss_load` by way of faiss's format.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import exact
+import files
+import ids
+import lists
+import refusals
+import rounding
+
+FILE = Path(__file__).resolve().parent.parent / "conformance.json"
+
+
+def text() -> str:
+    """The whole file, a step a line."""
+    cases = [
+        getattr(case, "case", case)
+        for part in (exact, rounding, lists, ids, refusals, files)
+        for case in part.cases()
+    ]
+    names = [case["name"] for case in cases]
+    assert len(set(names)) == len(names), "names must be unique"
+    return '{"format": 1, "cases": [\n' + ",\n".join(map(case_text, cases)) + "\n]}\n"
+
+
+def case_text(case: dict) -> str:
+    head = {key: value for key, value in case.items() if key != "steps"}
+    if "steps" not in case:
+        return json.dumps(head)
+    steps = ",\n".join("  " + json.dumps(step) for step in case["steps"])
+    return json.dumps(head)[:-1] + ', "steps": [\n' + steps + "\n]}"
+
+
+if __name__ == "__main__":
+    wanted = text()
+    if sys.argv[1:] != ["--check"]:
+        FILE.write_text(wanted, encoding="utf-8")
+    elif FILE.read_text(encoding="utf-8") != wanted:
+        sys.exit(f"{FILE} differs from what {Path(__file__).name} writes: run it without --check")

@@ -1,0 +1,134 @@
+"""What an index must answer, by float64 brute force and plain reasoning; no library of vectors is asked.
+
+The model refuses cases whose answer could depend on rounding: two distances must be equal or clearly apart.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+# Distances closer than this, relative to the larger, and not equal, make a case unfit.
+APART = 1e-4
+
+
+class Model:
+    """An index: vectors in lists, in the order in which they were added."""
+
+    def __init__(self, dim, metric, nlist):
+        self.dim, self.metric = dim, metric
+        self.nlist = nlist  # 0 = Flat; None = not chosen yet
+        self.centroids = None  # float64 [nlist, dim]
+        self.trained = nlist == 0
+        self.lists = [[]] if nlist == 0 else []  # of (id, float64 [dim])
+        # Whether some vector's list follows from the centroids alone (after k-means it does not).
+        self.certain = True
+        self.next_id = 0
+
+    @property
+    def count(self):
+        return sum(map(len, self.lists))
+
+    def set_centroids(self, x):
+        self.centroids = self.prepared(x)
+        self.nlist = len(self.centroids)
+        self.lists = [[] for _ in range(self.nlist)]
+        self.trained = self.certain = True
+
+    def train(self, nlist):
+        """Centroids that depend on how k-means goes."""
+        if nlist:
+            self.centroids, self.nlist, self.lists = None, nlist, [[] for _ in range(nlist)]
+            self.trained, self.certain = True, False
+
+    def add(self, x, ids):
+        if ids is None:
+            ids = range(self.next_id, self.next_id + len(x))
+        for vector, number in zip(self.prepared(x), ids):
+            self.lists[self.list_of(vector)].append((number, vector))
+            self.next_id = max(self.next_id, number + 1)
+
+    def list_of(self, vector):
+        if self.nlist == 0 or not self.certain:
+            return 0
+        keys = self.keys(vector, self.centroids, self.coarse_metric)
+        order = np.argsort(keys, kind="stable")
+        if self.nlist > 1 and not apart(keys[order[0]], keys[order[1]]):
+            self.certain = False
+        return int(order[0])
+
+    def remove(self, ids):
+        before = self.count
+        self.lists = [[entry for entry in entries if entry[0] not in ids] for entries in self.lists]
+        return before - self.count
+
+    def reset(self):
+        self.lists = [[] for _ in self.lists]
+
+    def search(self, x, k, nprobe, max_codes):
+        """ids, distances, hits; nprobe 0 stands for all lists."""
+        if not self.nlist:
+            return self.scan(x, k, [[0]] * len(x), max_codes)
+        nprobe = min(nprobe or self.nlist, self.nlist)
+        if nprobe == self.nlist and not max_codes:
+            return self.scan(x, k, [range(self.nlist)] * len(x), 0)
+        assert self.certain, "which list a vector is in must be known where not all are searched"
+        probes = []
+        for query in self.prepared(x):
+            keys = self.keys(query, self.centroids, self.coarse_metric)
+            order = np.argsort(keys, kind="stable")
+            for a, b in zip(order[:nprobe], order[1:]):
+                assert apart(keys[a], keys[b]), "the order of the lists must be clear"
+            probes.append(order[:nprobe])
+        return self.scan(x, k, probes, max_codes)
+
+    def scan(self, x, k, probes, max_codes):
+        """The best k of each query in its lists, the first `max_codes` vectors in probe order."""
+        ids, distances, hits = [], [], []
+        for query, lists in zip(self.prepared(x), probes):
+            seen = [entry for number in lists if number >= 0 for entry in self.lists[number]]
+            if max_codes:
+                seen = seen[:max_codes]
+            keys = self.keys(query, np.array([vector for _, vector in seen]), self.metric)
+            order = sorted(range(len(seen)), key=lambda place: (keys[place], seen[place][0]))
+            for a, b in zip(order[:k], order[1:]):
+                assert keys[a] == keys[b] or apart(keys[a], keys[b]), (keys[a], keys[b])
+            order = order[:k]
+            missing = k - len(order)
+            sign = 1 if self.metric == "l2" else -1
+            ids += [seen[place][0] for place in order] + [-1] * missing
+            distances += [sign * keys[place] for place in order] + ["worst"] * missing
+            hits.append(len(order))
+        return ids, distances, hits
+
+    def reconstruct(self, ids):
+        vectors = {number: vector for entries in self.lists for number, vector in entries}
+        return [value for number in ids for value in vectors[number]]
+
+    @property
+    def coarse_metric(self):
+        return "l2" if self.metric == "l2" else "ip"
+
+    def prepared(self, x):
+        """Rows as the metric compares them."""
+        x = np.asarray(x, np.float32).astype(np.float64)
+        if self.metric != "cosine":
+            return x
+        length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+        return x / np.where(length == 0, 1, length)
+
+    @staticmethod
+    def keys(query, x, metric):
+        """Smaller is better."""
+        if len(x) == 0:
+            return []
+        if metric == "l2":
+            return [math.fsum((a - b) ** 2 for a, b in zip(query, row)) for row in x]
+        return [-math.fsum(a * b for a, b in zip(query, row)) for row in x]
+
+
+def apart(a, b):
+    """Whether no rounding of float32 can swap a and b: float32 is exact on sums of small whole numbers."""
+    exact = float(a).is_integer() and float(b).is_integer() and max(abs(a), abs(b)) < 2**20
+    return a != b if exact else abs(a - b) > APART * max(abs(a), abs(b))
