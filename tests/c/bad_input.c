@@ -2,114 +2,7 @@
  * index that is to the byte what it was. */
 #include <math.h>
 
-#include "fixture.h"
-
-enum { DIM = 4, COUNT = 100, NLIST = 4 };
-
-static ivf_index *index_;
-static bytes before;
-static float *x;
-
-static void set_up(void)
-{
-    x = random_rows(COUNT, DIM, 1);
-    index_ = filled_index(COUNT, DIM, IVF_METRIC_L2, "IVF4,Flat");
-    before = bytes_of(index_);
-}
-
-static void tear_down(void)
-{
-    CHECK(index_equals(index_, &before));
-    ivf_index_destroy(index_);
-    free(before.data);
-    free(x);
-}
-
-static void null_pointer_any_call_is_refused(void)
-{
-    float distances[8], row[DIM];
-    int64_t ids[8] = {0}, lists[2] = {0, 1};
-    uint64_t size = 0, sizes[NLIST];
-    ivf_index *made = NULL;
-    ivf_index_info info = {0};
-    ivf_device_info device = {0};
-    ivf_context_info context = {0};
-    set_up();
-#define REFUSED(call) CHECK_STATUS(call, IVF_E_NULL)
-    REFUSED(ivf_device_count(NULL));
-    REFUSED(ivf_device_get_info(0, NULL));
-    REFUSED(ivf_context_create(NULL, NULL));
-    REFUSED(ivf_context_get_info(NULL, NULL));
-    REFUSED(ivf_index_create(NULL, DIM, IVF_METRIC_L2, NULL, NULL, &made));
-    REFUSED(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "Flat", NULL, NULL));
-    REFUSED(ivf_index_get_info(NULL, &info));
-    REFUSED(ivf_index_get_info(index_, NULL));
-    REFUSED(ivf_index_describe(NULL, NULL, 0, &size));
-    REFUSED(ivf_index_describe(index_, NULL, 10, &size));
-    REFUSED(ivf_list_sizes(NULL, sizes, NLIST));
-    REFUSED(ivf_list_sizes(index_, NULL, NLIST));
-    REFUSED(ivf_centroids(NULL, x, NLIST, DIM));
-    REFUSED(ivf_centroids(index_, NULL, NLIST, DIM));
-    REFUSED(ivf_set_centroids(NULL, x, NLIST, DIM));
-    REFUSED(ivf_set_centroids(index_, NULL, NLIST, DIM));
-    REFUSED(ivf_train(NULL, x, COUNT, DIM, NULL));
-    REFUSED(ivf_train(index_, NULL, COUNT, DIM, NULL));
-    REFUSED(ivf_add(NULL, x, COUNT, DIM, NULL, NULL));
-    REFUSED(ivf_add(index_, NULL, COUNT, DIM, NULL, NULL));
-    REFUSED(ivf_remove(NULL, ids, 1, NULL));
-    REFUSED(ivf_remove(index_, NULL, 1, NULL));
-    REFUSED(ivf_reset(NULL));
-    REFUSED(ivf_compact(NULL));
-    REFUSED(ivf_reconstruct(NULL, ids, 1, row, DIM));
-    REFUSED(ivf_reconstruct(index_, NULL, 1, row, DIM));
-    REFUSED(ivf_reconstruct(index_, ids, 1, NULL, DIM));
-    REFUSED(ivf_search(NULL, x, 1, DIM, 2, distances, ids, NULL));
-    REFUSED(ivf_search(index_, NULL, 1, DIM, 2, distances, ids, NULL));
-    REFUSED(ivf_search(index_, x, 1, DIM, 2, NULL, ids, NULL));
-    REFUSED(ivf_search(index_, x, 1, DIM, 2, distances, NULL, NULL));
-    REFUSED(ivf_search_preassigned(NULL, x, 1, DIM, 2, lists, 2, distances, ids, NULL));
-    REFUSED(ivf_search_preassigned(index_, NULL, 1, DIM, 2, lists, 2, distances, ids, NULL));
-    REFUSED(ivf_search_preassigned(index_, x, 1, DIM, 2, NULL, 2, distances, ids, NULL));
-    REFUSED(ivf_search_preassigned(index_, x, 1, DIM, 2, lists, 2, NULL, ids, NULL));
-    REFUSED(ivf_search_preassigned(index_, x, 1, DIM, 2, lists, 2, distances, NULL, NULL));
-    REFUSED(ivf_save(NULL, "x", NULL));
-    REFUSED(ivf_save(index_, NULL, NULL));
-    REFUSED(ivf_load(NULL, NULL, NULL, &made));
-    REFUSED(ivf_load(NULL, "x", NULL, NULL));
-    REFUSED(ivf_export_faiss(NULL, "x", NULL));
-    REFUSED(ivf_export_faiss(index_, NULL, NULL));
-    REFUSED(ivf_serialize(NULL, NULL, 0, &size));
-    REFUSED(ivf_serialize(index_, NULL, 0, NULL));
-    REFUSED(ivf_deserialize(NULL, NULL, 10, NULL, &made));
-    REFUSED(ivf_deserialize(NULL, before.data, before.size, NULL, NULL));
-    REFUSED(ivf_kmeans(NULL, NULL, COUNT, DIM, 2, distances, NULL));
-    REFUSED(ivf_kmeans(NULL, x, COUNT, DIM, 2, NULL, NULL));
-    REFUSED(ivf_knn(NULL, NULL, 1, x, COUNT, DIM, IVF_METRIC_L2, 2, distances, ids, NULL));
-    REFUSED(ivf_knn(NULL, x, 1, NULL, COUNT, DIM, IVF_METRIC_L2, 2, distances, ids, NULL));
-    REFUSED(ivf_knn(NULL, x, 1, x, COUNT, DIM, IVF_METRIC_L2, 2, NULL, ids, NULL));
-    REFUSED(ivf_knn(NULL, x, 1, x, COUNT, DIM, IVF_METRIC_L2, 2, distances, NULL, NULL));
-#undef REFUSED
-    CHECK(made == NULL);
-    /* Structs that the library fills say their size. */
-    CHECK_STATUS(ivf_index_get_info(index_, &info), IVF_E_ARGUMENT);
-    CHECK_STATUS(ivf_device_get_info(0, &device), IVF_E_ARGUMENT);
-    CHECK_STATUS(ivf_context_get_info(NULL, &context), IVF_E_ARGUMENT);
-    tear_down();
-}
-
-static void zero_rows_any_call_does_nothing(void)
-{
-    uint64_t removed = 9;
-    set_up();
-    CHECK_OK(ivf_add(index_, NULL, 0, DIM, NULL, NULL));
-    CHECK_OK(ivf_remove(index_, NULL, 0, &removed));
-    CHECK(removed == 0);
-    CHECK_OK(ivf_reconstruct(index_, NULL, 0, NULL, DIM));
-    CHECK_OK(ivf_search(index_, NULL, 0, DIM, 3, NULL, NULL, NULL));
-    CHECK_OK(ivf_search_preassigned(index_, NULL, 0, DIM, 3, NULL, 2, NULL, NULL, NULL));
-    CHECK_OK(ivf_knn(NULL, NULL, 0, x, COUNT, DIM, IVF_METRIC_L2, 3, NULL, NULL, NULL));
-    tear_down();
-}
+#include "subject.h"
 
 static void size_beyond_the_address_space_is_overflow(void)
 {
@@ -117,6 +10,8 @@ static void size_beyond_the_address_space_is_overflow(void)
                                      UINT64_MAX / sizeof(float) / DIM + 1, (uint64_t)1 << 62};
     float distances[4];
     int64_t ids[4] = {0};
+    ivf_range_result *range = NULL;
+    ivf_filter *filter = NULL;
     set_up();
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i) {
         const uint64_t n = sizes[i];
@@ -129,6 +24,8 @@ static void size_beyond_the_address_space_is_overflow(void)
         CHECK_STATUS(ivf_reconstruct(index_, ids, n, distances, DIM), IVF_E_OVERFLOW);
         CHECK_STATUS(ivf_search(index_, x, n, DIM, 1, distances, ids, NULL), IVF_E_OVERFLOW);
         CHECK_STATUS(ivf_search_preassigned(index_, x, n, DIM, 1, ids, 1, distances, ids, NULL), IVF_E_OVERFLOW);
+        CHECK_STATUS(ivf_range_search(index_, x, n, DIM, 1, NULL, &range), IVF_E_OVERFLOW);
+        CHECK_STATUS(ivf_filter_create_ids(ids, n, &filter), IVF_E_OVERFLOW);
         CHECK_STATUS(ivf_kmeans(NULL, x, n, DIM, 2, distances, NULL), IVF_E_OVERFLOW);
         CHECK_STATUS(ivf_knn(NULL, x, n, x, COUNT, DIM, IVF_METRIC_L2, 1, distances, ids, NULL), IVF_E_OVERFLOW);
         CHECK_STATUS(ivf_knn(NULL, x, 1, x, n, DIM, IVF_METRIC_L2, 1, distances, ids, NULL), IVF_E_OVERFLOW);
@@ -169,6 +66,7 @@ static void argument_outside_its_range_is_refused(void)
     int64_t ids[8] = {0}, far_list = NLIST, below = -2;
     uint64_t sizes[8];
     ivf_index *made = NULL;
+    ivf_range_result *range = NULL;
     set_up();
 #define REFUSED(call) CHECK_STATUS(call, IVF_E_ARGUMENT)
     REFUSED(ivf_index_create(NULL, 0, IVF_METRIC_L2, "Flat", NULL, &made));
@@ -182,6 +80,7 @@ static void argument_outside_its_range_is_refused(void)
     REFUSED(ivf_knn(NULL, x, 1, x, COUNT, DIM, IVF_METRIC_L2, 0, distances, ids, NULL));
     REFUSED(ivf_knn(NULL, x, 1, x, COUNT, 0, IVF_METRIC_L2, 1, distances, ids, NULL));
     REFUSED(ivf_kmeans(NULL, x, COUNT, DIM, 0, distances, NULL));
+    REFUSED(ivf_range_search(index_, x, 1, DIM, NAN, NULL, &range));
     REFUSED(ivf_list_sizes(index_, sizes, NLIST + 1));
     REFUSED(ivf_centroids(index_, distances, NLIST - 1, DIM));
 
@@ -203,7 +102,7 @@ static void argument_outside_its_range_is_refused(void)
     REFUSED(ivf_serialize(index_, before.data, 3, sizes));
     CHECK(sizes[0] == before.size);
 #undef REFUSED
-    CHECK(made == NULL && no_context == NULL);
+    CHECK(made == NULL && no_context == NULL && range == NULL);
     tear_down();
 }
 
@@ -230,6 +129,7 @@ static void number_not_finite_is_refused_with_its_row(void)
     for (int i = 0; i < 3; ++i) {
         float *spoilt = random_rows(COUNT, DIM, 1), distances[COUNT];
         int64_t ids[COUNT], lists[COUNT] = {0};
+        ivf_range_result *range = NULL;
         memset(ids, 0x55, sizeof ids);
         memset(distances, 0x55, sizeof distances);
         spoilt[17 * DIM + 2] = bad[i];
@@ -246,6 +146,7 @@ static void number_not_finite_is_refused_with_its_row(void)
         REFUSED(ivf_add(index_, spoilt, COUNT, DIM, NULL, NULL));
         REFUSED(ivf_search(index_, spoilt, COUNT, DIM, 1, distances, ids, NULL));
         REFUSED(ivf_search_preassigned(index_, spoilt, COUNT, DIM, 1, lists, 1, distances, ids, NULL));
+        REFUSED(ivf_range_search(index_, spoilt, COUNT, DIM, 1, NULL, &range));
         REFUSED(ivf_knn(NULL, spoilt, COUNT, x, COUNT, DIM, IVF_METRIC_L2, 1, distances, ids, NULL));
         REFUSED(ivf_knn(NULL, x, COUNT, spoilt, COUNT, DIM, IVF_METRIC_L2, 1, distances, ids, NULL));
         REFUSED(ivf_kmeans(NULL, spoilt, COUNT, DIM, 2, distances, NULL));
@@ -340,8 +241,6 @@ static void error_text_stays_until_the_next_failure(void)
 
 int main(void)
 {
-    RUN(null_pointer_any_call_is_refused);
-    RUN(zero_rows_any_call_does_nothing);
     RUN(size_beyond_the_address_space_is_overflow);
     RUN(dimension_wrong_says_both);
     RUN(argument_outside_its_range_is_refused);

@@ -1,5 +1,7 @@
 // ivf.hpp itself: ownership, exceptions, progress, sizes. Built as C++17 and as C++20.
+#include <algorithm>
 #include <array>
+#include <cmath>
 #include <ivf.hpp>
 #include <thread>
 
@@ -97,6 +99,51 @@ void search_hits_leave_the_padding_out() {
     const ivf::Neighbors found = index.search({x.data(), 1, dim}, 10);
     CHECK(found.ids.size() == 10 && found.ids[2] == -1);
     CHECK(found.ids_of(0).size() == 2 && found.distances_of(0).size() == 2);
+}
+
+void filters_let_only_their_ids_through() {
+    const ivf::Index index = filled();
+    const std::vector<float> x = rows(count, 1);
+    const std::vector<int64_t> few = {3, 50, 51, 599};
+    const std::vector<uint8_t> bits = {0b1000, 1};  // 3 and 8
+    ivf::SearchOptions options;
+    options.nprobe = 8;
+    auto found_with = [&](const ivf::Filter& filter) {
+        options.filter = &filter;
+        const ivf::Neighbors found = index.search({x.data(), 1, dim}, 20, options);
+        std::vector<int64_t> ids(found.ids_of(0).begin(), found.ids_of(0).end());
+        std::sort(ids.begin(), ids.end());
+        return ids;
+    };
+    const ivf::Filter ids = ivf::Filter::ids(few), range = ivf::Filter::range(50, 60);
+    CHECK(found_with(ids) == few);
+    CHECK(found_with(range) == (std::vector<int64_t>{50, 51, 52, 53, 54, 55, 56, 57, 58, 59}));
+    CHECK(found_with(ids & range) == (std::vector<int64_t>{50, 51}));
+    CHECK(found_with((ids & ~range) | ivf::Filter::bitmap(bits)) == (std::vector<int64_t>{3, 8, 599}));
+    static_assert(!std::is_copy_constructible_v<ivf::Filter> && std::is_nothrow_move_constructible_v<ivf::Filter>);
+    const ivf::Neighbors exact = ivf::knn({x.data(), 1, dim}, {x, dim}, 20, ivf::Metric::l2, [&] {
+        ivf::SearchOptions exactly;
+        exactly.filter = &ids;
+        return exactly;
+    }());
+    CHECK(exact.hits[0] == 4);
+}
+
+void range_search_finds_all_that_is_nearer() {
+    const ivf::Index index = filled();
+    const std::vector<float> x = rows(count, 1);
+    ivf::SearchOptions all;
+    all.nprobe = 8;
+    const ivf::Neighbors ten = index.search({x.data(), 2, dim}, 10, all);
+    const float radius = ten.distances_of(0)[9];
+    ivf::RangeHits found = index.range_search({x.data(), 2, dim}, radius, all);
+    CHECK(found.n() == 2 && found.total() == found.ids_of(0).size() + found.ids_of(1).size());
+    CHECK(found.ids_of(0).size() == 9 && std::equal(found.ids_of(0).begin(), found.ids_of(0).end(), ten.ids.begin()));
+    CHECK(found.distances_of(0)[8] == ten.distances_of(0)[8]);
+    const ivf::RangeHits moved = std::move(found);
+    CHECK(moved.ids_of(0)[0] == 0);
+    CHECK(index.range_search({x.data(), 2, dim}, 0.0f, all).total() == 0);
+    CHECK(thrown_by([&] { index.range_search({x.data(), 1, dim}, NAN); }) == IVF_E_ARGUMENT);
 }
 
 void buffers_too_small_are_refused() {
@@ -260,6 +307,8 @@ int main() {
     RUN(error_carries_status_name_and_text);
     RUN(search_results_agree_with_knn);
     RUN(search_hits_leave_the_padding_out);
+    RUN(filters_let_only_their_ids_through);
+    RUN(range_search_finds_all_that_is_nearer);
     RUN(buffers_too_small_are_refused);
     RUN(empty_arrays_do_nothing);
     RUN(ids_of_ones_own_are_kept_and_removed);

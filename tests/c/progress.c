@@ -87,6 +87,17 @@ static ivf_status call_search(ivf_index *index, watch *w, const int32_t *cancel)
     return ivf_search(index, x_, count_, DIM, K, distances_, ids_, &options);
 }
 
+static ivf_status call_range(ivf_index *index, watch *w, const int32_t *cancel)
+{
+    ivf_search_options options;
+    ivf_range_result *result = NULL;
+    SET(options);
+    ivf_status status = ivf_range_search(index, x_, count_, DIM, 0.5f, &options, &result);
+    CHECK((status == IVF_OK) == (result != NULL));
+    ivf_range_result_destroy(result);
+    return status;
+}
+
 static ivf_status call_knn(ivf_index *index, watch *w, const int32_t *cancel)
 {
     ivf_search_options options;
@@ -127,8 +138,8 @@ static const struct {
     ivf_status (*call)(ivf_index *, watch *, const int32_t *);
     int wants_vectors;
 } calls[] = {
-    {"train", call_train, 0}, {"add", call_add, 0},   {"search", call_search, 1}, {"knn", call_knn, 1},
-    {"kmeans", call_kmeans, 1}, {"save", call_save, 1}, {"load", call_load, 1},
+    {"train", call_train, 0},   {"add", call_add, 0}, {"search", call_search, 1}, {"search", call_range, 1},
+    {"kmeans", call_kmeans, 1}, {"knn", call_knn, 1}, {"save", call_save, 1},     {"load", call_load, 1},
 };
 enum { CALLS = sizeof calls / sizeof *calls };
 

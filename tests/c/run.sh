@@ -85,7 +85,7 @@ for compiler in $compilers_cxx; do
 done
 
 echo "== C"
-for name in smoke bad_input corrupt progress threads; do
+for name in smoke search null bad_input corrupt progress threads; do
     check "compile_$name" compile_c c99 $name tests/c/$name.c
     program "$build/$name"
 done
@@ -136,7 +136,7 @@ done
 
 echo "== valgrind"
 memcheck="valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=99 --suppressions=tests/c/valgrind.supp"
-for name in smoke bad_input corrupt progress threads conformance conformance_cpp binding17; do
+for name in smoke search null bad_input corrupt progress threads conformance conformance_cpp binding17; do
     arguments=
     case $name in conformance*) arguments=tests/conformance.json ;; esac
     check "memcheck_${name}_has_no_error_and_no_leak" \

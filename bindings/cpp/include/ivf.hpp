@@ -171,10 +171,13 @@ struct AddOptions {
     const CancelFlag* cancel = nullptr;
 };
 
+class Filter;
+
 struct SearchOptions {
     std::uint32_t threads = 0;
-    std::uint32_t nprobe = 0;     ///< 0 = the index's default
-    std::uint64_t max_codes = 0;  ///< 0 = no limit
+    std::uint32_t nprobe = 0;        ///< 0 = the index's default
+    std::uint64_t max_codes = 0;     ///< 0 = no limit
+    const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
 };
@@ -224,6 +227,33 @@ struct Neighbors {
     Span<const float> distances_of(std::uint64_t query) const {
         return {distances.data() + query * k, static_cast<std::size_t>(hits.at(query))};
     }
+};
+
+/// What a range search found: as many hits a query as there are, best first. Moves, does not copy.
+class RangeHits {
+public:
+    /// Takes over a handle of the C API.
+    explicit RangeHits(ivf_range_result* owned);
+
+    /// Queries.
+    std::uint64_t n() const { return view_.n; }
+    /// Hits of all queries.
+    std::uint64_t total() const { return view_.total; }
+    /// The hits of one query, which is below n().
+    Span<const std::int64_t> ids_of(std::uint64_t query) const { return {view_.ids + from(query), count(query)}; }
+    Span<const float> distances_of(std::uint64_t query) const { return {view_.distances + from(query), count(query)}; }
+
+private:
+    std::uint64_t from(std::uint64_t query) const { return view_.offsets[query]; }
+    std::size_t count(std::uint64_t query) const {
+        return static_cast<std::size_t>(view_.offsets[query + 1] - view_.offsets[query]);
+    }
+
+    struct Destroy {
+        void operator()(ivf_range_result* result) const { ivf_range_result_destroy(result); }
+    };
+    std::unique_ptr<ivf_range_result, Destroy> handle_;
+    ivf_range_view view_{};
 };
 
 struct KMeans {
@@ -295,14 +325,14 @@ private:
     std::exception_ptr thrown_;
 };
 
+inline ivf_search_options search_options(Call& call, const SearchOptions& from);
+
 inline ivf_search_options search_options(Call& call, const SearchOptions& from, const SearchBuffers& into,
                                          std::uint64_t n, std::uint32_t k) {
     expect_room("distances", into.distances.size(), elements(n, k));
     expect_room("ids", into.ids.size(), elements(n, k));
     if (!into.hits.empty()) expect_room("hits", into.hits.size(), n);
-    auto to = call.options<ivf_search_options>(from);
-    to.nprobe = from.nprobe;
-    to.max_codes = from.max_codes;
+    auto to = search_options(call, from);
     to.hits = into.hits.empty() ? nullptr : into.hits.data();
     return to;
 }
@@ -328,6 +358,73 @@ Neighbors collect(std::uint64_t n, std::uint32_t k, Search search) {
 }
 
 }  // namespace detail
+
+inline RangeHits::RangeHits(ivf_range_result* owned) : handle_(owned) {
+    view_.struct_size = sizeof view_;
+    detail::check(ivf_range_result_get(owned, &view_));
+}
+
+// ---- filters ------------------------------------------------------------------------------------
+
+/// A set of ids that a search may return; `a & b`, `a | b`, `~a` make new ones. Moves, does not copy. Any number
+/// of searches may use one at once.
+class Filter {
+public:
+    /// The ids from <= id < to.
+    static Filter range(std::int64_t from, std::int64_t to) {
+        return make([&](ivf_filter** made) { return ivf_filter_create_range(from, to, made); });
+    }
+
+    /// These ids, in any order.
+    static Filter ids(Span<const std::int64_t> ids) {
+        return make([&](ivf_filter** made) { return ivf_filter_create_ids(ids.data(), ids.size(), made); });
+    }
+
+    /// The ids whose bit is set: id i is bit i % 8 (the lowest is 0) of byte i / 8.
+    static Filter bitmap(Span<const std::uint8_t> bytes) {
+        return make([&](ivf_filter** made) {
+            return ivf_filter_create_bitmap(bytes.data(), std::uint64_t{bytes.size()} * 8, made);
+        });
+    }
+
+    friend Filter operator&(const Filter& a, const Filter& b) {
+        return make([&](ivf_filter** made) { return ivf_filter_create_and(a.get(), b.get(), made); });
+    }
+    friend Filter operator|(const Filter& a, const Filter& b) {
+        return make([&](ivf_filter** made) { return ivf_filter_create_or(a.get(), b.get(), made); });
+    }
+    friend Filter operator~(const Filter& a) {
+        return make([&](ivf_filter** made) { return ivf_filter_create_not(a.get(), made); });
+    }
+
+    /// The C handle; NULL once moved from.
+    const ivf_filter* get() const { return handle_.get(); }
+
+private:
+    template <class Create>
+    static Filter make(Create create) {
+        ivf_filter* made = nullptr;
+        detail::check(create(&made));
+        Filter filter;
+        filter.handle_.reset(made);
+        return filter;
+    }
+
+    Filter() = default;
+
+    struct Destroy {
+        void operator()(ivf_filter* filter) const { ivf_filter_destroy(filter); }
+    };
+    std::unique_ptr<ivf_filter, Destroy> handle_;
+};
+
+inline ivf_search_options detail::search_options(Call& call, const SearchOptions& from) {
+    auto to = call.options<ivf_search_options>(from);
+    to.nprobe = from.nprobe;
+    to.max_codes = from.max_codes;
+    to.filter = from.filter != nullptr ? from.filter->get() : nullptr;
+    return to;
+}
 
 // ---- devices and context ------------------------------------------------------------------------
 
@@ -532,6 +629,15 @@ public:
             call.finish(ivf_search_preassigned(get(), queries.data, queries.n, queries.dim, k, lists.data(),
                                                nprobe, into.distances.data(), into.ids.data(), &to));
         });
+    }
+
+    /// All that is strictly nearer than radius: squared distance below it (L2), similarity above it.
+    RangeHits range_search(const Rows& queries, float radius, const SearchOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::search_options(call, options);
+        ivf_range_result* made = nullptr;
+        call.finish(ivf_range_search(get(), queries.data, queries.n, queries.dim, radius, &to, &made));
+        return RangeHits(made);
     }
 
     /// Writes a file of ours: beside the target, synced, renamed.

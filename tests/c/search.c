@@ -1,0 +1,133 @@
+/* Search in its forms: all lists, own lists, k beyond the count, filters, ranges. */
+#include <math.h>
+
+#include "fixture.h"
+
+enum { DIM = 8, COUNT = 500 };
+
+static void search_all_lists_equals_knn(void)
+{
+    enum { QUERIES = 20, K = 5 };
+    static const int32_t metrics[] = {IVF_METRIC_INNER_PRODUCT, IVF_METRIC_L2, IVF_METRIC_COSINE};
+    float *x = random_rows(COUNT, DIM, 1), *queries = random_rows(QUERIES, DIM, 2);
+    for (int m = 0; m < 3; ++m) {
+        ivf_index *index = filled_index(COUNT, DIM, metrics[m], "IVF8,Flat");
+        float distances[QUERIES * K], exact_distances[QUERIES * K];
+        int64_t ids[QUERIES * K], exact[QUERIES * K];
+        uint64_t hits[QUERIES];
+        ivf_search_options options = {0};
+        options.struct_size = sizeof options;
+        options.nprobe = 8;
+        options.threads = 2;
+        options.hits = hits;
+        CHECK_OK(ivf_search(index, queries, QUERIES, DIM, K, distances, ids, &options));
+        CHECK_OK(ivf_knn(NULL, queries, QUERIES, x, COUNT, DIM, metrics[m], K, exact_distances, exact, NULL));
+        for (int i = 0; i < QUERIES * K; ++i) {
+            CHECK(ids[i] == exact[i]);
+            CHECK(fabsf(distances[i] - exact_distances[i]) <= 1e-5f * (1 + fabsf(exact_distances[i])));
+        }
+        for (int i = 0; i < QUERIES; ++i)
+            CHECK(hits[i] == K);
+
+        /* The lists in an order of our own: the same neighbours. */
+        int64_t lists[QUERIES * 8];
+        for (int i = 0; i < QUERIES * 8; ++i)
+            lists[i] = 7 - i % 8;
+        CHECK_OK(ivf_search_preassigned(index, queries, QUERIES, DIM, K, lists, 8, distances, ids, NULL));
+        CHECK(memcmp(ids, exact, sizeof ids) == 0);
+        ivf_index_destroy(index);
+    }
+    free(queries);
+    free(x);
+}
+
+/* A filter by any way of making one; the caller destroys it. */
+static ivf_filter *made(ivf_status status, ivf_filter **filter)
+{
+    CHECK_OK(status);
+    return *filter;
+}
+
+static void search_with_filter_finds_only_what_passes(void)
+{
+    const int64_t wanted[] = {3, 50, 51, 499};
+    const unsigned char bits[] = {0x08, 0x01}; /* 3 and 8 */
+    ivf_index *index = filled_index(COUNT, DIM, IVF_METRIC_L2, "IVF8,Flat");
+    ivf_filter *handle = NULL;
+    float *x = random_rows(COUNT, DIM, 1), distances[6];
+    int64_t ids[6];
+    uint64_t hits = 0;
+    ivf_filter *set = made(ivf_filter_create_ids(wanted, 4, &handle), &handle);
+    ivf_filter *range = made(ivf_filter_create_range(50, 60, &handle), &handle);
+    ivf_filter *bitmap = made(ivf_filter_create_bitmap(bits, 9, &handle), &handle);
+    ivf_filter *outside = made(ivf_filter_create_not(range, &handle), &handle);
+    ivf_filter *both = made(ivf_filter_create_and(set, outside, &handle), &handle);
+    ivf_filter *either = made(ivf_filter_create_or(both, bitmap, &handle), &handle);
+    ivf_filter_destroy(set);
+    ivf_filter_destroy(range);
+    ivf_filter_destroy(bitmap);
+    ivf_filter_destroy(outside);
+    ivf_filter_destroy(both);
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = 8;
+    options.hits = &hits;
+    options.filter = either;
+    CHECK_OK(ivf_search(index, x, 1, DIM, 6, distances, ids, &options));
+    CHECK(hits == 3 && ids[3] == -1);
+    for (int i = 0; i < 3; ++i)
+        CHECK(ids[i] == 3 || ids[i] == 8 || ids[i] == 499);
+    ivf_filter_destroy(either);
+    ivf_index_destroy(index);
+    free(x);
+}
+
+static void range_search_finds_all_that_is_strictly_nearer(void)
+{
+    enum { K = 10 };
+    ivf_index *index = filled_index(COUNT, DIM, IVF_METRIC_L2, "IVF8,Flat");
+    float *x = random_rows(COUNT, DIM, 1), distances[K];
+    int64_t ids[K];
+    ivf_range_result *result = NULL;
+    ivf_range_view view = {0};
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = 8;
+    view.struct_size = sizeof view;
+    CHECK_OK(ivf_search(index, x, 1, DIM, K, distances, ids, &options));
+    CHECK_OK(ivf_range_search(index, x, 3, DIM, distances[K - 1], &options, &result));
+    CHECK_OK(ivf_range_result_get(result, &view));
+    CHECK(view.n == 3 && view.offsets[0] == 0 && view.offsets[1] == K - 1 && view.offsets[3] == view.total);
+    for (int i = 0; i < K - 1; ++i)
+        CHECK(view.ids[i] == ids[i] && view.distances[i] == distances[i]);
+    ivf_range_result_destroy(result);
+    ivf_index_destroy(index);
+    free(x);
+}
+
+static void search_k_above_count_pads_with_minus_one(void)
+{
+    ivf_index *index = must_create(2, IVF_METRIC_L2, "Flat");
+    const float x[] = {0, 0, 3, 4};
+    CHECK_OK(ivf_add(index, x, 2, 2, NULL, NULL));
+    float distances[4];
+    int64_t ids[4];
+    uint64_t hits = 0;
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.hits = &hits;
+    CHECK_OK(ivf_search(index, x, 1, 2, 4, distances, ids, &options));
+    CHECK(ids[0] == 0 && ids[1] == 1 && ids[2] == -1 && ids[3] == -1);
+    CHECK(distances[0] == 0 && distances[1] == 25 && distances[2] > 1e38f && distances[3] > 1e38f);
+    CHECK(hits == 2);
+    ivf_index_destroy(index);
+}
+
+int main(void)
+{
+    RUN(search_all_lists_equals_knn);
+    RUN(search_with_filter_finds_only_what_passes);
+    RUN(range_search_finds_all_that_is_strictly_nearer);
+    RUN(search_k_above_count_pads_with_minus_one);
+    return tests_done();
+}
