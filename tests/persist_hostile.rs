@@ -158,7 +158,7 @@ fn load_every_cut_length_is_an_error() {
 }
 
 #[test]
-fn load_mapped_flipped_and_cut_files_are_refused_or_the_same() {
+fn load_mapped_damaged_files_are_refused_or_the_same() {
     let context = context(1);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index.ivf");
@@ -172,7 +172,8 @@ fn load_mapped_flipped_and_cut_files_are_refused_or_the_same() {
     for (name, good) in small() {
         let expected = from_bytes(&good).unwrap();
         let mut bytes = good.clone();
-        for at in 0..bytes.len() {
+        // Not every byte: a file for each takes its time, and the bytes are the same as in memory.
+        for at in (0..bytes.len()).step_by(9) {
             bytes[at] ^= 255;
             match load(&bytes, false) {
                 Ok(index) => assert_equal(&expected, &index, name),
