@@ -210,6 +210,27 @@ fn progress_of_save_and_load_ends_at_its_total() {
 }
 
 #[test]
+fn load_damaged_file_of_many_pieces_is_corrupt_on_any_number_of_threads() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index.ivf");
+    let mut index = trained(Metric::L2, 5, &IndexOptions::default());
+    add(&mut index, 1, 500_000, None);
+    save(&index, &path);
+    let mut bytes = fs::read(&path).unwrap();
+    let place = bytes.len() - 3_000_000;
+    bytes[place] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    for threads in [1, 2] {
+        for memory_map in [false, true] {
+            let error =
+                load(&path, &LoadOptions { threads, memory_map, ..Default::default() }).err().unwrap();
+            assert!(matches!(&error, Error::Corrupt(text) if text.contains("VECS")), "{error}");
+        }
+        assert!(load(&path, &LoadOptions { threads, skip_verify: true, ..Default::default() }).is_ok());
+    }
+}
+
+#[test]
 fn save_where_it_cannot_be_names_the_path() {
     let dir = tempfile::tempdir().unwrap();
     let (_, index) = &kinds()[1];

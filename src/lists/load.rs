@@ -13,11 +13,12 @@ pub(crate) struct ListSlices<'a> {
 }
 
 impl List {
-    /// A list of `len` vectors of zeros with no one's bias yet.
-    pub(crate) fn with_len(len: usize, dim: usize) -> Result<Self> {
+    /// A list of `len` vectors of zeros with no one's bias yet. Memory takes its time to be had; `check` is
+    /// asked now and then whether to go on.
+    pub(crate) fn with_len(len: usize, dim: usize, check: &dyn Fn() -> Result<()>) -> Result<Self> {
         let mut list = Self::new();
         let lanes = lanes(len);
-        list.vectors.to_mut()?.resize(lanes * dim)?;
+        list.vectors.to_mut()?.resize_in_steps(lanes * dim, check)?;
         list.bias.to_mut()?.resize(lanes)?;
         list.bias.to_mut()?.as_mut_slice().fill(NEVER);
         list.ids.to_mut()?.resize(len)?;

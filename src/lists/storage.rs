@@ -44,13 +44,23 @@ impl<T: Pod> AlignedVec<T> {
     pub(crate) fn resize(&mut self, len: usize) -> Result<()> {
         self.reserve_exact(len)?;
         self.lines.resize(len.div_ceil(Self::PER_LINE), Line([0; 64]));
-        if len > self.len {
-            let old = self.len;
-            self.len = len;
-            // The last line may hold what was cut off by an earlier, shorter length.
-            self.as_mut_slice()[old..].fill(T::zeroed());
+        let old = std::mem::replace(&mut self.len, len);
+        if len > old {
+            // The last line may hold what was cut off by an earlier, shorter length; later ones are new.
+            let line = old.next_multiple_of(Self::PER_LINE).min(len);
+            self.as_mut_slice()[old..line].fill(T::zeroed());
         }
-        self.len = len;
+        Ok(())
+    }
+
+    /// The same, asking `check` every so many bytes whether to go on.
+    pub(crate) fn resize_in_steps(&mut self, len: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        const LINES: usize = 1 << 19;
+        self.reserve_exact(len)?;
+        while self.len < len {
+            self.resize(len.min(self.len + LINES * Self::PER_LINE))?;
+            check()?;
+        }
         Ok(())
     }
 

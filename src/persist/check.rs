@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::lists::{Lists, NEVER};
+use crate::progress::Control;
 
 /// Whether all values are finite. Counts instead of leaving at the first, so that the compiler can use
 /// vector registers.
@@ -45,34 +46,84 @@ pub(super) struct Ids {
     pub(super) repeated: Option<i64>,
 }
 
+/// Ids between two looks at the control.
+const STEP: usize = 1 << 16;
+
 impl Ids {
-    /// Looks at every id of `lists`, none of which is negative. Takes eight bytes a vector at most.
-    pub(super) fn of(lists: &Lists) -> Result<Self> {
-        let largest = lists.lists.iter().flat_map(|list| list.ids.iter().copied()).max();
+    /// Looks at every id of `lists`, none of which is negative. Takes eight bytes a vector or less.
+    pub(super) fn of(lists: &Lists, control: &Control<'_>) -> Result<Self> {
+        let mut largest = None;
+        for ids in lists.lists.iter().flat_map(|list| list.ids.chunks(STEP)) {
+            largest = largest.max(ids.iter().copied().max());
+            control.check()?;
+        }
         let count = lists.live();
         let bits = largest.and_then(|id| usize::try_from(id).ok()).and_then(|id| id.checked_add(1));
-        let live = lists.live_ids().map(|(id, _, _)| id);
         let repeated = match bits {
-            // Ids without large gaps: one bit each.
-            Some(bits) if bits / 64 <= count => {
-                let mut seen: Vec<u64> = room(bits.div_ceil(64))?;
-                live.into_iter().find(|&id| {
-                    let (word, bit) =
-                        (usize::try_from(id >> 6).expect("invariant: below the largest"), 1 << (id & 63));
-                    let known = seen[word] & bit != 0;
-                    seen[word] |= bit;
-                    known
-                })
-            }
-            _ => {
-                let mut sorted = room(count)?;
-                sorted.iter_mut().zip(live).for_each(|(slot, id)| *slot = id);
-                sorted.sort_unstable();
-                sorted.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
-            }
+            Some(bits) if bits / 64 <= count => repeated_by_bits(lists, bits, control)?,
+            _ => repeated_by_sorting(lists, count, control)?,
         };
         Ok(Self { largest, repeated })
     }
+}
+
+/// Every live id, with a look at the control now and then.
+fn live_ids<'a>(lists: &'a Lists, control: &'a Control<'_>) -> impl Iterator<Item = Result<usize>> + 'a {
+    lists.live_ids().enumerate().map(|(place, (id, ..))| {
+        if place % STEP == 0 {
+            control.check()?;
+        }
+        usize::try_from(id).map_err(|_| Error::Unsupported(format!("id {id} in a 32-bit process")))
+    })
+}
+
+/// For ids without large gaps: one bit each.
+fn repeated_by_bits(lists: &Lists, bits: usize, control: &Control<'_>) -> Result<Option<i64>> {
+    let mut seen: Vec<u64> = room(bits.div_ceil(64))?;
+    for id in live_ids(lists, control) {
+        let id = id?;
+        let (word, bit) = (&mut seen[id / 64], 1 << (id % 64));
+        if *word & bit != 0 {
+            return Ok(i64::try_from(id).ok());
+        }
+        *word |= bit;
+    }
+    Ok(None)
+}
+
+/// For any ids: spread over buckets by a hash, each of which is sorted within the caches.
+fn repeated_by_sorting(lists: &Lists, count: usize, control: &Control<'_>) -> Result<Option<i64>> {
+    let bits = (count / STEP).next_power_of_two().ilog2();
+    let bucket_of = |id: usize| {
+        let hash = (id as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        usize::try_from(hash.checked_shr(64 - bits).unwrap_or(0)).expect("invariant: few bits")
+    };
+    let mut ends: Vec<usize> = room((1 << bits) + 1)?;
+    for id in live_ids(lists, control) {
+        ends[bucket_of(id?) + 1] += 1;
+    }
+    for bucket in 1..ends.len() {
+        ends[bucket] += ends[bucket - 1];
+    }
+    // From here on `ends[b]` is where bucket b has got to; when all are placed, where it ends.
+    let mut sorted: Vec<usize> = room(count)?;
+    for id in live_ids(lists, control) {
+        let id = id?;
+        let end = &mut ends[bucket_of(id)];
+        sorted[*end] = id;
+        *end += 1;
+    }
+    let mut start = 0;
+    for &end in &ends[..1 << bits] {
+        control.check()?;
+        let bucket = &mut sorted[start..end];
+        bucket.sort_unstable();
+        if let Some(pair) = bucket.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Ok(i64::try_from(pair[0]).ok());
+        }
+        start = end;
+    }
+    Ok(None)
 }
 
 fn room<T: Default + Clone>(count: usize) -> Result<Vec<T>> {
@@ -82,4 +133,69 @@ fn room<T: Default + Clone>(count: usize) -> Result<Vec<T>> {
         .map_err(|_| Error::Memory { what: "checking ids", bytes: (count * size_of::<T>()) as u64 })?;
     values.resize(count, T::default());
     Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lists::List;
+
+    /// Lists of these ids, in turn, without vectors.
+    fn lists(ids: impl IntoIterator<Item = i64>) -> Lists {
+        let ids: Vec<i64> = ids.into_iter().collect();
+        let mut lists = Lists::new(0);
+        for list in 0..3 {
+            let ids: Vec<i64> = ids.iter().copied().skip(list).step_by(3).collect();
+            let mut store = List::with_len(ids.len(), 1, &|| Ok(())).expect("small");
+            let slices = store.slices_mut().expect("owned");
+            slices.ids.copy_from_slice(&ids);
+            slices.bias[..ids.len()].fill(0.0);
+            lists.lists.push(store);
+        }
+        lists
+    }
+
+    fn of(lists: &Lists) -> (Option<i64>, Option<i64>) {
+        let ids = Ids::of(lists, &Control::default()).expect("small");
+        (ids.largest, ids.repeated)
+    }
+
+    /// Far apart, so that they are sorted.
+    const FAR: i64 = 46_116_860_184_273_879;
+
+    #[test]
+    fn ids_all_different_have_no_repetition() {
+        let n = 200_000;
+        assert_eq!(of(&lists(0..n)), (Some(n - 1), None));
+        assert_eq!(of(&lists((0..200).map(|i| i * FAR))), (Some(199 * FAR), None));
+        assert_eq!(
+            of(&lists((0..n).map(|i| i * 40_000_000_000_003))),
+            (Some((n - 1) * 40_000_000_000_003), None)
+        );
+        assert_eq!(of(&lists([])), (None, None));
+    }
+
+    #[test]
+    fn ids_one_twice_is_found_near_and_far() {
+        let n = 200_000;
+        assert_eq!(of(&lists((0..n).chain([777]))).1, Some(777));
+        assert_eq!(of(&lists((0..200).map(|i| i * FAR).chain([77 * FAR]))).1, Some(77 * FAR));
+        let far = (0..n).chain([31]).map(|i| i * 40_000_000_000_003);
+        assert_eq!(of(&lists(far)).1, Some(31 * 40_000_000_000_003));
+    }
+
+    #[test]
+    fn ids_of_a_removed_vector_may_be_there_again() {
+        let mut lists = lists([5, 6, 5]);
+        lists.lists[0].slices_mut().expect("owned").bias[0] = NEVER;
+        lists.lists[0].dead = 1;
+        assert_eq!(of(&lists), (Some(6), None));
+    }
+
+    #[test]
+    fn ids_looked_at_when_cancelled_end_early() {
+        let flag = std::sync::atomic::AtomicI32::new(1);
+        let control = Control::new(None, Some(&flag));
+        assert!(matches!(Ids::of(&lists(0..9), &control), Err(Error::Cancelled)));
+    }
 }

@@ -41,7 +41,7 @@ pub(super) fn read(
     };
     check::biases(&parts.lists)?;
     if !options.skip_verify {
-        check_ids(&parts)?;
+        check_ids(&parts, control)?;
     }
     Ok(parts)
 }
@@ -160,8 +160,7 @@ fn fill(
 ) -> Result<Lists> {
     let mut lists = Lists::new(0);
     for entry in entries {
-        transfer.control.check()?;
-        let mut list = List::with_len(to_usize(entry.len)?, dim)?;
+        let mut list = List::with_len(to_usize(entry.len)?, dim, &|| transfer.control.check())?;
         list.dead = to_usize(entry.dead)?;
         lists.lists.push(list);
     }
@@ -218,8 +217,8 @@ fn any(_: &[f32]) -> bool {
     true
 }
 
-fn check_ids(parts: &LoadedParts) -> Result<()> {
-    let ids = check::Ids::of(&parts.lists)?;
+fn check_ids(parts: &LoadedParts, control: &Control<'_>) -> Result<()> {
+    let ids = check::Ids::of(&parts.lists, control)?;
     if let Some(largest) = ids.largest
         && largest >= parts.next_id
     {

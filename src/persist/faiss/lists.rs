@@ -44,8 +44,7 @@ pub(super) fn read(
                 place.len
             )));
         }
-        transfer.control.check()?;
-        lists.lists.push(List::with_len(place.len, dim)?);
+        lists.lists.push(List::with_len(place.len, dim, &|| transfer.control.check())?);
     }
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * dim * size_of::<f32>())).max(1);

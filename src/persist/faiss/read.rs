@@ -44,7 +44,7 @@ pub(in crate::persist) fn read(
     if left > 0 {
         return Err(fault(format!("expected the end at byte {}, got {left} more", reader.cursor.at)));
     }
-    let ids = check::Ids::of(&parts.lists)?;
+    let ids = check::Ids::of(&parts.lists, control)?;
     parts.next_id = match ids.largest {
         Some(largest) => largest
             .checked_add(1)
