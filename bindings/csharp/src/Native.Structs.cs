@@ -1,0 +1,162 @@
+using System;
+using System.Runtime.InteropServices;
+
+namespace Ivf
+{
+    // The structs of ivf.h, field by field in its order; IntPtr stands for a callback or a handle.
+    internal static unsafe partial class Native
+    {
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_device_info
+        {
+            internal uint struct_size;
+            internal int type;
+            internal ulong memory_bytes;
+            internal uint threads;
+            internal uint reserved;
+            internal fixed byte name[128];
+            internal fixed byte vendor[64];
+            internal fixed byte backend[32];
+            internal fixed byte kernel[32];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_context_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal byte* device;
+            internal byte* kernel;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_context_info
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal fixed byte device[128];
+            internal fixed byte kernel[32];
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_index_options
+        {
+            internal uint struct_size;
+            internal uint nprobe;
+            internal uint allow_duplicate_ids;
+            internal uint reserved;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_index_info
+        {
+            internal uint struct_size;
+            internal uint dim;
+            internal int metric;
+            internal uint trained;
+            internal ulong count;
+            internal ulong nlist;
+            internal ulong nprobe;
+            internal ulong dead;
+            internal ulong next_id;
+            internal ulong memory_bytes;
+            internal ulong vector_bytes;
+            internal uint is_ivf;
+            internal uint allow_duplicate_ids;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_progress
+        {
+            internal uint struct_size;
+            internal uint reserved;
+            internal byte* stage;
+            internal ulong done;
+            internal ulong total;
+            internal double value;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_train_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal uint iterations;
+            internal int seeding;
+            internal ulong seed;
+            internal uint max_points_per_centroid;
+            internal uint restarts;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_add_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_search_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal uint nprobe;
+            internal uint reserved;
+            internal ulong max_codes;
+            internal ulong* hits;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+            internal IntPtr filter;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_range_view
+        {
+            internal uint struct_size;
+            internal uint reserved;
+            internal ulong n;
+            internal ulong total;
+            internal ulong* offsets;
+            internal float* distances;
+            internal long* ids;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_io_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal uint memory_map;
+            internal uint skip_verify;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_kmeans_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal uint iterations;
+            internal int seeding;
+            internal ulong seed;
+            internal uint max_points_per_centroid;
+            internal uint restarts;
+            internal uint spherical;
+            internal uint mini_batch;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+            internal long* labels;
+            internal double* objective;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using System;
+using System.Runtime.InteropServices;
+
+namespace Ivf
+{
+    /// <summary>
+    /// The C ABI, name by name as in ivf.h, which says what every function, field and number means. Declarations only, all
+    /// blittable: handles and callbacks are IntPtr, everything else is a number or a pointer. tests/DriftTests.cs compares
+    /// this file with the header.
+    /// </summary>
+    internal static unsafe partial class Native
+    {
+#if UNITY_IOS && !UNITY_EDITOR
+        private const string Library = "__Internal";
+#else
+        private const string Library = "ivf";
+#endif
+
+        /// <summary>IVF_ABI_VERSION of the header that this file was written from.</summary>
+        internal const int IVF_ABI_VERSION = 1;
+
+        // ivf_progress_fn. Compiled ahead of time: only static methods marked MonoPInvokeCallback may become one.
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int ivf_progress_fn(ivf_progress* progress, void* user_data);
+
+        // library
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte* ivf_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern uint ivf_abi_version();
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte* ivf_status_name(int status);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern byte* ivf_last_error();
+
+        // devices
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_device_count(uint* count);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_device_get_info(uint device, ivf_device_info* info);
+
+        // context
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_context_create(ivf_context_options* options, IntPtr* context);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_context_get_info(IntPtr context, ivf_context_info* info);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void ivf_context_destroy(IntPtr context);
+
+        // index
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_index_create(
+            IntPtr context, uint dim, int metric, byte* description, ivf_index_options* options, IntPtr* index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void ivf_index_destroy(IntPtr index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_index_get_info(IntPtr index, ivf_index_info* info);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_index_describe(IntPtr index, byte* text, ulong capacity, ulong* length);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_list_sizes(IntPtr index, ulong* sizes, ulong nlist);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_centroids(IntPtr index, float* centroids, ulong nlist, uint dim);
+
+        // vectors
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_train(IntPtr index, float* x, ulong n, uint dim, ivf_train_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_set_centroids(IntPtr index, float* centroids, ulong nlist, uint dim);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_add(
+            IntPtr index, float* x, ulong n, uint dim, long* ids, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_remove(IntPtr index, long* ids, ulong n, ulong* removed);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_reset(IntPtr index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_compact(IntPtr index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_reconstruct(IntPtr index, long* ids, ulong n, float* x, uint dim);
+
+        // filters
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_range(long from, long to, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_bitmap(byte* bits, ulong n, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_ids(long* ids, ulong n, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_and(IntPtr a, IntPtr b, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_or(IntPtr a, IntPtr b, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_filter_create_not(IntPtr a, IntPtr* filter);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void ivf_filter_destroy(IntPtr filter);
+
+        // search
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, float* distances, long* ids,
+            ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search_preassigned(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, long* lists, uint nprobe, float* distances, long* ids,
+            ivf_search_options* options);
+
+        // range
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_range_search(
+            IntPtr index, float* queries, ulong n, uint dim, float radius, ivf_search_options* options, IntPtr* result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_range_result_get(IntPtr result, ivf_range_view* view);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern void ivf_range_result_destroy(IntPtr result);
+
+        // files
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_save(IntPtr index, byte* path, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_load(IntPtr context, byte* path, ivf_io_options* options, IntPtr* index);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_export_faiss(IntPtr index, byte* path, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_serialize(IntPtr index, void* buffer, ulong capacity, ulong* size);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_deserialize(
+            IntPtr context, void* data, ulong size, ivf_io_options* options, IntPtr* index);
+
+        // no index
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_kmeans(
+            IntPtr context, float* x, ulong n, uint dim, uint k, float* centroids, ivf_kmeans_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_knn(
+            IntPtr context, float* queries, ulong n_queries, float* x, ulong n, uint dim, int metric, uint k,
+            float* distances, long* ids, ivf_search_options* options);
+    }
+}

@@ -1,0 +1,126 @@
+using System;
+
+namespace Ivf
+{
+    /// <summary>How a context is made.</summary>
+    public sealed class ContextOptions
+    {
+        /// <summary>Threads that a call may use, its own included; 0 = one a core that this process may use.</summary>
+        public int Threads { get; set; }
+
+        /// <summary>null or "auto", "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.</summary>
+        public string Device { get; set; }
+
+        /// <summary>null = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.</summary>
+        public string Kernel { get; set; }
+    }
+
+    /// <summary>How an index is made.</summary>
+    public sealed class IndexOptions
+    {
+        /// <summary>How many lists a search looks into unless its options say; 0 = chosen from the number of lists.</summary>
+        public int NProbe { get; set; }
+
+        /// <summary>Whether ids given to Add may repeat; else they must be new.</summary>
+        public bool AllowDuplicateIds { get; set; }
+    }
+
+    /// <summary>What the options of every long call have.</summary>
+    public abstract class CallOptions
+    {
+        internal CallOptions()
+        {
+        }
+
+        /// <summary>Threads of this call, at most the context's; 0 = all of them.</summary>
+        public int Threads { get; set; }
+
+        /// <summary>
+        /// Told now and then how far the call is, on the thread that made it; null = nobody. <see cref="Progress{T}"/> passes
+        /// the reports on to the thread of a user interface. Reports must not call into the index that is at work (such a
+        /// call fails with <see cref="IvfStateException"/>). An exception of theirs cancels the call and leaves it as it is.
+        /// </summary>
+        public IProgress<ProgressInfo> Progress { get; set; }
+    }
+
+    /// <summary>How vectors are added.</summary>
+    public sealed class AddOptions : CallOptions
+    {
+        internal static readonly AddOptions Default = new AddOptions();
+
+        internal unsafe Native.ivf_add_options ToNative(Call call)
+        {
+            var native = new Native.ivf_add_options
+            {
+                struct_size = (uint)sizeof(Native.ivf_add_options),
+                threads = Number.Unsigned(Threads, nameof(Threads)),
+            };
+            Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
+            return native;
+        }
+    }
+
+    /// <summary>How a search goes.</summary>
+    public sealed class SearchOptions : CallOptions
+    {
+        /// <summary>Lists to look into, nearest first; 0 = the index's default, more than there are = all.</summary>
+        public int NProbe { get; set; }
+
+        /// <summary>
+        /// A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
+        /// </summary>
+        public long MaxCodes { get; set; }
+
+        /// <summary>
+        /// The ids that may be returned; null = all. It applies inside the scan: k results come back whenever k vectors of the
+        /// lists visited pass.
+        /// </summary>
+        public IvfFilter Filter { get; set; }
+
+        internal static readonly SearchOptions Default = new SearchOptions();
+
+        internal unsafe Native.ivf_search_options ToNative(Call call, Borrowed filter, long* hits)
+        {
+            var native = new Native.ivf_search_options
+            {
+                struct_size = (uint)sizeof(Native.ivf_search_options),
+                threads = Number.Unsigned(Threads, nameof(Threads)),
+                nprobe = Number.Unsigned(NProbe, nameof(NProbe)),
+                max_codes = Number.Unsigned(MaxCodes, nameof(MaxCodes)),
+                hits = (ulong*)hits,
+                filter = filter.Pointer,
+            };
+            Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
+            return native;
+        }
+    }
+
+    /// <summary>How an index is saved or loaded.</summary>
+    public sealed class IOOptions : CallOptions
+    {
+        /// <summary>
+        /// Load only: map the lists into memory instead of reading them; the file must stay as it is while the index lives.
+        /// </summary>
+        public bool MemoryMap { get; set; }
+
+        /// <summary>
+        /// Load and Deserialize only: do not check the lists' checksums (the bytes must be your own).
+        /// </summary>
+        public bool SkipVerify { get; set; }
+
+        internal static readonly IOOptions Default = new IOOptions();
+
+        internal unsafe Native.ivf_io_options ToNative(Call call)
+        {
+            var native = new Native.ivf_io_options
+            {
+                struct_size = (uint)sizeof(Native.ivf_io_options),
+                threads = Number.Unsigned(Threads, nameof(Threads)),
+                memory_map = MemoryMap ? 1u : 0u,
+                skip_verify = SkipVerify ? 1u : 0u,
+            };
+            Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
+            return native;
+        }
+    }
+}

@@ -1,0 +1,199 @@
+using System;
+using System.Collections.Generic;
+using System.Globalization;
+using System.IO;
+using System.Linq;
+
+namespace Ivf.Tests
+{
+    /// <summary>
+    /// The cases that every language passes, tests/conformance.json, and those of this binding in cases.json beside this file.
+    /// </summary>
+    internal sealed class Conformance : IDisposable
+    {
+        private readonly Metric metric;
+        private readonly int dim;
+        private IvfIndex index;
+
+        internal static void RunAll(Action<string, Action> run)
+        {
+            string here = Path.Combine(Program.Root, "bindings/csharp/tests/cases.json");
+            string shared = Path.Combine(Program.Root, "tests/conformance.json");
+            foreach (string path in new[] { here, shared })
+            {
+                Json file = Json.Parse(File.ReadAllText(path));
+                Check.Equal(1, file["format"].Integer, "format of " + path);
+                foreach (Json one in file["cases"].Items)
+                    run("conformance " + one["name"].Text, () => RunCase(one));
+            }
+        }
+
+        private static void RunCase(Json one)
+        {
+            string expected = one["create_status"]?.Text;
+            string got = null;
+            try
+            {
+                using (var running = new Conformance(one))
+                {
+                    int number = 0;
+                    foreach (Json step in one["steps"]?.Items ?? new List<Json>())
+                        running.RunStep(step, number++);
+                }
+            }
+            catch (IvfException exception) when (expected != null)
+            {
+                got = exception.StatusName;
+            }
+            Check.Equal(expected, got, "create_status");
+        }
+
+        private Conformance(Json one)
+        {
+            string name = one["metric"].Text;
+            metric = name == "l2" ? Metric.L2 : name == "ip" ? Metric.InnerProduct : Metric.Cosine;
+            Check.True(metric != Metric.Cosine || name == "cosine", "a metric, got " + name);
+            dim = (int)one["dim"].Integer;
+            var options = new IndexOptions { AllowDuplicateIds = (one["allow_duplicate_ids"]?.Integer ?? 0) != 0 };
+            index = new IvfIndex(dim, one["index"].Text, metric, options);
+        }
+
+        public void Dispose()
+        {
+            index.Dispose();
+        }
+
+        private void RunStep(Json step, int number)
+        {
+            string op = step["op"].Text;
+            string expected = step["status"]?.Text;
+            byte[] before = expected == null ? null : index.Serialize();
+            try
+            {
+                Do(step, op);
+                Check.Equal(expected, null, "status");
+            }
+            catch (IvfException exception) when (expected != null)
+            {
+                Check.Equal(expected, exception.StatusName, "status");
+                string text = step["error"]?.Text ?? "";
+                Check.True(exception.Message.Contains(text), "\"" + text + "\" in \"" + exception.Message + "\"");
+                Check.True(index.Serialize().AsSpan().SequenceEqual(before), "a failed call to change nothing");
+            }
+            catch (Exception exception)
+            {
+                throw new Exception("step " + number + ", " + op + ": " + exception.Message, exception);
+            }
+        }
+
+        private void Do(Json step, string op)
+        {
+            switch (op)
+            {
+                case "set_centroids": index.SetCentroids(RowsOf(step)); break;
+                case "train": index.Train(RowsOf(step)); break;
+                case "add": Add(step); break;
+                case "remove": Check.Equal(step["removed"]?.Integer ?? 0, index.Remove(Integers(step, "ids")), "removed"); break;
+                case "reset": index.Reset(); break;
+                case "compact": index.Compact(); break;
+                case "search":
+                case "search_preassigned": Search(step); break;
+                case "reconstruct": Check.Close(Floats(step, "x"), index.Reconstruct(Integers(step, "ids")), "x"); break;
+                case "info": ExpectInfo(step, index.Info); break;
+                case "list_sizes": Check.Sequence(Integers(step, "sizes"), index.ListSizes(), "sizes"); break;
+                case "describe": Check.Equal(step["text"].Text, index.Describe(), "text"); break;
+                case "reload": GoOnWith(IvfIndex.Deserialize(index.Serialize())); break;
+                case "save_load": ThroughFile(path => index.Save(path)); break;
+                case "export_faiss_load": ThroughFile(path => index.ExportFaiss(path)); break;
+                default: throw new Exception("unknown op");
+            }
+        }
+
+        private void Add(Json step)
+        {
+            if (step["ids"] == null)
+                index.Add(RowsOf(step));
+            else
+                index.Add(RowsOf(step), Integers(step, "ids"));
+        }
+
+        private void Search(Json step)
+        {
+            int k = (int)step["k"].Integer;
+            var options = new SearchOptions { MaxCodes = step["max_codes"]?.Integer ?? 0 };
+            int nprobe = (int)Math.Min(step["nprobe"]?.Integer ?? 0, int.MaxValue);
+            Neighbors found;
+            if (step["lists"] != null)
+            {
+                found = index.SearchPreassigned(RowsOf(step), k, Integers(step, "lists"), nprobe, options);
+            }
+            else
+            {
+                options.NProbe = nprobe;
+                found = index.Search(RowsOf(step), k, options);
+            }
+            if (step["ids"] != null)
+                Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
+            if (step["distances"] != null)
+                Check.Close(Floats(step, "distances"), found.Distances, "distances");
+            if (step["hits"] != null)
+                Check.Sequence(Integers(step, "hits"), found.Hits, "hits");
+        }
+
+        private static void ExpectInfo(Json step, IndexInfo info)
+        {
+            var got = new Dictionary<string, long>
+            {
+                { "dim", info.Dim }, { "trained", info.IsTrained ? 1 : 0 }, { "count", info.Count }, { "nlist", info.NList },
+                { "nprobe", info.NProbe }, { "dead", info.Dead }, { "next_id", info.NextId }, { "is_ivf", info.IsIvf ? 1 : 0 },
+            };
+            foreach (KeyValuePair<string, Json> member in step.Members)
+                if (member.Key != "op")
+                    Check.Equal(member.Value.Integer, got[member.Key], member.Key);
+        }
+
+        private void ThroughFile(Action<string> write)
+        {
+            Data.InFolder(folder =>
+            {
+                string path = Path.Combine(folder, "индекс-索引");
+                write(path);
+                GoOnWith(IvfIndex.Load(path));
+            });
+        }
+
+        private void GoOnWith(IvfIndex copy)
+        {
+            index.Dispose();
+            index = copy;
+        }
+
+        private Rows RowsOf(Json step)
+        {
+            return new Rows(Floats(step, "x"), (int)(step["dim"]?.Integer ?? dim));
+        }
+
+        private float[] Floats(Json step, string key)
+        {
+            return (step[key]?.Items ?? new List<Json>()).Select(FloatOf).ToArray();
+        }
+
+        private float FloatOf(Json value)
+        {
+            switch (value.IsString ? value.Text : "")
+            {
+                case "": return (float)double.Parse(value.Text, CultureInfo.InvariantCulture);
+                case "nan": return float.NaN;
+                case "inf": return float.PositiveInfinity;
+                case "-inf": return float.NegativeInfinity;
+                case "worst": return metric == Metric.L2 ? float.PositiveInfinity : float.NegativeInfinity;
+                default: throw new Exception("expected a number, got " + value.Text);
+            }
+        }
+
+        private static long[] Integers(Json step, string key)
+        {
+            return (step[key]?.Items ?? new List<Json>()).Select(value => value.Integer).ToArray();
+        }
+    }
+}
