@@ -20,10 +20,11 @@ from worker import PeerError, Worker
 
 __all__ = ["PeerError", "run"]
 
-#: A peer that has spent this long on training and adding gets no further round of it.
-BUILD_SECONDS = 20.0
-#: Queries whose results are compared at each batch size (at least one whole batch).
-COMPARED = 1024
+#: A peer that has spent this long on training and adding, or on a batch size, gets no further round
+#: of it, so that a slow one cannot hold up the whole.
+ENOUGH_SECONDS = 20.0
+#: Queries whose results are compared at each batch size (at least one whole batch), and the time for it.
+COMPARED, COMPARED_SECONDS = 1024, 5.0
 
 
 def run(data, options) -> dict:
@@ -55,10 +56,11 @@ def run(data, options) -> dict:
             peers[name]["bytes_a_vector"] = {
                 kind: None if size is None else size / len(base) for kind, size in filled.items()
             }
-        reference = workers[REFERENCE].found(len(queries), len(queries))
+        all_queries = (len(queries), len(queries), COMPARED_SECONDS)
+        reference = workers[REFERENCE].found(*all_queries)
         reference_costs = quality.costs(base, queries, reference, setting.metric)
         for name, worker in workers.items():
-            found = reference if name == REFERENCE else worker.found(len(queries), len(queries))
+            found = reference if name == REFERENCE else worker.found(*all_queries)
             found_costs = quality.costs(base, queries, found, setting.metric)
             peers[name]["recall"] = {
                 str(at): quality.recall(found, found_costs, truth_costs, at)
@@ -71,12 +73,12 @@ def run(data, options) -> dict:
             count = min(len(queries), max(COMPARED, batch))
             for name, worker in workers.items():
                 mode = worker.choose_mode(batch)
-                found = worker.found(batch, count)
-                found_costs = quality.costs(base, queries[:count], found, setting.metric)
+                found = worker.found(batch, count, COMPARED_SECONDS)
+                found_costs = quality.costs(base, queries[: len(found)], found, setting.metric)
                 peers[name]["search"][str(batch)] = {
                     "mode": mode,
                     "agreement": _agreement(
-                        found, found_costs, reference[:count], reference_costs[:count]
+                        found, found_costs, reference[: len(found)], reference_costs[: len(found)]
                     ),
                 }
             for name, timed in _time(workers, batch, options).items():
@@ -104,7 +106,7 @@ def _build(start, options, base, metric) -> tuple[np.ndarray, dict]:
         workers = {name: stack.enter_context(start(name)) for name in options.peers}
         for number in range(options.rounds):
             for name, worker in workers.items():
-                if sum(one["train"] + one["add"] for one in rounds[name]) < BUILD_SECONDS:
+                if sum(one["train"] + one["add"] for one in rounds[name]) < ENOUGH_SECONDS:
                     _say(f"training {name}, round {number + 1}")
                     rounds[name].append(worker.build())
     builds = {}
@@ -125,7 +127,8 @@ def _time(workers, batch: int, options) -> dict:
     latencies = {name: [] for name in workers}
     for number in range(options.rounds):
         for name, worker in workers.items():
-            latencies[name].append(worker.measure(batch, options.seconds, number / options.rounds))
+            if sum(one.sum() for one in latencies[name]) < ENOUGH_SECONDS * 1e3:
+                latencies[name].append(worker.measure(batch, options.seconds, number / options.rounds))
     result = {}
     for name, rounds in latencies.items():
         calls = np.concatenate(rounds)

@@ -135,10 +135,13 @@ class _Bench:
         self._peer.use(best)
         return best
 
-    def found(self, batch: int, count: int):
-        """Ids [count, k] of the first `count` queries, searched `batch` at a time."""
-        starts = range(0, count, batch)
-        parts = [self._peer.search(self._queries[at : min(at + batch, count)])[1] for at in starts]
+    def found(self, batch: int, count: int, seconds: float):
+        """Ids [at most count, k] of the first queries, `batch` at a time; no new batch after `seconds`."""
+        begin, parts = time.perf_counter(), []
+        for at in range(0, count, batch):
+            parts.append(self._peer.search(self._queries[at : min(at + batch, count)])[1])
+            if time.perf_counter() - begin > seconds:
+                break
         return np.concatenate(parts)
 
     def measure(self, batch: int, seconds: float, start: float):
