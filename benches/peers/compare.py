@@ -95,6 +95,9 @@ def _compare(options: argparse.Namespace, arguments: list[str]) -> int:
         "revision": machine.revision(),
         "machine": machine.describe(),
     }
+    busy = report["machine"].get("busy_cores_before", 0)
+    if busy > 0.2:
+        print(f"compare.py: others keep {busy:.1f} cores busy; expect wide spreads", file=sys.stderr)
     try:
         report.update(protocol.run(datasets.load(options.data), options))
     except protocol.PeerError as error:

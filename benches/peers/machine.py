@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 
 from environment import ROOT
@@ -35,9 +36,29 @@ def describe() -> dict:
     for line in _read("/proc/meminfo").splitlines():
         if line.startswith("MemTotal"):
             info["memory_gib"] = round(int(line.split()[1]) / 2**20, 1)
-    if hasattr(os, "getloadavg"):
-        info["load_at_start"] = round(os.getloadavg()[0], 2)
+    busy = busy_cores()
+    if busy is not None:
+        info["busy_cores_before"] = round(busy, 2)
     return info
+
+
+def busy_cores(seconds: float = 1.0) -> float | None:
+    """How many cores others keep busy, while this process waits; None where that is not to be known."""
+    before = _busy_ticks()
+    time.sleep(seconds)
+    after = _busy_ticks()
+    if before is None or after is None:
+        return None
+    return (after - before) / os.sysconf("SC_CLK_TCK") / seconds
+
+
+def _busy_ticks() -> int | None:
+    """All cores' time so far outside idle and waiting for disks."""
+    first = _read("/proc/stat").split("\n", 1)[0].split()
+    if len(first) < 9:
+        return None
+    user, low, system, _idle, _wait, interrupts, soft, stolen = map(int, first[1:9])
+    return user + low + system + interrupts + soft + stolen
 
 
 def revision() -> str:
