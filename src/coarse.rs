@@ -3,6 +3,7 @@
 use crate::backend::{self, ListSource, ListView, Probes, ScanJob};
 use crate::collect::Sink;
 use crate::context::Context;
+use crate::element::Element;
 use crate::error::Result;
 use crate::lists::{List, set_bias};
 use crate::matrix::MatrixRef;
@@ -22,7 +23,7 @@ impl Coarse {
     /// A quantizer over `centroids`, compared by `metric`.
     pub(crate) fn new(context: &Context, centroids: MatrixRef<'_>, metric: Metric) -> Result<Self> {
         let dim = centroids.dim();
-        let mut blocks = List::new();
+        let mut blocks = List::new(Element::F32);
         let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
         let bias = set_bias(context.kernels(), metric);
         blocks.append(centroids.data(), dim, &rows, |row| row as i64, bias)?;

@@ -1,17 +1,29 @@
-//! Index strings, as faiss writes them: `Flat`, `IVF1024,Flat`, `IVF,Flat`.
+//! Index strings, as faiss writes them: `Flat`, `IVF1024,Flat`, `IVF,SQfp16`.
 
 use std::fmt;
 
+use crate::element::Element;
 use crate::error::{Error, Result};
 
 /// What an index string describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Description {
     /// Every query is compared with every vector.
-    Flat,
+    Flat { element: Element },
     /// Inverted files; `None` = the number of lists is chosen from the training data.
-    Ivf { nlist: Option<usize> },
+    Ivf { nlist: Option<usize>, element: Element },
 }
+
+/// How a description names what vectors are held in.
+const CODES: [(&str, Element); 4] = [
+    ("Flat", Element::F32),
+    ("SQfp16", Element::F16),
+    ("SQbf16", Element::Bf16),
+    ("SQ8_direct", Element::U8),
+];
+
+/// The codes, for error texts.
+const CODES_TEXT: &str = "\"Flat\", \"SQfp16\", \"SQbf16\" or \"SQ8_direct\"";
 
 /// Most lists an index may have: list numbers travel as 32-bit numbers.
 const MAX_NLIST: usize = 1 << 28;
@@ -19,9 +31,8 @@ const MAX_NLIST: usize = 1 << 28;
 impl Description {
     /// Reads an index string. Case matters, spaces do not.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let fail = |position: usize, problem: String| {
-            Err(Error::Description { text: text.into(), position, problem })
-        };
+        let fail =
+            |position: usize, problem: String| Error::Description { text: text.into(), position, problem };
         let mut parts = Vec::new();
         let mut position = 0;
         for part in text.split(',') {
@@ -29,15 +40,17 @@ impl Description {
             parts.push((position + lead, part.trim()));
             position += part.len() + 1;
         }
+        let end = |at: usize, code: &str| match parts.get(at) {
+            None => Ok(()),
+            Some((place, got)) => Err(fail(*place, format!("expected nothing after {code:?}, got {got:?}"))),
+        };
         let (start, first) = parts[0];
-        if first == "Flat" {
-            return match parts.get(1) {
-                None => Ok(Self::Flat),
-                Some((at, got)) => fail(*at, format!("expected nothing after \"Flat\", got {got:?}")),
-            };
+        if let Some(element) = element_of(first) {
+            end(1, first)?;
+            return Ok(Self::Flat { element });
         }
         let Some(size) = first.strip_prefix("IVF") else {
-            return fail(start, format!("expected \"Flat\" or \"IVF<lists>\", got {first:?}"));
+            return Err(fail(start, format!("expected \"IVF<lists>\", {CODES_TEXT}, got {first:?}")));
         };
         let nlist = if size.is_empty() {
             None
@@ -48,34 +61,46 @@ impl Description {
             match parsed.and_then(|n| n.checked_mul(factor)) {
                 Some(n) if (1..=MAX_NLIST).contains(&n) => Some(n),
                 _ => {
-                    return fail(
-                        start + 3,
-                        format!("expected a number of lists from 1 to {MAX_NLIST}, got {size:?}"),
-                    );
+                    let problem = format!("expected a number of lists from 1 to {MAX_NLIST}, got {size:?}");
+                    return Err(fail(start + 3, problem));
                 }
             }
         };
-        match parts.get(1) {
-            None => fail(text.len(), "expected \",Flat\" after the number of lists, got the end".into()),
-            Some((_, "Flat")) => match parts.get(2) {
-                None => Ok(Self::Ivf { nlist }),
-                Some((at, got)) => fail(*at, format!("expected nothing after \"Flat\", got {got:?}")),
-            },
-            Some((at, got)) => fail(*at, format!("expected \"Flat\", the one code so far, got {got:?}")),
-        }
+        let Some(&(place, code)) = parts.get(1) else {
+            return Err(fail(text.len(), format!("expected a comma and {CODES_TEXT}, got the end")));
+        };
+        let Some(element) = element_of(code) else {
+            return Err(fail(place, format!("expected {CODES_TEXT}, got {code:?}")));
+        };
+        end(2, code)?;
+        Ok(Self::Ivf { nlist, element })
     }
 
     pub(crate) fn is_ivf(&self) -> bool {
-        *self != Self::Flat
+        matches!(self, Self::Ivf { .. })
     }
+
+    /// What vectors are held in.
+    pub(crate) fn element(&self) -> Element {
+        match *self {
+            Self::Flat { element } | Self::Ivf { element, .. } => element,
+        }
+    }
+}
+
+/// The element type of this code.
+fn element_of(code: &str) -> Option<Element> {
+    CODES.iter().find(|(known, _)| *known == code).map(|(_, element)| *element)
 }
 
 impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = CODES.iter().find(|(_, element)| *element == self.element());
+        let (code, _) = known.expect("invariant: every element type has a code");
         match self {
-            Self::Flat => f.write_str("Flat"),
-            Self::Ivf { nlist: None } => f.write_str("IVF,Flat"),
-            Self::Ivf { nlist: Some(nlist) } => write!(f, "IVF{nlist},Flat"),
+            Self::Flat { .. } => f.write_str(code),
+            Self::Ivf { nlist: None, .. } => write!(f, "IVF,{code}"),
+            Self::Ivf { nlist: Some(nlist), .. } => write!(f, "IVF{nlist},{code}"),
         }
     }
 }
@@ -96,10 +121,15 @@ mod tests {
 
     #[test]
     fn parse_known_strings_comes_back_as_written() {
-        for text in ["Flat", "IVF1,Flat", "IVF1024,Flat", "IVF,Flat"] {
-            assert_eq!(Description::parse(text).unwrap().to_string(), text);
+        for code in ["Flat", "SQfp16", "SQbf16", "SQ8_direct"] {
+            for text in
+                [code.into(), format!("IVF1,{code}"), format!("IVF1024,{code}"), format!("IVF,{code}")]
+            {
+                assert_eq!(Description::parse(&text).unwrap().to_string(), text);
+            }
         }
-        assert_eq!(Description::parse(" IVF4k , Flat ").unwrap(), Description::Ivf { nlist: Some(4096) });
+        let spaced = Description::parse(" IVF4k , SQfp16 ").unwrap();
+        assert_eq!(spaced, Description::Ivf { nlist: Some(4096), element: Element::F16 });
     }
 
     #[test]
@@ -114,6 +144,9 @@ mod tests {
             ("IVF+4,Flat", 3),
             ("IVF99999999999999999999,Flat", 3),
             ("IVF16", 5),
+            ("IVF16,SQ8", 6),
+            ("IVF16,SQFP16", 6),
+            ("SQfp16,Flat", 7),
             ("IVF16, PQ8", 7),
             ("IVF16,Flat,RFlat", 11),
             ("Flat,RFlat", 5),

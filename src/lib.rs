@@ -26,6 +26,7 @@ mod backend;
 mod coarse;
 mod collect;
 mod context;
+mod element;
 mod error;
 mod factory;
 pub mod ffi;
@@ -43,6 +44,7 @@ mod topk;
 
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
 pub use context::{Context, ContextOptions};
+pub use element::{Element, Values, bf16, f16};
 pub use error::{Error, Result};
 pub use filter::Filter;
 pub use index::{

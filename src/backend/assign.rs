@@ -83,7 +83,7 @@ fn assign_rows(
                 count,
                 queries: &workspace.scratch.packed,
                 thresholds: &thresholds,
-                vectors: &centroids.vectors[start * dim..end * dim],
+                vectors: centroids.vectors.slice(start * dim..end * dim),
                 bias: &centroids.bias[start..end],
             };
             let mut reached = kernels.tile(input, &mut workspace.scratch.tile);

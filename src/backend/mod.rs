@@ -12,6 +12,7 @@ pub(crate) mod workspace;
 pub(crate) use assign::assign;
 pub(crate) use cpu::{scan_best, scan_within};
 
+use crate::element::Values;
 use crate::metric::Metric;
 use crate::progress::Cancel;
 
@@ -19,7 +20,7 @@ use crate::progress::Cancel;
 #[derive(Clone, Copy)]
 pub(crate) struct ListView<'a> {
     /// Blocks of 32 vectors, dimension-major, the last one 16 wide if that is enough.
-    pub(crate) vectors: &'a [f32],
+    pub(crate) vectors: Values<'a>,
     /// What each lane's score starts from; `-inf` for lanes that hold nothing.
     pub(crate) bias: &'a [f32],
     /// The id of each vector.

@@ -4,6 +4,7 @@ use super::plan::{Pair, Plan, Unit};
 use super::{IdFilter, ListView, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
+use crate::element::{Scalar, with_values};
 use crate::error::Result;
 use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
 use crate::lists::block::{BLOCK, NARROW, locate};
@@ -68,8 +69,11 @@ impl<'a> Scorer<'a> {
 #[inline(never)]
 fn difference(query: &[f32], list: &ListView<'_>, slot: usize) -> f32 {
     let (base, stride) = locate(slot, list.bias.len(), query.len());
-    let vector = list.vectors[base..].iter().step_by(stride);
-    query.iter().zip(vector).map(|(q, v)| (q - v) * (q - v)).sum()
+    with_values!(list.vectors, vectors => squared_difference(query, vectors[base..].iter().step_by(stride)))
+}
+
+fn squared_difference<'a, E: Scalar>(query: &[f32], vector: impl Iterator<Item = &'a E>) -> f32 {
+    query.iter().zip(vector).map(|(&q, &v)| q - v.into()).map(|difference| difference * difference).sum()
 }
 
 /// One worker's way through its units.
@@ -169,7 +173,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     count,
                     queries: &self.scratch.packed,
                     thresholds: &thresholds,
-                    vectors: &list.vectors[first * dim..last * dim],
+                    vectors: list.vectors.slice(first * dim..last * dim),
                     bias: &list.bias[first..last],
                 };
                 let mut reached = self.kernels.tile(input, &mut self.scratch.tile);

@@ -4,9 +4,11 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::Index;
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::set_bias;
-use crate::matrix::MatrixRef;
+use crate::matrix::{MatrixRef, squared_norm};
+use crate::metric::Metric;
 use crate::progress::Control;
 
 /// Rows assigned between two looks at progress and cancellation.
@@ -25,6 +27,7 @@ impl Index {
         self.check_trained()?;
         x.check_dim("rows", self.dim)?;
         x.check_finite("rows")?;
+        self.check_range(x)?;
         let next_id = match ids {
             Some(ids) => self.check_ids(ids, x.rows())?,
             None => self.next_after(self.next_id, x.rows())?,
@@ -86,6 +89,28 @@ impl Index {
             }
         }
         Ok(labels)
+    }
+
+    /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
+    fn check_range(&self, x: MatrixRef<'_>) -> Result<()> {
+        let element = self.lists.element;
+        if element == Element::F32 || self.metric == Metric::Cosine {
+            return Ok(());
+        }
+        for row in 0..x.rows() {
+            let values = x.row(row);
+            if let Some((column, range)) = element.misfit(values) {
+                return Err(Error::argument(format!(
+                    "rows: row {row}, column {column}: expected {range}, got {}",
+                    values[column]
+                )));
+            }
+            // Rounding up may add a hundredth to a squared length.
+            if !(squared_norm(values) * 1.01).is_finite() {
+                return Err(Error::NotFinite { what: "rows", row });
+            }
+        }
+        Ok(())
     }
 
     /// Fails on an id that is there already; else the next free id after these.

@@ -21,6 +21,7 @@ pub use train::TrainOptions;
 
 use crate::coarse::Coarse;
 use crate::context::Context;
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::factory::Description;
 use crate::lists::Lists;
@@ -39,7 +40,8 @@ pub struct IndexOptions {
     pub allow_duplicate_ids: bool,
 }
 
-/// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists).
+/// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
+/// of `Flat` vectors are held in float16, bfloat16 or bytes.
 ///
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
 pub struct Index {
@@ -73,7 +75,12 @@ impl Index {
             return Err(Error::argument(format!("dim: expected 1 to {MAX_DIM}, got {dim}")));
         }
         let description = Description::parse(description)?;
-        let lists = Lists::new(usize::from(!description.is_ivf()));
+        if description.element() == Element::U8 && metric == Metric::Cosine {
+            return Err(Error::argument(format!(
+                "{description}: expected the metric L2 or inner product, got cosine: normalised vectors are no whole numbers"
+            )));
+        }
+        let lists = Lists::new(usize::from(!description.is_ivf()), description.element());
         Ok(Self {
             context,
             dim,
@@ -101,7 +108,7 @@ impl Index {
 
     /// Drops all vectors; the training and the ids handed out stay.
     pub fn reset(&mut self) {
-        self.lists = Lists::new(self.lists.lists.len());
+        self.lists = Lists::new(self.lists.lists.len(), self.lists.element);
         self.count = 0;
         self.directory = OnceLock::new();
     }

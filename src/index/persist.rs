@@ -89,13 +89,19 @@ impl Index {
         let description =
             Description::parse(&parts.description).map_err(|error| Error::corrupt(error.to_string()))?;
         let (lists, centroids) = match (&description, parts.trained) {
-            (Description::Flat, true) => (1, None),
-            (Description::Ivf { nlist: Some(nlist) }, true) => (*nlist, nlist.checked_mul(parts.dim)),
+            (Description::Flat { .. }, true) => (1, None),
+            (Description::Ivf { nlist: Some(nlist), .. }, true) => (*nlist, nlist.checked_mul(parts.dim)),
             (Description::Ivf { .. }, false) => (0, None),
-            (Description::Flat, false) | (Description::Ivf { nlist: None }, true) => {
+            (Description::Flat { .. }, false) | (Description::Ivf { nlist: None, .. }, true) => {
                 return Err(Error::corrupt(format!("{description}: cannot be trained = {}", parts.trained)));
             }
         };
+        if parts.lists.element != description.element() {
+            let (expected, got) = (description.element(), parts.lists.element);
+            return Err(Error::corrupt(format!(
+                "{description}: expected vectors of {expected:?}, got {got:?}"
+            )));
+        }
         let got = parts.centroids.as_ref().map(Vec::len);
         if (parts.lists.lists.len(), got) != (lists, centroids) {
             return Err(Error::corrupt(format!(

@@ -28,9 +28,9 @@ impl Index {
         x.check_dim("training rows", self.dim)?;
         self.check_empty()?;
         let nlist = match self.description {
-            Description::Flat => return x.check_finite("training rows"),
-            Description::Ivf { nlist: Some(nlist) } => nlist,
-            Description::Ivf { nlist: None } => choose_nlist(x.rows()),
+            Description::Flat { .. } => return x.check_finite("training rows"),
+            Description::Ivf { nlist: Some(nlist), .. } => nlist,
+            Description::Ivf { nlist: None, .. } => choose_nlist(x.rows()),
         };
         let mut options = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
         options.spherical = self.metric != Metric::L2;
@@ -61,8 +61,8 @@ impl Index {
         self.check_empty()?;
         let got = centroids.rows();
         match self.description {
-            Description::Flat => return Err(Error::State("a Flat index has no centroids".into())),
-            Description::Ivf { nlist: Some(nlist) } if nlist != got => {
+            Description::Flat { .. } => return Err(Error::State("a Flat index has no centroids".into())),
+            Description::Ivf { nlist: Some(nlist), .. } if nlist != got => {
                 return Err(Error::Length {
                     what: "centroids",
                     expected: nlist * self.dim,
@@ -81,8 +81,9 @@ impl Index {
 
     fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
-        self.description = Description::Ivf { nlist: Some(coarse.nlist()) };
-        self.lists = Lists::new(coarse.nlist());
+        let element = self.description.element();
+        self.description = Description::Ivf { nlist: Some(coarse.nlist()), element };
+        self.lists = Lists::new(coarse.nlist(), element);
         self.coarse = Some(coarse);
         Ok(())
     }

@@ -1,8 +1,9 @@
 //! The innermost loops, one set an instruction set, chosen once a context.
 //!
 //! A tile scores a few queries against a few blocks of 32 vectors with all sums in registers and tells
-//! which lanes reach their query's threshold. [`scalar`] is the oracle that the others are tested against;
-//! those with fused multiply-add agree bit by bit, since all add the same terms in the same order.
+//! which lanes reach their query's threshold. Vectors may be of any element type and are widened to float32 as
+//! they are loaded. [`scalar`] is the oracle that the others are tested against; those with fused multiply-add
+//! agree bit by bit, since all add the same terms in the same order.
 
 mod scalar;
 mod tile;
@@ -12,6 +13,7 @@ mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+use crate::element::Values;
 use crate::error::{Error, Result};
 use crate::lists::block::BLOCK;
 
@@ -35,8 +37,8 @@ pub(crate) struct TileInput<'a> {
     pub(crate) queries: &'a [f32],
     /// A score at or above its query's threshold is a hit; `[count]`.
     pub(crate) thresholds: &'a [f32],
-    /// Blocks, dimension-major; `[blocks][dim][width]`.
-    pub(crate) vectors: &'a [f32],
+    /// Blocks, dimension-major, of any element type; `[blocks][dim][width]`.
+    pub(crate) vectors: Values<'a>,
     /// What each lane's score starts from; its length tells the number of lanes: 16, or 32 a block.
     pub(crate) bias: &'a [f32],
 }
@@ -71,7 +73,7 @@ pub(crate) fn pack(rows: &[&[f32]], dim: usize, packed: &mut Vec<f32>) {
 }
 
 /// The sum of squares of each lane of a block: `vectors` is `[dim][width]`, `out` `[width]`.
-type SquaresFn = fn(&[f32], &mut [f32]);
+type SquaresFn = fn(Values<'_>, &mut [f32]);
 
 /// The kernels of one instruction set.
 pub(crate) struct Kernels {
@@ -125,7 +127,7 @@ impl Kernels {
     }
 
     /// The squared length of each lane of a block.
-    pub(crate) fn squares(&self, vectors: &[f32], out: &mut [f32]) {
+    pub(crate) fn squares(&self, vectors: Values<'_>, out: &mut [f32]) {
         assert!(out.len() == BLOCK || out.len() == BLOCK / 2);
         assert!(vectors.len().is_multiple_of(out.len()));
         (self.squares)(vectors, out);

@@ -1,6 +1,9 @@
 //! Every kernel against the scalar oracle, over the shapes that hurt.
 
 use super::*;
+use crate::element::{Element, Scalar, bf16, f16, with_element};
+
+const ELEMENTS: [Element; 4] = [Element::F32, Element::F16, Element::Bf16, Element::U8];
 
 fn numbers(seed: u64, count: usize) -> Vec<f32> {
     use rand_xoshiro::rand_core::{RngCore, SeedableRng};
@@ -15,8 +18,33 @@ fn packed(seed: u64, dim: usize, count: usize) -> Vec<f32> {
     packed
 }
 
+/// Numbers as elements, in memory aligned for any.
+fn held(element: Element, seed: u64, count: usize) -> Vec<u64> {
+    let mut values = numbers(seed, count);
+    if element == Element::U8 {
+        values.iter_mut().for_each(|v| *v = v.abs() * 255.0);
+    }
+    with_element!(element, E => {
+        let mut narrow = vec![<E as bytemuck::Zeroable>::zeroed(); count];
+        let bytes: &[u8] = bytemuck::cast_slice(E::narrow(&values, &mut narrow));
+        let mut held = vec![0; bytes.len().div_ceil(8)];
+        bytemuck::cast_slice_mut(&mut held)[..bytes.len()].copy_from_slice(bytes);
+        held
+    })
+}
+
+fn values(element: Element, held: &[u64]) -> Values<'_> {
+    Values::of_bytes(element, bytemuck::cast_slice(held))
+}
+
+fn widened(values: Values<'_>) -> Vec<f32> {
+    let mut out = vec![0.0; values.len()];
+    values.widen(&mut out);
+    out
+}
+
 #[test]
-fn tile_any_shape_agrees_with_scalar() {
+fn tile_any_shape_and_element_agrees_with_scalar() {
     for kernels in Kernels::available() {
         for dim in [1, 2, 3, 15, 50, 128, 255, 256, 257, 784] {
             for count in 1..=kernels.max_queries {
@@ -25,40 +53,37 @@ fn tile_any_shape_agrees_with_scalar() {
                     shapes.extend([64, 96, 128]);
                 }
                 for lanes in shapes {
-                    check(kernels, dim, count, lanes);
+                    for element in ELEMENTS {
+                        check(kernels, dim, count, lanes, element);
+                    }
                 }
             }
         }
     }
 }
 
-fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
+fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Element) {
     let queries = packed(1, dim, count);
-    let vectors = numbers(2, dim * lanes);
+    let held = held(element, 2, dim * lanes);
+    let vectors = values(element, &held);
     let mut bias = numbers(3, lanes);
     bias[lanes - 1] = f32::NEG_INFINITY;
     let input = |thresholds: &[f32]| {
-        let input = TileInput {
-            dim,
-            count,
-            queries: &queries,
-            thresholds: &vec![0.0; count],
-            vectors: &vectors,
-            bias: &bias,
-        };
+        let input = TileInput { dim, count, queries: &queries, thresholds, vectors, bias: &bias };
         let mut output = TileOutput::new();
-        let any = kernels.tile(TileInput { thresholds, ..input }, &mut output);
+        let any = kernels.tile(input, &mut output);
         (any, output)
     };
     let mut want = TileOutput::new();
     let all = vec![f32::MIN; count];
     (scalar::KERNELS.tile)(
-        TileInput { dim, count, queries: &queries, thresholds: &all, vectors: &vectors, bias: &bias },
+        TileInput { dim, count, queries: &queries, thresholds: &all, vectors, bias: &bias },
         &mut want,
     );
     let (any, got) = input(&all);
     assert_eq!(any, (1 << count) - 1);
     let width = lanes.min(BLOCK);
+    let scale = if element == Element::U8 { 255.0 } else { 1.0 };
     for q in 0..count {
         for block in 0..lanes / width {
             let every = if width == BLOCK { u32::MAX } else { 0xffff };
@@ -66,7 +91,7 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
             assert_eq!(got.hits[q][block], every & !dead, "{} d={dim} q={count} l={lanes}", kernels.name);
             for lane in 0..width {
                 let (a, b) = (got.scores[q][block][lane], want.scores[q][block][lane]);
-                assert!(a == b || (a - b).abs() <= 1e-6 * (dim as f32 + 1.0), "{a} {b}");
+                assert!(a == b || (a - b).abs() <= 1e-6 * scale * (dim as f32 + 1.0), "{a} {b} {element:?}");
             }
         }
     }
@@ -82,30 +107,68 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize) {
 }
 
 #[test]
-fn tile_fused_kernels_agree_bit_by_bit() {
+fn tile_fused_kernels_agree_bit_by_bit_on_any_element() {
     let fused: Vec<_> = Kernels::available().into_iter().skip(1).collect();
     let (dim, count, lanes) = (300, 5, 32);
-    let (queries, vectors, bias) = (packed(4, dim, count), numbers(5, dim * lanes), numbers(6, lanes));
+    let (queries, bias) = (packed(4, dim, count), numbers(6, lanes));
     let thresholds = vec![f32::MIN; count];
-    let scores: Vec<Vec<u32>> = fused
-        .iter()
-        .map(|kernels| {
-            let mut output = TileOutput::new();
-            kernels.tile(
-                TileInput {
+    for element in ELEMENTS {
+        let held = held(element, 5, dim * lanes);
+        let narrow = values(element, &held);
+        let wide = widened(narrow);
+        // Nor does it matter whether they were widened before.
+        let scores: Vec<Vec<u32>> = fused
+            .iter()
+            .flat_map(|kernels| [(kernels, narrow), (kernels, Values::F32(&wide))])
+            .map(|(kernels, vectors)| {
+                let mut output = TileOutput::new();
+                let input = TileInput {
                     dim,
                     count,
                     queries: &queries,
                     thresholds: &thresholds,
-                    vectors: &vectors,
+                    vectors,
                     bias: &bias,
-                },
-                &mut output,
-            );
-            output.scores[..count].iter().flat_map(|s| s[0].map(f32::to_bits)).collect()
-        })
-        .collect();
-    assert!(scores.windows(2).all(|pair| pair[0] == pair[1]));
+                };
+                kernels.tile(input, &mut output);
+                output.scores[..count].iter().flat_map(|s| s[0].map(f32::to_bits)).collect()
+            })
+            .collect();
+        assert!(scores.windows(2).all(|pair| pair[0] == pair[1]), "{element:?}");
+    }
+}
+
+#[test]
+fn tile_all_65536_halves_are_widened_exactly() {
+    let queries = packed_ones();
+    for kernels in Kernels::available() {
+        for first in (0..=u16::MAX).step_by(BLOCK) {
+            let bits: Vec<u16> = (first..=first + 31).collect();
+            let halves: &[f16] = bytemuck::cast_slice(&bits);
+            let brains: &[bf16] = bytemuck::cast_slice(&bits);
+            for vectors in [Values::F16(halves), Values::Bf16(brains)] {
+                let mut output = TileOutput::new();
+                let input = TileInput {
+                    dim: 1,
+                    count: 1,
+                    queries: &queries,
+                    thresholds: &[f32::NEG_INFINITY],
+                    vectors,
+                    bias: &[0.0; BLOCK],
+                };
+                kernels.tile(input, &mut output);
+                for (want, got) in widened(vectors).into_iter().zip(output.scores[0][0]) {
+                    assert!(want == got || !want.is_finite(), "{}: {want} {got}", kernels.name);
+                }
+            }
+        }
+    }
+}
+
+fn packed_ones() -> Vec<f32> {
+    let mut packed = Vec::new();
+    pack(&[&[1.0]], 1, &mut packed);
+    packed
 }
 
 #[test]
@@ -113,12 +176,15 @@ fn squares_any_shape_agrees_with_f64() {
     for kernels in Kernels::available() {
         for dim in [1, 7, 128, 784] {
             for width in [16, 32] {
-                let vectors = numbers(7, dim * width);
-                let mut out = vec![0.0; width];
-                kernels.squares(&vectors, &mut out);
-                for (lane, &got) in out.iter().enumerate() {
-                    let want: f64 = (0..dim).map(|d| f64::from(vectors[d * width + lane]).powi(2)).sum();
-                    assert!((f64::from(got) - want).abs() <= 1e-5 * want.max(1.0), "{}", kernels.name);
+                for element in ELEMENTS {
+                    let held = held(element, 7, dim * width);
+                    let vectors = widened(values(element, &held));
+                    let mut out = vec![0.0; width];
+                    kernels.squares(values(element, &held), &mut out);
+                    for (lane, &got) in out.iter().enumerate() {
+                        let want: f64 = (0..dim).map(|d| f64::from(vectors[d * width + lane]).powi(2)).sum();
+                        assert!((f64::from(got) - want).abs() <= 1e-5 * want.max(1.0), "{}", kernels.name);
+                    }
                 }
             }
         }

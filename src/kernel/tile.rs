@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "raw loads and stores; the bounds are checked once a tile by Kernels::tile")]
 
 use super::{CHUNK, MAX_BLOCKS, TileInput, TileOutput};
+use crate::element::Scalar;
 use crate::lists::block::BLOCK;
 
 /// A vector register of floats.
@@ -25,52 +26,79 @@ pub(super) trait Simd: Copy {
     unsafe fn mul_add(self, other: Self, sum: Self) -> Self;
     /// A bit a lane: `self >= other`.
     unsafe fn ge(self, other: Self) -> u32;
-    unsafe fn prefetch(p: *const f32);
+    unsafe fn prefetch(p: *const u8);
 }
 
-/// Scores a tile of any shape. See [`super::Kernels::tile`], which checks the input.
+/// An element type that the registers `S` widen as they load it.
+pub(super) trait Load<S: Simd>: Scalar {
+    /// # Safety
+    /// As for the methods of [`Simd`]: `p` must be good for `S::LANES` elements.
+    unsafe fn load(p: *const Self) -> S;
+}
+
+impl<S: Simd> Load<S> for f32 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> S {
+        // SAFETY: the caller promises the same.
+        unsafe { S::load(p) }
+    }
+}
+
+/// Scores a tile of any shape; `vectors` are those of the input. See [`super::Kernels::tile`], which checks it.
 ///
 /// # Safety
 /// The CPU must have the instruction set of `S`, and `input` the shape that [`TileInput`] tells.
 #[inline(always)]
-pub(super) unsafe fn tile<S: Simd>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
+pub(super) unsafe fn tile<S: Simd, E: Load<S>>(
+    input: TileInput<'_>,
+    vectors: &[E],
+    output: &mut TileOutput,
+) -> u32 {
     // SAFETY: as for this function; `count` picks the tile of its own size.
     unsafe {
         match input.count {
-            1 => wide::<S, 1>(input, output),
-            2 => wide::<S, 2>(input, output),
-            3 => narrow::<S, 3>(input, output),
-            4 => narrow::<S, 4>(input, output),
-            5 => narrow::<S, 5>(input, output),
-            6 => narrow::<S, 6>(input, output),
-            7 => narrow::<S, 7>(input, output),
-            8 => narrow::<S, 8>(input, output),
-            9 => narrow::<S, 9>(input, output),
-            10 => narrow::<S, 10>(input, output),
-            11 => narrow::<S, 11>(input, output),
-            _ => narrow::<S, 12>(input, output),
+            1 => wide::<S, E, 1>(input, vectors, output),
+            2 => wide::<S, E, 2>(input, vectors, output),
+            3 => narrow::<S, E, 3>(input, vectors, output),
+            4 => narrow::<S, E, 4>(input, vectors, output),
+            5 => narrow::<S, E, 5>(input, vectors, output),
+            6 => narrow::<S, E, 6>(input, vectors, output),
+            7 => narrow::<S, E, 7>(input, vectors, output),
+            8 => narrow::<S, E, 8>(input, vectors, output),
+            9 => narrow::<S, E, 9>(input, vectors, output),
+            10 => narrow::<S, E, 10>(input, vectors, output),
+            11 => narrow::<S, E, 11>(input, vectors, output),
+            _ => narrow::<S, E, 12>(input, vectors, output),
         }
     }
 }
 
 /// One or two queries against up to four blocks: whole blocks of the tile side by side.
 #[inline(always)]
-unsafe fn wide<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
+unsafe fn wide<S: Simd, E: Load<S>, const Q: usize>(
+    input: TileInput<'_>,
+    vectors: &[E],
+    output: &mut TileOutput,
+) -> u32 {
     // SAFETY: `columns` stays within the blocks that the input has.
     unsafe {
         if input.bias.len() == MAX_BLOCKS * BLOCK && S::LANES == 16 {
-            let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, c / 2, c % 2 * 16));
+            let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, vectors, c / 2, c % 2 * 16));
             let mut any = 0;
-            score::<S, Q, 8, true>(&input, columns, BLOCK, output, &mut any);
+            score::<S, E, Q, 8, true>(&input, columns, BLOCK, output, &mut any);
             return any;
         }
-        narrow::<S, Q>(input, output)
+        narrow::<S, E, Q>(input, vectors, output)
     }
 }
 
 /// Blocks one after another, `COLUMNS` registers of a block at a time.
 #[inline(always)]
-unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
+unsafe fn narrow<S: Simd, E: Load<S>, const Q: usize>(
+    input: TileInput<'_>,
+    vectors: &[E],
+    output: &mut TileOutput,
+) -> u32 {
     // SAFETY: `width` lanes a block, in groups that divide it.
     unsafe {
         let lanes = input.bias.len();
@@ -84,21 +112,21 @@ unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut Til
                     match S::COLUMNS {
                         2 => {
                             let columns = std::array::from_fn::<_, 2, _>(|c| {
-                                column(&input, block, lane + c * S::LANES)
+                                column(&input, vectors, block, lane + c * S::LANES)
                             });
-                            score::<S, Q, 2, false>(&input, columns, width, output, &mut any);
+                            score::<S, E, Q, 2, false>(&input, columns, width, output, &mut any);
                         }
                         _ => {
                             let columns = std::array::from_fn::<_, 4, _>(|c| {
-                                column(&input, block, lane + c * S::LANES)
+                                column(&input, vectors, block, lane + c * S::LANES)
                             });
-                            score::<S, Q, 4, false>(&input, columns, width, output, &mut any);
+                            score::<S, E, Q, 4, false>(&input, columns, width, output, &mut any);
                         }
                     }
                     lane += group;
                 } else {
-                    let columns = [column(&input, block, lane)];
-                    score::<S, Q, 1, false>(&input, columns, width, output, &mut any);
+                    let columns = [column(&input, vectors, block, lane)];
+                    score::<S, E, Q, 1, false>(&input, columns, width, output, &mut any);
                     lane += S::LANES;
                 }
             }
@@ -109,23 +137,23 @@ unsafe fn narrow<S: Simd, const Q: usize>(input: TileInput<'_>, output: &mut Til
 
 /// A register's place: which block, which lane in it, and where its first value and its bias lie.
 #[derive(Clone, Copy)]
-struct Column {
+struct Column<E> {
     block: usize,
     lane: usize,
-    vectors: *const f32,
+    vectors: *const E,
     bias: *const f32,
 }
 
 /// # Safety
 /// `block` and `lane` must lie within the input.
 #[inline(always)]
-unsafe fn column(input: &TileInput<'_>, block: usize, lane: usize) -> Column {
+unsafe fn column<E>(input: &TileInput<'_>, vectors: &[E], block: usize, lane: usize) -> Column<E> {
     // SAFETY: within the slices, as the caller promises.
     unsafe {
         Column {
             block,
             lane,
-            vectors: input.vectors.as_ptr().add(block * BLOCK * input.dim + lane),
+            vectors: vectors.as_ptr().add(block * BLOCK * input.dim + lane),
             bias: input.bias.as_ptr().add(block * BLOCK + lane),
         }
     }
@@ -136,9 +164,9 @@ unsafe fn column(input: &TileInput<'_>, block: usize, lane: usize) -> Column {
 /// # Safety
 /// The columns lie within the input, whose blocks are `width` lanes wide.
 #[inline(always)]
-unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
+unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const PREFETCH: bool>(
     input: &TileInput<'_>,
-    columns: [Column; C],
+    columns: [Column<E>; C],
     width: usize,
     output: &mut TileOutput,
     any: &mut u32,
@@ -162,9 +190,10 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
             for d in 0..to - from {
                 let mut values = [S::zero(); C];
                 for (value, column) in values.iter_mut().zip(&columns) {
-                    *value = S::load(column.vectors.add(offset));
-                    if PREFETCH {
-                        S::prefetch(column.vectors.wrapping_add(offset + AHEAD));
+                    *value = E::load(column.vectors.add(offset));
+                    // Once a line, which two registers may share.
+                    if PREFETCH && (column.lane * size_of::<E>()).is_multiple_of(64) {
+                        S::prefetch(column.vectors.wrapping_add(offset).cast::<u8>().wrapping_add(AHEAD));
                     }
                 }
                 for (q, row) in sums.iter_mut().enumerate() {
@@ -206,22 +235,22 @@ unsafe fn score<S: Simd, const Q: usize, const C: usize, const PREFETCH: bool>(
     }
 }
 
-/// Floats between a load and what is prefetched: a few lines ahead in each of the streams.
-const AHEAD: usize = 512;
+/// Bytes between a load and what is prefetched: a few lines ahead in each of the streams.
+const AHEAD: usize = 2048;
 
 /// The squared length of each lane of a block. See [`super::Kernels::squares`].
 ///
 /// # Safety
 /// The CPU must have the instruction set of `S`; `vectors` is `[dim][width]`, `out` `[width]`.
 #[inline(always)]
-pub(super) unsafe fn squares<S: Simd>(vectors: &[f32], out: &mut [f32]) {
+pub(super) unsafe fn squares<S: Simd, E: Load<S>>(vectors: &[E], out: &mut [f32]) {
     let width = out.len();
     for lane in (0..width).step_by(S::LANES) {
-        // SAFETY: every row of `vectors` has `width` floats, a multiple of `LANES`.
+        // SAFETY: every row of `vectors` has `width` elements, a multiple of `LANES`.
         unsafe {
             let mut sum = S::zero();
             for row in vectors.chunks_exact(width) {
-                let value = S::load(row.as_ptr().add(lane));
+                let value = E::load(row.as_ptr().add(lane));
                 sum = value.mul_add(value, sum);
             }
             sum.store(out.as_mut_ptr().add(lane));

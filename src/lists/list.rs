@@ -3,6 +3,7 @@
 use super::block::{BLOCK, NARROW, lanes, locate};
 use super::storage::Storage;
 use crate::backend::ListView;
+use crate::element::{Element, Scalar, Values, with_element, with_values};
 use crate::error::Result;
 use crate::kernel::Kernels;
 use crate::metric::Metric;
@@ -12,19 +13,20 @@ pub(crate) const NEVER: f32 = f32::NEG_INFINITY;
 
 /// Vectors of one list.
 ///
-/// Invariant: `vectors` holds `lanes(len) * dim` values, `bias` has `lanes(len)` and `ids` `len`. The bias
-/// is what a vector's score starts from: `-|v|^2/2` for L2, 0 for inner product, [`NEVER`] for padding and
+/// Invariant: `vectors` holds the bytes of `lanes(len) * dim` elements, `bias` has `lanes(len)` and `ids` `len`. The bias
+/// is what a vector's score starts from: `-|v|^2/2` for L2 (of `v` as it is stored), 0 for inner product, [`NEVER`] for padding and
 /// for removed vectors, which a scan then passes over without another test.
 pub(crate) struct List {
-    pub(crate) vectors: Storage<f32>,
+    pub(crate) element: Element,
+    pub(crate) vectors: Storage<u8>,
     pub(crate) bias: Storage<f32>,
     pub(crate) ids: Storage<i64>,
     pub(crate) dead: usize,
 }
 
 impl List {
-    pub(crate) const fn new() -> Self {
-        Self { vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), dead: 0 }
+    pub(crate) const fn new(element: Element) -> Self {
+        Self { element, vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), dead: 0 }
     }
 
     /// Vectors stored, removed ones included.
@@ -42,15 +44,23 @@ impl List {
     }
 
     pub(crate) fn view(&self) -> ListView<'_> {
-        ListView { vectors: &self.vectors, bias: &self.bias, ids: &self.ids, live: self.live() }
+        ListView { vectors: self.values(), bias: &self.bias, ids: &self.ids, live: self.live() }
     }
 
-    /// Copies a vector out of its block.
+    /// All blocks.
+    fn values(&self) -> Values<'_> {
+        Values::of_bytes(self.element, &self.vectors)
+    }
+
+    /// Bytes of a lane.
+    fn lane_bytes(&self, dim: usize) -> usize {
+        dim * self.element.size()
+    }
+
+    /// Copies a vector out of its block, as float32.
     pub(crate) fn read(&self, slot: usize, dim: usize, out: &mut [f32]) {
         let (base, stride) = locate(slot, lanes(self.len()), dim);
-        for (d, value) in out.iter_mut().enumerate() {
-            *value = self.vectors[base + d * stride];
-        }
+        with_values!(self.values(), values => widen(values[base..].iter().step_by(stride), out));
     }
 
     /// Allocates for `more` vectors: exactly on the first call, then with room to grow, so that adding
@@ -58,11 +68,13 @@ impl List {
     pub(crate) fn reserve(&mut self, more: usize, dim: usize) -> Result<()> {
         let len = self.len() + more;
         let room = |capacity: usize| if self.len() == 0 { len } else { len.max(capacity + capacity / 8) };
-        let (vectors, bias, ids) = (self.vectors.len() / dim, self.bias.len(), self.ids.len());
+        let (vectors, bias, ids) =
+            (self.vectors.len() / self.lane_bytes(dim), self.bias.len(), self.ids.len());
         let (vectors, bias, ids) = (room(vectors), room(bias), room(ids));
+        let lane = self.lane_bytes(dim);
         let own = self.vectors.to_mut()?;
-        if own.capacity() < lanes(len) * dim {
-            own.reserve_exact(lanes(vectors) * dim)?;
+        if own.capacity() < lanes(len) * lane {
+            own.reserve_exact(lanes(vectors) * lane)?;
         }
         let own = self.bias.to_mut()?;
         if own.capacity() < lanes(len) {
@@ -82,23 +94,25 @@ impl List {
         dim: usize,
         rows: &[u32],
         id_of: impl Fn(usize) -> i64,
-        bias_of: impl Fn(&[f32], &mut [f32]),
+        bias_of: impl Fn(Values<'_>, &mut [f32]),
     ) -> Result<()> {
         let old = self.len();
         let len = old + rows.len();
         let old_lanes = lanes(old);
         let new_lanes = lanes(len);
+        let lane = self.lane_bytes(dim);
         let vectors = self.vectors.to_mut()?;
-        vectors.resize(new_lanes * dim)?;
+        vectors.resize(new_lanes * lane)?;
         let vectors = vectors.as_mut_slice();
         // A narrow block that is no longer the last, or too narrow, is spread to full width.
         let tail = old / BLOCK;
         let was_narrow = old_lanes % BLOCK == NARROW;
         if was_narrow && new_lanes > old_lanes {
-            let block = &mut vectors[tail * BLOCK * dim..(tail + 1) * BLOCK * dim];
+            let block = &mut vectors[tail * BLOCK * lane..(tail + 1) * BLOCK * lane];
+            let (narrow, full) = (NARROW * self.element.size(), BLOCK * self.element.size());
             for d in (0..dim).rev() {
-                block.copy_within(d * NARROW..(d + 1) * NARROW, d * BLOCK);
-                block[d * BLOCK + NARROW..(d + 1) * BLOCK].fill(0.0);
+                block.copy_within(d * narrow..(d + 1) * narrow, d * full);
+                block[d * full + narrow..(d + 1) * full].fill(0);
             }
         }
         let mut slot = old;
@@ -106,7 +120,9 @@ impl List {
         while !rest.is_empty() {
             let (base, stride) = locate(slot, new_lanes, dim);
             let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
-            scatter(x, dim, now, &mut vectors[base..], stride);
+            with_element!(self.element, E => {
+                scatter::<E>(x, dim, now, &mut bytemuck::cast_slice_mut(vectors)[base..], stride);
+            });
             slot += now.len();
             rest = later;
         }
@@ -122,7 +138,8 @@ impl List {
         for block in tail..new_lanes.div_ceil(BLOCK) {
             let width = super::block::width(block, new_lanes);
             let start = block * BLOCK;
-            bias_of(&vectors[start * dim..(start + width) * dim], &mut scratch[..width]);
+            let values = Values::of_bytes(self.element, &vectors[start * lane..(start + width) * lane]);
+            bias_of(values, &mut scratch[..width]);
             // Lanes before `old` keep theirs: some are removed.
             let from = start.max(old);
             let to = (start + width).min(len);
@@ -136,20 +153,16 @@ impl List {
     pub(crate) fn compact(&mut self, dim: usize) -> Result<()> {
         if self.dead > 0 {
             let keep: Vec<usize> = (0..self.len()).filter(|&slot| self.is_live(slot)).collect();
-            let mut packed = Self::new();
+            let mut packed = Self::new(self.element);
             let new_lanes = lanes(keep.len());
-            packed.vectors.to_mut()?.resize(new_lanes * dim)?;
+            packed.vectors.to_mut()?.resize(new_lanes * self.lane_bytes(dim))?;
             packed.bias.to_mut()?.resize(new_lanes)?;
             packed.ids.to_mut()?.resize(keep.len())?;
-            let old_lanes = lanes(self.len());
             let vectors = packed.vectors.to_mut()?.as_mut_slice();
-            for (new, &old) in keep.iter().enumerate() {
-                let (from, from_stride) = locate(old, old_lanes, dim);
-                let (to, to_stride) = locate(new, new_lanes, dim);
-                for d in 0..dim {
-                    vectors[to + d * to_stride] = self.vectors[from + d * from_stride];
-                }
-            }
+            with_element!(self.element, E => {
+                let (from, to) = (bytemuck::cast_slice(&self.vectors), bytemuck::cast_slice_mut(vectors));
+                repack::<E>(from, lanes(self.len()), &keep, to, dim);
+            });
             let bias = packed.bias.to_mut()?.as_mut_slice();
             bias.fill(NEVER);
             for (to, &from) in bias.iter_mut().zip(&keep) {
@@ -171,7 +184,7 @@ impl List {
 }
 
 /// What fills the biases of a block: `(vectors, out)`.
-pub(crate) fn set_bias(kernels: &'static Kernels, metric: Metric) -> impl Fn(&[f32], &mut [f32]) + Sync {
+pub(crate) fn set_bias(kernels: &'static Kernels, metric: Metric) -> impl Fn(Values<'_>, &mut [f32]) + Sync {
     move |vectors, out| match metric {
         Metric::L2 => {
             kernels.squares(vectors, out);
@@ -181,16 +194,35 @@ pub(crate) fn set_bias(kernels: &'static Kernels, metric: Metric) -> impl Fn(&[f
     }
 }
 
-/// Writes `rows` of `x` as neighbouring lanes. Sixteen dimensions at a time: the lines written stay in L1
-/// while every row passes over them.
-pub(super) fn scatter(x: &[f32], dim: usize, rows: &[u32], out: &mut [f32], stride: usize) {
+/// Writes elements as float32.
+fn widen<'a, E: Scalar>(from: impl Iterator<Item = &'a E>, out: &mut [f32]) {
+    out.iter_mut().zip(from).for_each(|(out, &value)| *out = value.into());
+}
+
+/// Writes the slots `keep` of `from`, a list of `from_lanes` lanes, as the first ones of `to`.
+fn repack<E: Scalar>(from: &[E], from_lanes: usize, keep: &[usize], to: &mut [E], dim: usize) {
+    let to_lanes = lanes(keep.len());
+    for (new, &old) in keep.iter().enumerate() {
+        let (from_base, from_stride) = locate(old, from_lanes, dim);
+        let (to_base, to_stride) = locate(new, to_lanes, dim);
+        for d in 0..dim {
+            to[to_base + d * to_stride] = from[from_base + d * from_stride];
+        }
+    }
+}
+
+/// Writes `rows` of `x` as neighbouring lanes, rounded to `E`. Sixteen dimensions at a time: the lines written
+/// stay in L1 while every row passes over them.
+pub(super) fn scatter<E: Scalar>(x: &[f32], dim: usize, rows: &[u32], out: &mut [E], stride: usize) {
     const STEP: usize = 16;
+    let mut buffer = [E::zeroed(); STEP];
     let mut from = 0;
     while from < dim {
         let to = (from + STEP).min(dim);
         for (lane, &row) in rows.iter().enumerate() {
             let row = row as usize * dim;
-            for (d, &value) in x[row + from..row + to].iter().enumerate() {
+            let values = E::narrow(&x[row + from..row + to], &mut buffer[..to - from]);
+            for (d, &value) in values.iter().enumerate() {
                 out[(from + d) * stride + lane] = value;
             }
         }

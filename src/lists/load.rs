@@ -2,12 +2,14 @@
 
 use super::block::{BLOCK, lanes, width};
 use super::list::{List, NEVER, scatter};
+use crate::element::{Element, Values, with_element};
 use crate::error::Result;
 
 /// All of a list, to be written. The blocks of `vectors` and of `bias` are contiguous, so that they can be
 /// filled apart.
 pub(crate) struct ListSlices<'a> {
-    pub(crate) vectors: &'a mut [f32],
+    /// Bytes of elements.
+    pub(crate) vectors: &'a mut [u8],
     pub(crate) bias: &'a mut [f32],
     pub(crate) ids: &'a mut [i64],
 }
@@ -15,10 +17,15 @@ pub(crate) struct ListSlices<'a> {
 impl List {
     /// A list of `len` vectors of zeros with no one's bias yet. Memory takes its time to be had; `check` is
     /// asked now and then whether to go on.
-    pub(crate) fn with_len(len: usize, dim: usize, check: &dyn Fn() -> Result<()>) -> Result<Self> {
-        let mut list = Self::new();
+    pub(crate) fn with_len(
+        element: Element,
+        len: usize,
+        dim: usize,
+        check: &dyn Fn() -> Result<()>,
+    ) -> Result<Self> {
+        let mut list = Self::new(element);
         let lanes = lanes(len);
-        list.vectors.to_mut()?.resize_in_steps(lanes * dim, check)?;
+        list.vectors.to_mut()?.resize_in_steps(lanes * dim * element.size(), check)?;
         list.bias.to_mut()?.resize(lanes)?;
         list.bias.to_mut()?.as_mut_slice().fill(NEVER);
         list.ids.to_mut()?.resize(len)?;
@@ -35,23 +42,27 @@ impl List {
     }
 }
 
-/// Writes `rows` (`[n, dim]`) into blocks that begin a list or lie within one; `bias_of` fills a block's
-/// biases. Lanes beyond n become padding.
+/// Writes `rows` (`[n, dim]`), rounded to `element`, into blocks that begin a list or lie within one; `bias_of`
+/// fills a block's biases. Lanes beyond n become padding.
 pub(crate) fn fill_blocks(
     rows: &[f32],
     dim: usize,
-    vectors: &mut [f32],
+    element: Element,
+    vectors: &mut [u8],
     bias: &mut [f32],
-    bias_of: impl Fn(&[f32], &mut [f32]),
+    bias_of: impl Fn(Values<'_>, &mut [f32]),
 ) {
+    let lane = dim * element.size();
     let all_lanes = bias.len();
     for (block, rows) in rows.chunks(BLOCK * dim).enumerate() {
         let width = width(block, all_lanes);
-        let vectors = &mut vectors[block * BLOCK * dim..][..width * dim];
+        let vectors = &mut vectors[block * BLOCK * lane..][..width * lane];
         let bias = &mut bias[block * BLOCK..][..width];
         let count = rows.len() / dim;
-        scatter(rows, dim, &ROWS[..count], vectors, width);
-        bias_of(vectors, bias);
+        with_element!(element, E => {
+            scatter::<E>(rows, dim, &ROWS[..count], bytemuck::cast_slice_mut(vectors), width);
+        });
+        bias_of(Values::of_bytes(element, vectors), bias);
         bias[count..].fill(NEVER);
     }
 }

@@ -10,15 +10,18 @@ pub(crate) use load::fill_blocks;
 pub(crate) use storage::{Region, Storage};
 
 use crate::backend::{ListSource, ListView};
+use crate::element::Element;
 
 /// All lists of an index. A flat index has one.
 pub(crate) struct Lists {
+    /// What all of them hold.
+    pub(crate) element: Element,
     pub(crate) lists: Vec<List>,
 }
 
 impl Lists {
-    pub(crate) fn new(nlist: usize) -> Self {
-        Self { lists: (0..nlist).map(|_| List::new()).collect() }
+    pub(crate) fn new(nlist: usize, element: Element) -> Self {
+        Self { element, lists: (0..nlist).map(|_| List::new(element)).collect() }
     }
 
     /// Vectors that can be found.

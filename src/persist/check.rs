@@ -1,14 +1,26 @@
 //! What has to hold for the content of lists before an index may use them.
 
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::{Lists, NEVER};
 use crate::progress::Control;
 
-/// Whether all values are finite. Counts instead of leaving at the first, so that the compiler can use
+/// Tells of the bytes of whole elements whether all values are finite.
+pub(super) fn finite(element: Element) -> fn(&[u8]) -> bool {
+    match element {
+        Element::F32 => {
+            |bytes| none_set(bytes, |value| u32::from_le_bytes(value) & 0x7f80_0000 == 0x7f80_0000)
+        }
+        Element::F16 => |bytes| none_set(bytes, |value| u16::from_le_bytes(value) & 0x7c00 == 0x7c00),
+        Element::Bf16 => |bytes| none_set(bytes, |value| u16::from_le_bytes(value) & 0x7f80 == 0x7f80),
+        Element::U8 => |_| true,
+    }
+}
+
+/// Whether none of the values is `bad`. Counts instead of leaving at the first, so that the compiler can use
 /// vector registers.
-pub(super) fn finite(values: &[f32]) -> bool {
-    const EXPONENT: u32 = 0x7f80_0000;
-    values.iter().map(|value| usize::from(value.to_bits() & EXPONENT == EXPONENT)).sum::<usize>() == 0
+fn none_set<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool) -> bool {
+    bytes.as_chunks::<N>().0.iter().map(|&value| usize::from(bad(value))).sum::<usize>() == 0
 }
 
 /// Whether none is positive or NaN.
@@ -143,10 +155,10 @@ mod tests {
     /// Lists of these ids, in turn, without vectors.
     fn lists(ids: impl IntoIterator<Item = i64>) -> Lists {
         let ids: Vec<i64> = ids.into_iter().collect();
-        let mut lists = Lists::new(0);
+        let mut lists = Lists::new(0, Element::F32);
         for list in 0..3 {
             let ids: Vec<i64> = ids.iter().copied().skip(list).step_by(3).collect();
-            let mut store = List::with_len(ids.len(), 1, &|| Ok(())).expect("small");
+            let mut store = List::with_len(Element::F32, ids.len(), 1, &|| Ok(())).expect("small");
             let slices = store.slices_mut().expect("owned");
             slices.ids.copy_from_slice(&ids);
             slices.bias[..ids.len()].fill(0.0);

@@ -3,6 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::source::Source;
+use crate::element::Element;
 use crate::error::{Error, Result};
 
 /// What our files begin with. As in PNG, the bytes beyond ASCII and the line ends show a file that was
@@ -28,9 +29,20 @@ pub(super) const CENTROIDS: Tag = *b"CENT";
 pub(super) const LISTS: Tag = *b"LIST";
 pub(super) const BIAS: Tag = *b"BIAS";
 pub(super) const IDS: Tag = *b"IDS ";
-pub(super) const VECTORS: Tag = *b"VECS";
 
-const KNOWN: [Tag; 6] = [META, CENTROIDS, LISTS, BIAS, IDS, VECTORS];
+/// The sections that hold the vectors, one for each element type: a reader that does not know a type refuses
+/// the file by its section.
+pub(super) const VECTORS: [(Element, Tag); 4] =
+    [(Element::F32, *b"VECS"), (Element::F16, *b"VF16"), (Element::Bf16, *b"VB16"), (Element::U8, *b"VU8 ")];
+
+/// The section that holds vectors of `element`.
+pub(super) fn vectors(element: Element) -> Tag {
+    let known = VECTORS.iter().find(|(known, _)| *known == element);
+    known.expect("invariant: every element type has a section").1
+}
+
+const KNOWN: [Tag; 9] =
+    [META, CENTROIDS, LISTS, BIAS, IDS, VECTORS[0].1, VECTORS[1].1, VECTORS[2].1, VECTORS[3].1];
 
 /// A tag as text.
 pub(super) fn name(tag: Tag) -> String {
@@ -234,7 +246,7 @@ mod tests {
 
     #[test]
     fn table_encoded_decodes_to_itself() {
-        let table = Table::new(&[(META, 5), (VECTORS, 0), (IDS, 64)]).expect("small");
+        let table = Table::new(&[(META, 5), (IDS, 0), (BIAS, 64)]).expect("small");
         let decoded = decode(&file(&table)).expect("sound");
         assert_eq!(decoded.0, table.0);
         assert!(table.0.iter().all(|section| section.offset.is_multiple_of(ALIGN as u64)));

@@ -25,12 +25,13 @@
 //!
 //! | tag | section |
 //! |---|---|
-//! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`) |
+//! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`), whose code tells the element type |
 //! | `CENT` | f32 `[nlist, dim]` centroids; only in a trained IVF index |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
 //! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding |
 //! | `IDS ` | for each list i64 `[vectors]` |
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
+//! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8 |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
 //! that is enough. Removed vectors are stored as they are until the index is compacted, so that a loaded
@@ -81,7 +82,7 @@ pub struct LoadOptions {
 pub(crate) struct Parts<'a> {
     pub(crate) dim: usize,
     pub(crate) metric: Metric,
-    /// Canonical: "Flat" or "IVF512,Flat"; "IVF,Flat" while the size is not chosen.
+    /// Canonical: "Flat" or "IVF512,SQfp16"; "IVF,Flat" while the size is not chosen.
     pub(crate) description: &'a str,
     pub(crate) trained: bool,
     /// `[nlist, dim]` of a trained IVF index.

@@ -9,6 +9,7 @@ use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
 use super::{LoadOptions, LoadedParts, check, map};
 use crate::context::Context;
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::lanes;
 use crate::lists::{List, Lists, Storage};
@@ -29,8 +30,8 @@ pub(super) fn read(
         parts.centroids = Some(read_all(source, section, control)?);
     }
     let entries: Vec<ListEntry> = read_all(source, table.need(LISTS)?, control)?;
-    let sections =
-        Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, vectors: *table.need(VECTORS)? };
+    let (element, vectors) = vectors(&table)?;
+    let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors };
     sections.check_lengths(&entries, parts.dim)?;
     let mut transfer = Transfer::new(context, source, options, control);
     transfer.expect(sections.bytes());
@@ -46,10 +47,23 @@ pub(super) fn read(
     Ok(parts)
 }
 
+/// The section of the vectors and the element type that it stands for.
+fn vectors(table: &Table) -> Result<(Element, Section)> {
+    let mut found = VECTORS.iter().filter_map(|&(element, tag)| Some((element, *table.get(tag)?)));
+    match (found.next(), found.next()) {
+        (Some(vectors), None) => Ok(vectors),
+        (None, _) => Err(Error::corrupt("section VECS: it is missing")),
+        (Some(_), Some((_, other))) => {
+            Err(Error::corrupt(format!("section {}: there are two of vectors", name(other.tag))))
+        }
+    }
+}
+
 /// The three sections that lists are made of.
 struct Sections {
     bias: Section,
     ids: Section,
+    element: Element,
     vectors: Section,
 }
 
@@ -80,7 +94,7 @@ impl Sections {
         let bytes = |count: u64, each: u64| count.checked_mul(each).ok_or_else(too_long);
         self.bias.check_length(bytes(all_lanes, 4)?)?;
         self.ids.check_length(bytes(all_len, 8)?)?;
-        self.vectors.check_length(bytes(bytes(all_lanes, 4)?, dim as u64)?)
+        self.vectors.check_length(bytes(bytes(all_lanes, self.element.size() as u64)?, dim as u64)?)
     }
 }
 
@@ -116,7 +130,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         description: description.to_owned(),
         trained: meta.flags & TRAINED != 0,
         centroids: None,
-        lists: Lists::new(0),
+        lists: Lists::new(0, Element::F32),
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
@@ -158,9 +172,10 @@ fn fill(
     entries: &[ListEntry],
     dim: usize,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(0);
+    let mut lists = Lists::new(0, sections.element);
     for entry in entries {
-        let mut list = List::with_len(to_usize(entry.len)?, dim, &|| transfer.control.check())?;
+        let check = || transfer.control.check();
+        let mut list = List::with_len(sections.element, to_usize(entry.len)?, dim, &check)?;
         list.dead = to_usize(entry.dead)?;
         lists.lists.push(list);
     }
@@ -173,7 +188,7 @@ fn fill(
     }
     transfer.fill(&sections.bias, bias, any)?;
     transfer.fill(&sections.ids, ids, check::not_negative)?;
-    transfer.fill(&sections.vectors, vectors, check::finite)?;
+    transfer.fill(&sections.vectors, vectors, check::finite(sections.element))?;
     Ok(lists)
 }
 
@@ -189,23 +204,26 @@ fn borrow(
     if !options.skip_verify {
         transfer.check(&sections.bias, any)?;
         transfer.check(&sections.ids, check::not_negative)?;
-        transfer.check(&sections.vectors, check::finite)?;
+        transfer.check(&sections.vectors, check::finite(sections.element))?;
     }
     let region = map::map(transfer.source)?;
-    let mut lists = Lists::new(0);
+    let mut lists = Lists::new(0, sections.element);
     let mut bias = to_usize(sections.bias.offset)?;
     let mut ids = to_usize(sections.ids.offset)?;
     let mut vectors = to_usize(sections.vectors.offset)?;
     for entry in entries {
         let len = to_usize(entry.len)?;
         let lanes = lanes(len);
+        let bytes = lanes * dim * sections.element.size();
         lists.lists.push(List {
-            vectors: Storage::shared(region.clone(), vectors, lanes * dim)?,
+            element: sections.element,
+            // Aligned as a list must be: the section is, and the bytes of 16 lanes are a multiple of 16.
+            vectors: Storage::shared(region.clone(), vectors, bytes)?,
             bias: Storage::shared(region.clone(), bias, lanes)?,
             ids: Storage::shared(region.clone(), ids, len)?,
             dead: to_usize(entry.dead)?,
         });
-        vectors += lanes * dim * size_of::<f32>();
+        vectors += bytes;
         bias += lanes * size_of::<f32>();
         ids += len * size_of::<i64>();
     }

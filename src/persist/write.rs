@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Parts;
 use super::format::{
-    self, BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, Table, Tag, VECTORS,
+    self, BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, Table, Tag,
 };
 use crate::error::{Error, Result};
 use crate::lists::List;
@@ -56,7 +56,7 @@ impl<'a> Body<'a> {
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, CENTROIDS, LISTS, BIAS, IDS, VECTORS] {
+        for tag in [META, CENTROIDS, LISTS, BIAS, IDS, self.vectors()] {
             if tag == CENTROIDS && self.parts.centroids.is_none() {
                 continue;
             }
@@ -70,6 +70,10 @@ impl<'a> Body<'a> {
         Table::new(&sections)
     }
 
+    fn vectors(&self) -> Tag {
+        format::vectors(self.parts.lists.element)
+    }
+
     /// Calls `take` with the section's bytes, list after list.
     fn each_part(&self, tag: Tag, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let lists = &self.parts.lists.lists;
@@ -79,7 +83,7 @@ impl<'a> Body<'a> {
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),
             IDS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ids))),
-            VECTORS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.vectors))),
+            tag if tag == self.vectors() => lists.iter().try_for_each(|list| take(&list.vectors)),
             other => unreachable!("invariant: no section {} is written", format::name(other)),
         }
     }

@@ -3,7 +3,8 @@
 
 use std::arch::aarch64::*;
 
-use crate::kernel::tile::{self, Simd};
+use crate::element::{Values, bf16, f16, with_values};
+use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
 static KERNELS: Kernels = Kernels { name: "neon", max_queries: 6, tile: safe_tile, squares: safe_squares };
@@ -15,24 +16,24 @@ pub(super) fn detect() -> Option<&'static Kernels> {
 
 fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
-    unsafe { tile(input, output) }
+    unsafe { with_values!(input.vectors, vectors => tile(input, vectors, output)) }
 }
 
-fn safe_squares(vectors: &[f32], out: &mut [f32]) {
+fn safe_squares(vectors: Values<'_>, out: &mut [f32]) {
     // SAFETY: as above, by `Kernels::squares`.
-    unsafe { squares(vectors, out) }
+    unsafe { with_values!(vectors, vectors => squares(vectors, out)) }
 }
 
 #[target_feature(enable = "neon")]
-unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
+unsafe fn tile<E: Load<F32x4>>(input: TileInput<'_>, vectors: &[E], output: &mut TileOutput) -> u32 {
     // SAFETY: the feature is enabled here.
-    unsafe { tile::tile::<F32x4>(input, output) }
+    unsafe { tile::tile::<F32x4, E>(input, vectors, output) }
 }
 
 #[target_feature(enable = "neon")]
-unsafe fn squares(vectors: &[f32], out: &mut [f32]) {
+unsafe fn squares<E: Load<F32x4>>(vectors: &[E], out: &mut [f32]) {
     // SAFETY: the feature is enabled here.
-    unsafe { tile::squares::<F32x4>(vectors, out) }
+    unsafe { tile::squares::<F32x4, E>(vectors, out) }
 }
 
 #[derive(Clone, Copy)]
@@ -79,7 +80,45 @@ impl Simd for F32x4 {
         unsafe { vaddvq_u32(vandq_u32(vcgeq_f32(self.0, other.0), vld1q_u32(BITS.as_ptr()))) }
     }
     #[inline(always)]
-    unsafe fn prefetch(_: *const f32) {
+    unsafe fn prefetch(_: *const u8) {
         // The CPU's own prefetchers do; stable Rust has no NEON prefetch.
+    }
+}
+
+impl Load<F32x4> for f16 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x4 {
+        // SAFETY: the caller has NEON and `p` points to 4 halves; the instruction reads and writes its registers only.
+        unsafe {
+            let bits = vld1_u16(p.cast());
+            let wide: float32x4_t;
+            // Rust has no stable type for what vcvt_f32_f16 takes.
+            core::arch::asm!(
+                "fcvtl {wide:v}.4s, {bits:v}.4h",
+                wide = lateout(vreg) wide,
+                bits = in(vreg) bits,
+                options(pure, nomem, nostack, preserves_flags),
+            );
+            F32x4(wide)
+        }
+    }
+}
+
+impl Load<F32x4> for bf16 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x4 {
+        // SAFETY: the caller has NEON and `p` points to 4 halves.
+        F32x4(unsafe { vreinterpretq_f32_u32(vshlq_n_u32::<16>(vmovl_u16(vld1_u16(p.cast())))) })
+    }
+}
+
+impl Load<F32x4> for u8 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x4 {
+        // SAFETY: the caller has NEON and `p` points to 4 bytes.
+        unsafe {
+            let bytes = vreinterpret_u8_u32(vdup_n_u32(p.cast::<u32>().read_unaligned()));
+            F32x4(vcvtq_f32_u32(vmovl_u16(vget_low_u16(vmovl_u8(bytes)))))
+        }
     }
 }

@@ -3,7 +3,8 @@
 
 use std::arch::x86_64::*;
 
-use crate::kernel::tile::{self, Simd};
+use crate::element::{Values, bf16, f16, with_values};
+use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
 static KERNELS: Kernels = Kernels { name: "avx512", max_queries: 12, tile: safe_tile, squares: safe_squares };
@@ -15,24 +16,24 @@ pub(super) fn detect() -> Option<&'static Kernels> {
 
 fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: `KERNELS` is only reached through `detect`; `Kernels::tile` checked the shape.
-    unsafe { tile(input, output) }
+    unsafe { with_values!(input.vectors, vectors => tile(input, vectors, output)) }
 }
 
-fn safe_squares(vectors: &[f32], out: &mut [f32]) {
+fn safe_squares(vectors: Values<'_>, out: &mut [f32]) {
     // SAFETY: as above, by `Kernels::squares`.
-    unsafe { squares(vectors, out) }
+    unsafe { with_values!(vectors, vectors => squares(vectors, out)) }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
+unsafe fn tile<E: Load<F32x16>>(input: TileInput<'_>, vectors: &[E], output: &mut TileOutput) -> u32 {
     // SAFETY: the features are enabled here.
-    unsafe { tile::tile::<F32x16>(input, output) }
+    unsafe { tile::tile::<F32x16, E>(input, vectors, output) }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn squares(vectors: &[f32], out: &mut [f32]) {
+unsafe fn squares<E: Load<F32x16>>(vectors: &[E], out: &mut [f32]) {
     // SAFETY: the features are enabled here.
-    unsafe { tile::squares::<F32x16>(vectors, out) }
+    unsafe { tile::squares::<F32x16, E>(vectors, out) }
 }
 
 #[derive(Clone, Copy)]
@@ -78,8 +79,35 @@ impl Simd for F32x16 {
         u32::from(unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) })
     }
     #[inline(always)]
-    unsafe fn prefetch(p: *const f32) {
+    unsafe fn prefetch(p: *const u8) {
         // SAFETY: a prefetch never faults.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(p.cast()) }
+    }
+}
+
+impl Load<F32x16> for f16 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x16 {
+        // SAFETY: the caller has AVX-512F and `p` points to 16 halves.
+        F32x16(unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(p.cast())) })
+    }
+}
+
+impl Load<F32x16> for bf16 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x16 {
+        // SAFETY: the caller has AVX-512F and `p` points to 16 halves.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(p.cast()));
+            F32x16(_mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits)))
+        }
+    }
+}
+
+impl Load<F32x16> for u8 {
+    #[inline(always)]
+    unsafe fn load(p: *const Self) -> F32x16 {
+        // SAFETY: the caller has AVX-512F and `p` points to 16 bytes.
+        F32x16(unsafe { _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(p.cast()))) })
     }
 }

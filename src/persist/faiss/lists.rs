@@ -1,5 +1,6 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
 use crate::lists::{List, Lists, fill_blocks, set_bias};
@@ -23,7 +24,7 @@ struct Piece<'a> {
     place: Place,
     /// The first one's row.
     first: usize,
-    vectors: &'a mut [f32],
+    vectors: &'a mut [u8],
     bias: &'a mut [f32],
     ids: &'a mut [i64],
 }
@@ -35,7 +36,7 @@ pub(super) fn read(
     dim: usize,
     metric: Metric,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(0);
+    let mut lists = Lists::new(0, Element::F32);
     for place in places {
         if u32::try_from(place.len).is_err() {
             return Err(Error::Unsupported(format!(
@@ -44,13 +45,13 @@ pub(super) fn read(
                 place.len
             )));
         }
-        lists.lists.push(List::with_len(place.len, dim, &|| transfer.control.check())?);
+        lists.lists.push(List::with_len(Element::F32, place.len, dim, &|| transfer.control.check())?);
     }
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * dim * size_of::<f32>())).max(1);
     for (list, &place) in lists.lists.iter_mut().zip(places) {
         let slices = list.slices_mut()?;
-        let vectors = slices.vectors.chunks_mut(blocks * BLOCK * dim);
+        let vectors = slices.vectors.chunks_mut(blocks * BLOCK * dim * Element::F32.size());
         let bias = slices.bias.chunks_mut(blocks * BLOCK);
         let ids = slices.ids.chunks_mut(blocks * BLOCK);
         for (number, ((vectors, bias), ids)) in vectors.zip(bias).zip(ids).enumerate() {
@@ -75,7 +76,7 @@ pub(super) fn read(
                 bytemuck::cast_slice_mut(&mut rows),
             )?;
             check_rows(&rows, count, dim)?;
-            fill_blocks(&rows, dim, piece.vectors, piece.bias, &bias_of);
+            fill_blocks(&rows, dim, Element::F32, piece.vectors, piece.bias, &bias_of);
             match piece.place.ids {
                 Some(ids) => {
                     source.read(ids + (piece.first * 8) as u64, bytemuck::cast_slice_mut(piece.ids))?;

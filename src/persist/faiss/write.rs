@@ -4,6 +4,7 @@
 use std::io::Write;
 
 use super::{ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, SPARSE_SIZES, UNUSED};
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::List;
 use crate::metric::Metric;
@@ -17,6 +18,12 @@ const BATCH: usize = 1 << 18;
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
     nlist(parts)?;
+    if parts.lists.element != Element::F32 {
+        return Err(Error::Unsupported(format!(
+            "{}: only float32 lists can be written as faiss's",
+            parts.description
+        )));
+    }
     match i32::try_from(parts.dim) {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::Unsupported(format!("faiss has no index of {} dimensions", parts.dim))),
