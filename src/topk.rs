@@ -33,7 +33,7 @@ pub(crate) fn capacity(k: usize) -> usize {
 }
 
 /// The largest k that is kept sorted: above it moving hits costs more than a loose bar.
-const SORTED: usize = 64;
+const SORTED: usize = 32;
 
 /// One query's selection over a slice of [`capacity`] places that lives in a workspace.
 pub(crate) struct TopK<'a> {
