@@ -1,6 +1,6 @@
 //! Range search: every vector nearer than a radius.
 
-use super::search::{QUERIES_A_STEP, Request};
+use super::search::Request;
 use super::{Index, RangeOutput, SearchOptions};
 use crate::backend;
 use crate::error::{Error, Result};
@@ -29,8 +29,9 @@ impl Index {
         let mut found = Vec::new();
         if self.count > 0 {
             let mut workspace = self.context.workspaces().take();
-            for from in (0..queries.rows()).step_by(QUERIES_A_STEP) {
-                let to = (from + QUERIES_A_STEP).min(queries.rows());
+            let step = self.queries_a_step(options);
+            for from in (0..queries.rows()).step_by(step) {
+                let to = (from + step).min(queries.rows());
                 let request =
                     Request { stage: "search", queries: queries.slice(from, to), k: 0, given: None };
                 let job = self.job(&request, options, control.cancel(), &mut workspace)?;

@@ -33,8 +33,11 @@ pub(super) struct Request<'a> {
     pub(super) given: Option<(&'a [i64], usize)>,
 }
 
-/// Queries between two looks at progress.
-pub(super) const QUERIES_A_STEP: usize = 1 << 15;
+/// Multiply-adds between two looks at progress: a fifth of a second or so.
+const WORK_A_STEP: usize = 1 << 34;
+
+/// Queries between two looks at progress, at least and at most.
+const QUERIES_A_STEP: (usize, usize) = (1 << 10, 1 << 15);
 
 impl Index {
     /// Finds the `k` best of each query (`[n, dim]`).
@@ -98,18 +101,25 @@ impl Index {
             return control.check();
         }
         let mut workspace = self.context.workspaces().take();
-        let mut from = 0;
-        while from < queries.rows() {
-            let to = (from + QUERIES_A_STEP).min(queries.rows());
+        let step = self.queries_a_step(options);
+        for from in (0..queries.rows()).step_by(step) {
+            let to = (from + step).min(queries.rows());
             let given = given.map(|(lists, nprobe)| (&lists[from * nprobe..to * nprobe], nprobe));
             let part = output.part(from, to, k);
             let request = Request { stage, queries: queries.slice(from, to), k, given };
             self.step(&request, options, part, control, &mut workspace)?;
             control.report(stage, to, queries.rows(), 0.0)?;
-            from = to;
         }
         self.context.workspaces().put(workspace);
         Ok(())
+    }
+
+    /// How many queries to search between two looks at progress.
+    pub(super) fn queries_a_step(&self, options: &SearchOptions<'_>) -> usize {
+        let nlist = self.nlist().max(1);
+        let nprobe = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe.min(nlist) };
+        let vectors = nlist + self.count / nlist * nprobe;
+        (WORK_A_STEP / (vectors * self.dim)).clamp(QUERIES_A_STEP.0, QUERIES_A_STEP.1)
     }
 
     fn step(
