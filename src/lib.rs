@@ -50,7 +50,7 @@ pub use filter::Filter;
 pub use index::{
     Index, IndexInfo, IndexOptions, RangeOutput, SearchOptions, SearchOutput, TrainOptions, knn,
 };
-pub use kmeans::{KMeans, KMeansOptions, Seeding, kmeans};
+pub use kmeans::{KMeans, KMeansOptions, Seeding, assign as kmeans_assign, kmeans};
 pub use matrix::MatrixRef;
 pub use metric::Metric;
 pub use persist::LoadOptions;

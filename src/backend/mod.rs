@@ -9,7 +9,7 @@ mod plan;
 mod scan;
 pub(crate) mod workspace;
 
-pub(crate) use assign::assign;
+pub(crate) use assign::{Rows, assign, assign_rows};
 pub(crate) use cpu::{scan_best, scan_within};
 
 use crate::element::Values;

@@ -4,7 +4,7 @@ use super::Index;
 use crate::coarse::Coarse;
 use crate::error::{Error, Result};
 use crate::factory::{Description, choose_nlist};
-use crate::kmeans::{KMeansOptions, kmeans};
+use crate::kmeans::{KMeansOptions, cluster};
 use crate::lists::Lists;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -41,15 +41,10 @@ impl Index {
             x.check_finite("training rows")?;
             let mut rows = Vec::new();
             let data = super::normalize(x, &mut rows);
-            kmeans(
-                &self.context,
-                MatrixRef::new("training rows", data, x.rows(), self.dim)?,
-                nlist,
-                &options,
-                control,
-            )?
+            let x = MatrixRef::new("training rows", data, x.rows(), self.dim)?;
+            cluster(&self.context, x, nlist, &options, "train", control)?
         } else {
-            kmeans(&self.context, x, nlist, &options, control)?
+            cluster(&self.context, x, nlist, &options, "train", control)?
         };
         self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
     }

@@ -1,11 +1,24 @@
 //! k-means: centroids that make the mean squared distance small.
 
-use crate::coarse::Coarse;
+mod centroids;
+mod lloyd;
+mod means;
+mod mini_batch;
+mod random;
+mod seeding;
+mod task;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::backend::{Rows, assign_rows};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
-use crate::progress::Control;
+use crate::progress::{Cancel, Control};
+use centroids::Centroids;
+use random::Random;
+use task::Task;
 
 /// How the first centroids are chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,13 +38,14 @@ pub enum Seeding {
 pub struct KMeansOptions {
     /// Threads to use; 0 = all of the context's.
     pub threads: usize,
-    /// Lloyd iterations, or mini-batch steps.
+    /// Lloyd iterations, 0 = 25; or mini-batch steps, 0 = 100.
     pub iterations: usize,
     /// How the first centroids are chosen.
     pub seeding: Seeding,
-    /// 0 = 1234.
+    /// 0 = 1234. The same seed, data and options give the same centroids on any number of threads.
     pub seed: u64,
-    /// Points sampled for each centroid; 0 = 256.
+    /// Points sampled for each centroid; 0 = 256, `usize::MAX` or `u32::MAX` = all. Mini-batches draw from
+    /// all points.
     pub max_points_per_centroid: usize,
     /// Runs with other seeds, of which the best is kept; 0 = 1.
     pub restarts: usize,
@@ -46,11 +60,14 @@ pub struct KMeansOptions {
 pub struct KMeans {
     /// `[k, dim]`.
     pub centroids: Vec<f32>,
-    /// Mean squared distance (spherical: similarity) of the points used to their centroid.
+    /// Mean squared distance (spherical: similarity) of the points used to their centroid, as the last
+    /// iteration met them.
     pub objective: f64,
 }
 
-/// Finds `k` centroids in `x` (`[n, dim]`).
+/// Finds `k` centroids in `x` (`[n, dim]`), telling `control` of every iteration under "kmeans".
+///
+/// Fails if there are fewer points than centroids, if `k` is 0 and if a row is not finite.
 pub fn kmeans(
     context: &Context,
     x: MatrixRef<'_>,
@@ -58,35 +75,106 @@ pub fn kmeans(
     options: &KMeansOptions,
     control: &Control<'_>,
 ) -> Result<KMeans> {
+    cluster(context, x, k, options, "kmeans", control)
+}
+
+/// As [`kmeans`], under another stage of progress.
+pub(crate) fn cluster(
+    context: &Context,
+    x: MatrixRef<'_>,
+    k: usize,
+    options: &KMeansOptions,
+    stage: &'static str,
+    control: &Control<'_>,
+) -> Result<KMeans> {
+    if k == 0 {
+        return Err(Error::argument("k: expected at least 1 centroid, got 0"));
+    }
     if x.rows() < k {
         return Err(Error::TooFewPoints { expected: k, got: x.rows() });
     }
-    x.check_finite("training rows")?;
-    let (n, dim) = (x.rows(), x.dim());
-    let metric = if options.spherical { Metric::InnerProduct } else { Metric::L2 };
-    let mut centroids: Vec<f32> = (0..k).flat_map(|i| x.row(i * (n / k)).to_vec()).collect();
-    let (mut labels, mut keys) = (vec![0; n], vec![0.0; n]);
-    let mut objective = 0.0;
-    for iteration in 0..options.iterations.max(1) {
-        let coarse = Coarse::new(context, MatrixRef::new("centroids", &centroids, k, dim)?, metric)?;
-        let workers = context.workers(options.threads);
-        coarse.assign(context, x, workers, &mut labels, &mut keys, control.cancel())?;
-        let mut sums = vec![0f64; k * dim];
-        let mut counts = vec![0usize; k];
-        for (row, &label) in labels.iter().enumerate() {
-            counts[label as usize] += 1;
-            let sums = &mut sums[label as usize * dim..][..dim];
-            sums.iter_mut().zip(x.row(row)).for_each(|(sum, &v)| *sum += f64::from(v));
+    if x.rows() > u32::MAX as usize {
+        return Err(Error::argument(format!(
+            "training rows: expected at most {}, got {}",
+            u32::MAX,
+            x.rows()
+        )));
+    }
+    let mut task = Task::new(context, x, k, options, stage, control);
+    check_finite(context, x, task.workers, control.cancel())?;
+    let seed = if options.seed == 0 { SEED } else { options.seed };
+    let mut best: Option<(Centroids, f64)> = None;
+    for restart in 0..options.restarts.max(1) {
+        let mut random = Random::new(seed.wrapping_add(restart as u64));
+        task.done = restart * task.iterations;
+        let found = match task.mini_batch {
+            0 => lloyd::run(&task, &mut random)?,
+            _ => mini_batch::run(&task, &mut random)?,
+        };
+        let better = |best: f64| if task.spherical { found.1 > best } else { found.1 < best };
+        if best.as_ref().is_none_or(|best| better(best.1)) {
+            best = Some(found);
         }
-        for (c, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-            for d in 0..dim {
-                #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "rounding")]
-                (centroids[c * dim + d] = (sums[c * dim + d] / count as f64) as f32);
+    }
+    let (centroids, objective) = best.expect("invariant: at least one run");
+    Ok(KMeans { centroids: centroids.rows, objective })
+}
+
+/// The seed of those who name none.
+const SEED: u64 = 1234;
+
+/// Writes the nearest of `centroids` (ties: the first) for each row of `x`, and its squared distance, or
+/// similarity if `spherical`. Both slices are `[n]`.
+pub fn assign(
+    context: &Context,
+    x: MatrixRef<'_>,
+    centroids: MatrixRef<'_>,
+    spherical: bool,
+    threads: usize,
+    labels: &mut [u32],
+    distances: &mut [f32],
+    control: &Control<'_>,
+) -> Result<()> {
+    x.check_dim("rows", centroids.dim())?;
+    for (what, got) in [("labels", labels.len()), ("distances", distances.len())] {
+        if got != x.rows() {
+            return Err(Error::Length { what, expected: x.rows(), got });
+        }
+    }
+    if centroids.rows() == 0 {
+        return Err(Error::argument("centroids: expected at least 1 row, got 0"));
+    }
+    centroids.check_finite("centroids")?;
+    x.check_finite("rows")?;
+    let metric = if spherical { Metric::InnerProduct } else { Metric::L2 };
+    let mut packed = Centroids::new(centroids.rows(), centroids.dim(), metric)?;
+    packed.rows.copy_from_slice(centroids.data());
+    packed.pack(context);
+    let (rows, workers) = (Rows { x, numbers: None }, context.workers(threads));
+    assign_rows(context, rows, packed.view(), metric, None, workers, labels, distances, control.cancel())?;
+    distances.iter_mut().for_each(|key| *key = metric.value_of_key(*key));
+    Ok(())
+}
+
+/// Fails with the first row that is not finite.
+fn check_finite(context: &Context, x: MatrixRef<'_>, workers: usize, cancel: Cancel<'_>) -> Result<()> {
+    const ROWS: usize = 4096;
+    let (next, first) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
+    context.parallel(workers.min(x.rows().div_ceil(ROWS)), &|_| {
+        loop {
+            let from = next.fetch_add(ROWS, Ordering::Relaxed);
+            if from >= x.rows() || cancel.is_set() {
+                break;
+            }
+            let rows = x.slice(from, (from + ROWS).min(x.rows()));
+            if let Err(Error::NotFinite { row, .. }) = rows.check_finite("training rows") {
+                first.fetch_min(from + row, Ordering::Relaxed);
             }
         }
-        #[expect(clippy::cast_precision_loss, reason = "a mean")]
-        (objective = keys.iter().map(|&k| f64::from(k)).sum::<f64>() / n as f64);
-        control.report("train", iteration + 1, options.iterations, objective)?;
+    })?;
+    cancel.check()?;
+    match first.into_inner() {
+        usize::MAX => Ok(()),
+        row => Err(Error::NotFinite { what: "training rows", row }),
     }
-    Ok(KMeans { centroids, objective })
 }

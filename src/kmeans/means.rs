@@ -1,0 +1,156 @@
+//! The update step: every centroid becomes the mean of its points, and none stays without.
+//!
+//! Points are grouped by label first, so that one worker sums a centroid's points in one order, whatever
+//! the number of workers.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::{Mutex, PoisonError};
+
+use super::centroids::Centroids;
+use crate::backend::Rows;
+use crate::context::Context;
+use crate::error::Result;
+use crate::progress::Cancel;
+
+/// Centroids that a worker takes at a time.
+const CENTROIDS: usize = 16;
+
+/// Points by label: those of `label` are `order[starts[label]..starts[label + 1]]`, ascending.
+#[derive(Default)]
+pub(super) struct Groups {
+    order: Vec<u32>,
+    starts: Vec<u32>,
+}
+
+impl Groups {
+    /// Groups the points `0..labels.len()`.
+    pub(super) fn make(&mut self, labels: &[u32], k: usize) {
+        self.starts.clear();
+        self.starts.resize(k + 2, 0);
+        // starts[label + 2] counts a label; summed up, starts[label + 1] is where its points go next, and
+        // when all are placed, where they end.
+        for &label in labels {
+            self.starts[label as usize + 2] += 1;
+        }
+        for label in 0..k {
+            self.starts[label + 2] += self.starts[label + 1];
+        }
+        self.order.resize(labels.len(), 0);
+        for (point, &label) in (0u32..).zip(labels) {
+            let place = &mut self.starts[label as usize + 1];
+            self.order[*place as usize] = point;
+            *place += 1;
+        }
+    }
+
+    /// The points of a label.
+    pub(super) fn of(&self, label: usize) -> &[u32] {
+        &self.order[self.starts[label] as usize..self.starts[label + 1] as usize]
+    }
+}
+
+/// Moves every centroid to the mean of its points; one without any stays.
+pub(super) fn update(
+    context: &Context,
+    rows: Rows<'_>,
+    groups: &Groups,
+    centroids: &mut Centroids,
+    spherical: bool,
+    workers: usize,
+    cancel: Cancel<'_>,
+) -> Result<()> {
+    let dim = centroids.dim;
+    let k = centroids.len();
+    let chunks = Mutex::new(centroids.rows.chunks_mut(CENTROIDS * dim).enumerate());
+    context.parallel(workers.min(k.div_ceil(CENTROIDS)), &|_| {
+        let mut sums = vec![0f64; dim];
+        loop {
+            let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((chunk, centroids)) = next else { break };
+            for (i, centroid) in centroids.chunks_exact_mut(dim).enumerate() {
+                let points = groups.of(chunk * CENTROIDS + i);
+                if points.is_empty() || cancel.is_set() {
+                    continue;
+                }
+                sum(rows, points, &mut sums);
+                place(&sums, points.len(), spherical, centroid);
+            }
+        }
+    })?;
+    cancel.check()
+}
+
+/// The sum of some rows. Four rows are added in float32 and their sum in float64: fast, and no error
+/// grows with the number of rows.
+pub(super) fn sum(rows: Rows<'_>, points: &[u32], sums: &mut [f64]) {
+    sums.fill(0.0);
+    let row = |point: u32| rows.row(point as usize);
+    let fours = points.chunks_exact(4);
+    for &point in fours.remainder() {
+        for (sum, &value) in sums.iter_mut().zip(row(point)) {
+            *sum += f64::from(value);
+        }
+    }
+    for four in fours {
+        let (a, b, c, d) = (row(four[0]), row(four[1]), row(four[2]), row(four[3]));
+        for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
+            *sum += f64::from((a + b) + (c + d));
+        }
+    }
+}
+
+/// Writes the mean, or the direction of the mean; what has none stays.
+#[expect(clippy::cast_possible_truncation, reason = "a mean rounds to float32")]
+fn place(sums: &[f64], count: usize, spherical: bool, centroid: &mut [f32]) {
+    let divisor = if spherical { sums.iter().map(|s| s * s).sum::<f64>().sqrt() } else { count as f64 };
+    if divisor > 0.0 {
+        let factor = 1.0 / divisor;
+        centroid.iter_mut().zip(sums).for_each(|(to, sum)| *to = (sum * factor) as f32);
+    }
+}
+
+/// Sets every centroid whose `weight` is `None`, for it has no points, beside that of the largest weight,
+/// which they share from then on: two copies moved apart by a thousandth, as faiss does it.
+///
+/// The weight is what a split may gain: the sum of squared distances. A heap of equal points is not worth
+/// another centroid, however many they are.
+pub(super) fn split(centroids: &mut Centroids, weights: &mut [Option<f64>], spherical: bool) {
+    const APART: f32 = 1.0 / 1024.0;
+    if weights.iter().all(Option::is_some) {
+        return;
+    }
+    // The heaviest first, and of equals the first. Weights are not negative, so that bits have their order.
+    let full =
+        weights.iter().enumerate().filter_map(|(c, weight)| Some((weight.as_ref()?.to_bits(), Reverse(c))));
+    let mut heaviest: BinaryHeap<_> = full.collect();
+    for empty in 0..weights.len() {
+        if weights[empty].is_some() {
+            continue;
+        }
+        let Some((weight, Reverse(full))) = heaviest.pop() else { break };
+        for d in 0..centroids.dim {
+            let value = centroids.row(full)[d];
+            let apart = if d % 2 == 0 { APART } else { -APART };
+            centroids.row_mut(empty)[d] = value * (1.0 + apart);
+            centroids.row_mut(full)[d] = value * (1.0 - apart);
+        }
+        for centroid in [empty, full] {
+            if spherical {
+                normalize(centroids.row_mut(centroid));
+            }
+            let half = f64::from_bits(weight) / 2.0;
+            weights[centroid] = Some(half);
+            heaviest.push((half.to_bits(), Reverse(centroid)));
+        }
+    }
+}
+
+/// Scales a row to length 1; one of length 0 stays.
+#[expect(clippy::cast_possible_truncation, reason = "rounds to float32")]
+pub(super) fn normalize(row: &mut [f32]) {
+    let length = row.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        row.iter_mut().for_each(|v| *v = (f64::from(*v) / length) as f32);
+    }
+}

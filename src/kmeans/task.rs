@@ -1,0 +1,108 @@
+//! What one run of k-means has to do, and on what.
+
+use super::centroids::Centroids;
+use super::{KMeansOptions, Seeding};
+use crate::backend::{Rows, assign_rows};
+use crate::context::Context;
+use crate::error::Result;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Control;
+
+/// The options with defaults filled in, and the data.
+pub(super) struct Task<'a, 'c> {
+    pub(super) context: &'a Context,
+    pub(super) x: MatrixRef<'a>,
+    pub(super) k: usize,
+    pub(super) workers: usize,
+    pub(super) iterations: usize,
+    pub(super) seeding: Seeding,
+    /// At most so many points are used.
+    pub(super) most: usize,
+    pub(super) spherical: bool,
+    pub(super) mini_batch: usize,
+    pub(super) stage: &'static str,
+    pub(super) control: &'a Control<'c>,
+    /// Iterations of earlier runs, and of all.
+    pub(super) done: usize,
+    pub(super) total: usize,
+}
+
+impl<'a, 'c> Task<'a, 'c> {
+    pub(super) fn new(
+        context: &'a Context,
+        x: MatrixRef<'a>,
+        k: usize,
+        options: &KMeansOptions,
+        stage: &'static str,
+        control: &'a Control<'c>,
+    ) -> Self {
+        let default = if options.mini_batch == 0 { ITERATIONS } else { STEPS };
+        let iterations = if options.iterations == 0 { default } else { options.iterations };
+        let per_centroid = match options.max_points_per_centroid {
+            0 => POINTS_PER_CENTROID,
+            // All points: the C API's number, and Rust's.
+            n if n >= u32::MAX as usize => usize::MAX,
+            n => n,
+        };
+        Self {
+            context,
+            x,
+            k,
+            workers: context.workers(options.threads),
+            iterations,
+            seeding: options.seeding,
+            most: k.saturating_mul(per_centroid).min(x.rows()),
+            spherical: options.spherical,
+            mini_batch: options.mini_batch,
+            stage,
+            control,
+            done: 0,
+            total: iterations.saturating_mul(options.restarts.max(1)),
+        }
+    }
+
+    pub(super) fn dim(&self) -> usize {
+        self.x.dim()
+    }
+
+    pub(super) fn metric(&self) -> Metric {
+        if self.spherical { Metric::InnerProduct } else { Metric::L2 }
+    }
+
+    /// Finds the nearest centroid of every row: its label and its key. `hinted` = the labels are guesses.
+    pub(super) fn assign(
+        &self,
+        rows: Rows<'_>,
+        centroids: &Centroids,
+        hinted: bool,
+        labels: &mut [u32],
+        keys: &mut [f32],
+    ) -> Result<()> {
+        let hints = hinted.then_some(&centroids.rows[..]);
+        let (context, cancel) = (self.context, self.control.cancel());
+        let metric = centroids.metric;
+        assign_rows(context, rows, centroids.view(), metric, hints, self.workers, labels, keys, cancel)
+    }
+
+    /// Tells how far this run is, then fails if the call is to end.
+    pub(super) fn report(&self, iteration: usize, value: f64) -> Result<()> {
+        self.control.report(self.stage, self.done + iteration, self.total, value)
+    }
+
+    /// The mean of what the keys stand for: squared distance or similarity.
+    pub(super) fn mean(&self, keys: &[f32]) -> f64 {
+        let metric = self.metric();
+        let sum: f64 = keys.iter().map(|&key| f64::from(metric.value_of_key(key))).sum();
+        sum / keys.len() as f64
+    }
+}
+
+/// Iterations of the full algorithm.
+const ITERATIONS: usize = 25;
+
+/// Mini-batch steps.
+const STEPS: usize = 100;
+
+/// Points sampled for each centroid: more cost time and change little.
+const POINTS_PER_CENTROID: usize = 256;
