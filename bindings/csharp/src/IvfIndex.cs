@@ -21,7 +21,9 @@ namespace Ivf
         /// <param name="dim">Columns of every vector and query, at least 1.</param>
         /// <param name="description">
         /// "Flat" (exact, no training), "IVF1024,Flat" (1024 inverted lists), or "IVF,Flat" (the number of lists is chosen in
-        /// training, from the number of points).
+        /// training, from the number of points). "SQfp16" or "SQbf16" instead of "Flat" holds vectors in float16 (values up to
+        /// 65504) or bfloat16: half the bytes, and faster wherever memory is the limit; "SQ8_direct" whole numbers from 0 to 255
+        /// in bytes. Vectors are rounded to the nearest when added; distances are exact ones to the rounded vectors.
         /// </param>
         /// <param name="metric">How vectors are compared.</param>
         /// <param name="options">null for the defaults.</param>

@@ -86,8 +86,8 @@ quiet() {
 }
 
 # A program on either runtime.
-mono_run() { env LD_LIBRARY_PATH="$release" timeout 300 mono --debug "$@"; }
-net8_run() { env IVF_LIBRARY="$release/libivf.so" timeout 300 "$dotnet/run" "$@"; }
+mono_run() { env LD_LIBRARY_PATH="$release" timeout -k 10 300 mono --debug "$@"; }
+net8_run() { env IVF_LIBRARY="$release/libivf.so" timeout -k 10 300 "$dotnet/run" "$@"; }
 
 echo "== compiling without a warning"
 # mcs: every public member has documentation (CS1591). The same source, once a runtime and once a language version.
