@@ -8,12 +8,10 @@ use super::guard::guard;
 use super::options::{self, flag, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
-use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::kmeans::{KMeansOptions, Seeding, kmeans};
+use crate::kmeans::{KMeansOptions, Seeding, assign, kmeans};
 use crate::matrix::MatrixRef;
-use crate::metric::Metric;
 use crate::progress::Control;
 
 /// The library's choice.
@@ -150,19 +148,17 @@ fn label(
     mut labels: Option<&mut [i64]>,
     control: &Control<'_>,
 ) -> Result<f64> {
-    // A piece at a time: the core's 32-bit labels and keys need no buffer of n.
+    // A piece at a time: the core's 32-bit labels and distances need no buffer of n.
     const PIECE: usize = 1 << 16;
-    let metric = if settings.spherical { Metric::InnerProduct } else { Metric::L2 };
-    let centroids = Coarse::new(context, centroids, metric)?;
-    let workers = context.workers(settings.threads);
-    let (mut nearest, mut keys) = (vec![0; PIECE.min(x.rows())], vec![0.0; PIECE.min(x.rows())]);
+    let room = PIECE.min(x.rows());
+    let (mut nearest, mut distances) = (vec![0; room], vec![0.0; room]);
     let mut sum = 0f64;
     for from in (0..x.rows()).step_by(PIECE) {
         let piece = x.slice(from, x.rows().min(from + PIECE));
-        let (nearest, keys) = (&mut nearest[..piece.rows()], &mut keys[..piece.rows()]);
-        control.check()?;
-        centroids.assign(context, piece, workers, nearest, keys, control.cancel())?;
-        sum += keys.iter().map(|&key| f64::from(metric.value_of_key(key))).sum::<f64>();
+        let (nearest, distances) = (&mut nearest[..piece.rows()], &mut distances[..piece.rows()]);
+        let KMeansOptions { spherical, threads, .. } = *settings;
+        assign(context, piece, centroids, spherical, threads, nearest, distances, control)?;
+        sum += distances.iter().map(|&distance| f64::from(distance)).sum::<f64>();
         if let Some(labels) = &mut labels {
             for (to, &label) in labels[from..].iter_mut().zip(&*nearest) {
                 *to = i64::from(label);

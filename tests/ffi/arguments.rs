@@ -62,6 +62,25 @@ fn null_for_every_required_pointer_is_named() {
             ("ids", knn(null(), x, 1, x, 4, 2, 1, 2, to, null_mut(), none), last_error()),
         ]
     };
+    let (mut filter, mut result) = (null_mut(), null_mut());
+    let others = unsafe {
+        [
+            ("filter", ivf_filter_create_range(0, 1, null_mut()), last_error()),
+            ("bits", ivf_filter_create_bitmap(null(), 1, &mut filter), last_error()),
+            ("filter", ivf_filter_create_bitmap(null(), 0, null_mut()), last_error()),
+            ("ids", ivf_filter_create_ids(null(), 1, &mut filter), last_error()),
+            ("filter", ivf_filter_create_ids(null(), 0, null_mut()), last_error()),
+            ("a", ivf_filter_create_and(null(), null(), &mut filter), last_error()),
+            ("a", ivf_filter_create_or(null(), null(), &mut filter), last_error()),
+            ("a", ivf_filter_create_not(null(), &mut filter), last_error()),
+            ("index", ivf_range_search(null(), x, 1, 2, 1.0, none, &mut result), last_error()),
+            ("queries", ivf_range_search(i, null(), 1, 2, 1.0, none, &mut result), last_error()),
+            ("result", ivf_range_search(i, x, 1, 2, 1.0, none, null_mut()), last_error()),
+            ("result", ivf_range_result_get(null(), &mut sized()), last_error()),
+        ]
+    };
+    assert!(filter.is_null() && result.is_null());
+    let calls = [&calls[..], &others[..]].concat();
     for (place, (name, status, text)) in calls.iter().enumerate() {
         assert_eq!((*status, text), (IVF_E_NULL, &format!("`{name}` is NULL")), "call {place}");
     }
@@ -73,6 +92,8 @@ fn null_handles_destroyed_are_nothing() {
     unsafe {
         ivf_context_destroy(null_mut());
         ivf_index_destroy(null_mut());
+        ivf_filter_destroy(null_mut());
+        ivf_range_result_destroy(null_mut());
     }
 }
 
@@ -91,6 +112,7 @@ fn dimension_other_than_the_index_s_is_refused_before_reading() {
         fails(ivf_search(index.0, x, 1, 3, 1, &mut distance, &mut id, null()), IVF_E_DIMENSION, text);
         let status = ivf_search_preassigned(index.0, x, 1, 3, 1, &list, 1, &mut distance, &mut id, null());
         fails(status, IVF_E_DIMENSION, text);
+        fails(ivf_range_search(index.0, x, 1, 3, 1.0, null(), &mut null_mut()), IVF_E_DIMENSION, text);
         fails(ivf_add(index.0, x, 9, 0, null(), null()), IVF_E_DIMENSION, "expected 4 columns, got 0");
     }
 }
@@ -110,6 +132,9 @@ fn sizes_whose_product_overflows_are_refused() {
             let status = ivf_knn(null(), x, 1, x, n, 4, 1, 1, &mut distance, &mut id, null());
             fails(status, IVF_E_OVERFLOW, "address space");
             fails(ivf_kmeans(null(), x, n, 4, 1, &mut distance, null()), IVF_E_OVERFLOW, "address space");
+            let (mut filter, mut result) = (null_mut(), null_mut());
+            fails(ivf_filter_create_ids(&id, n, &mut filter), IVF_E_OVERFLOW, "address space");
+            fails(ivf_range_search(index.0, x, n, 4, 1.0, null(), &mut result), IVF_E_OVERFLOW, "queries");
         }
     }
     // n * dim fits, n * k does not; k * dim of the centroids does not.
@@ -166,6 +191,7 @@ fn values_out_of_range_are_named() {
         fails(ivf_centroids(index.0, null_mut(), 3, 4), IVF_E_ARGUMENT, "expected room for 4 lists, got 3");
         fails(ivf_device_get_info(99, &mut sized()), IVF_E_ARGUMENT, "device: expected a number below");
         fails(ivf_kmeans(null(), x, 4, 4, 5, [0f32; 20].as_mut_ptr(), null()), IVF_E_TOO_FEW_POINTS, "5");
+        fails(ivf_kmeans(null(), x, 4, 4, 0, null_mut(), null()), IVF_E_ARGUMENT, "k: expected at least 1");
     }
     assert!(made.is_null());
 }

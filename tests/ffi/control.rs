@@ -37,13 +37,14 @@ fn filled() -> Index {
     Index::filled("IVF8,Flat", DIM, IVF_METRIC_L2, N)
 }
 
-const CALLS: [Call; 7] = [
+const CALLS: [Call; 8] = [
     Call { stage: "train", prepare: untrained, run: train },
     Call { stage: "add", prepare: filled, run: add },
     Call { stage: "search", prepare: filled, run: search },
     Call { stage: "save", prepare: filled, run: save },
     Call { stage: "save", prepare: filled, run: export_faiss },
     Call { stage: "load", prepare: filled, run: load },
+    Call { stage: "kmeans", prepare: untrained, run: kmeans },
     Call { stage: "knn", prepare: untrained, run: knn },
 ];
 
@@ -67,6 +68,13 @@ fn search(index: &Index, hooks: Hooks) -> ivf_status {
     let (queries, mut distances, mut ids) = (rows(N, DIM), vec![0f32; N], vec![0i64; N]);
     let (to, ids) = (distances.as_mut_ptr(), ids.as_mut_ptr());
     unsafe { ivf_search(index.0, queries.as_ptr(), N as u64, DIM, 1, to, ids, &options) }
+}
+
+fn kmeans(_: &Index, hooks: Hooks) -> ivf_status {
+    let Hooks { progress, progress_data, cancel } = hooks;
+    let options = ivf_kmeans_options { progress, progress_data, cancel, ..sized() };
+    let mut centroids = vec![0f32; 8 * DIM as usize];
+    unsafe { ivf_kmeans(null(), rows(N, DIM).as_ptr(), N as u64, DIM, 8, centroids.as_mut_ptr(), &options) }
 }
 
 fn knn(_: &Index, hooks: Hooks) -> ivf_status {

@@ -8,6 +8,7 @@ mod context;
 mod control;
 mod filter;
 mod index;
+mod kmeans;
 mod layout;
 mod options;
 mod persist;
