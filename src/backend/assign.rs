@@ -45,6 +45,11 @@ impl<'a> Rows<'a> {
         self.x.row(self.numbers.map_or(i, |numbers| numbers[i] as usize))
     }
 
+    /// The row of `x` that the `i`-th is.
+    pub(crate) fn number(&self, i: u32) -> u32 {
+        self.numbers.map_or(i, |numbers| numbers[i as usize])
+    }
+
     /// The rows `from..to` of these.
     pub(crate) fn slice(&self, from: usize, to: usize) -> Self {
         match self.numbers {

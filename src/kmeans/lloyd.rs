@@ -9,24 +9,88 @@ use crate::backend::Rows;
 use crate::error::Result;
 
 /// One run: centroids, and their objective when they last met all points.
+///
+/// An iteration is the work of one pass over all points. Of many, the first are spent on small random
+/// parts: centroids that are still far from their place need few points to find the way, so the same work
+/// goes further.
 pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids, f64)> {
     let numbers = (task.most < task.x.rows()).then(|| random.deal(task.x.rows(), &[task.most]));
     let rows = Rows { x: task.x, numbers: numbers.as_deref() };
-    let mut centroids = seed(task, rows, random)?;
-    let (mut labels, mut keys) = (vec![0u32; rows.len()], vec![0f32; rows.len()]);
-    let mut groups = Groups::default();
+    let mut run = Run {
+        task,
+        centroids: seed(task, rows, random)?,
+        labels: vec![0u32; rows.len()],
+        keys: vec![0f32; rows.len()],
+        groups: Groups::default(),
+    };
+    let parts = parts(rows.len(), task.k, task.iterations);
+    let mut work = 0;
+    for &(part, steps) in &parts {
+        let points = random.deal(rows.len(), &[rows.len() / part]);
+        let numbers: Vec<u32> = points.iter().map(|&point| rows.number(point)).collect();
+        let rows = Rows { x: task.x, numbers: Some(&numbers) };
+        for step in 0..steps {
+            let objective = run.step(rows, step > 0)?;
+            let before = work / PARTS;
+            work += PARTS / part;
+            if work / PARTS > before {
+                task.report(work / PARTS, objective)?;
+            }
+        }
+    }
     let mut objective = 0.0;
-    let cancel = task.control.cancel();
-    for iteration in 0..task.iterations {
-        centroids.pack(task.context);
-        task.assign(rows, &centroids, iteration > 0, &mut labels, &mut keys)?;
-        objective = task.mean(&keys);
-        groups.make(&labels, task.k);
-        update(task.context, rows, &groups, &mut centroids, task.spherical, task.workers, cancel)?;
-        repair(task, &groups, &keys, &mut centroids);
+    let first = work / PARTS;
+    for iteration in first..task.iterations {
+        objective = run.step(rows, iteration > first)?;
         task.report(iteration + 1, objective)?;
     }
-    Ok((centroids, objective))
+    Ok((run.centroids, objective))
+}
+
+/// What the first iterations are spent on: (divisor of the points, steps), in all at most a third.
+fn parts(points: usize, k: usize, iterations: usize) -> Vec<(usize, usize)> {
+    let mut budget = iterations / 3 * PARTS;
+    let mut parts = Vec::new();
+    for (part, share) in [(8, 4), (4, 3), (2, 1)] {
+        if points / part >= k.saturating_mul(POINTS_IN_A_PART) {
+            let steps = budget / share / (PARTS / part);
+            budget -= steps * (PARTS / part);
+            parts.push((part, steps));
+        }
+    }
+    parts
+}
+
+/// The largest divisor of the points, and the unit of work: an eighth of an iteration.
+const PARTS: usize = 8;
+
+/// Points a centroid that a part must have.
+const POINTS_IN_A_PART: usize = 16;
+
+/// The state of a run.
+struct Run<'a, 't, 'c> {
+    task: &'a Task<'t, 'c>,
+    centroids: Centroids,
+    labels: Vec<u32>,
+    keys: Vec<f32>,
+    groups: Groups,
+}
+
+impl Run<'_, '_, '_> {
+    /// Assigns `rows`, then moves the centroids to the means; the objective before they moved. `hinted` =
+    /// these rows were assigned before.
+    fn step(&mut self, rows: Rows<'_>, hinted: bool) -> Result<f64> {
+        let Self { task, centroids, groups, .. } = self;
+        let (labels, keys) = (&mut self.labels[..rows.len()], &mut self.keys[..rows.len()]);
+        centroids.pack(task.context);
+        task.assign(rows, centroids, hinted, labels, keys)?;
+        let objective = task.mean(keys);
+        groups.make(labels, task.k);
+        let cancel = task.control.cancel();
+        update(task.context, rows, groups, centroids, task.spherical, task.workers, cancel)?;
+        repair(task, groups, keys, centroids);
+        Ok(objective)
+    }
 }
 
 /// Gives points to the centroids that have none.
