@@ -143,9 +143,7 @@ def duplicates():
         .info()
     )
     yield (
-        Case("negative_id_is_refused", 1)
-        .add([[0], [1]], ids=[3, -1], status="IVF_E_ARGUMENT", error="-1")
-        .info()
+        Case("negative_id_is_refused", 1).add([[0], [1]], ids=[3, -1], status="IVF_E_ARGUMENT", error="-1").info()
     )
 
 
@@ -165,7 +163,9 @@ def reconstruction():
         .compact()
         .reconstruct([49, 0, 19, 21])
     )
-    yield Case("reconstruct_cosine_has_length_1", 2, "cosine").add([[3, 4], [0, -9], [0, 0]]).reconstruct([0, 1, 2])
+    yield (
+        Case("reconstruct_cosine_has_length_1", 2, "cosine").add([[3, 4], [0, -9], [0, 0]]).reconstruct([0, 1, 2])
+    )
     yield (
         Case("reconstruct_unknown_id_is_refused", 1)
         .add([[0], [1]])

@@ -32,12 +32,10 @@ def cases():
         .search(QUERIES, 60, nprobe=3)
         .search(QUERIES, 60, nprobe=4)
     )
-    yield cornered("nprobe_above_nlist_means_all").search(QUERIES, 5, nprobe=5).search(QUERIES, 5, nprobe=10**6)
+    yield (cornered("nprobe_above_nlist_means_all").search(QUERIES, 5, nprobe=5).search(QUERIES, 5, nprobe=10**6))
     yield cornered("ivf_batch_of_80_queries_equals_brute_force", n=90).search(clusters(8, 80), 4, nprobe=2)
     yield cornered("ivf_empty_list_finds_nothing").search([[130, 120]], 2, nprobe=1)
-    yield (
-        cornered("ivf_empty_trained_index_finds_nothing", n=0).info().list_sizes().search(QUERIES, 2, nprobe=2)
-    )
+    yield (cornered("ivf_empty_trained_index_finds_nothing", n=0).info().list_sizes().search(QUERIES, 2, nprobe=2))
     yield (
         Case("ivf_one_list_equals_flat", 3, "l2", "IVF1,Flat")
         .set_centroids([[1, 2, 3]])

@@ -57,17 +57,16 @@ def cases():
         .set_centroids([], status="IVF_E_ARGUMENT")
         .info()
     )
-    yield Case("centroids_of_flat_are_refused", 1).set_centroids([[1]], status="IVF_E_STATE", error="Flat").info()
+    yield (
+        Case("centroids_of_flat_are_refused", 1).set_centroids([[1]], status="IVF_E_STATE", error="Flat").info()
+    )
     yield from descriptions()
 
 
 def dimensions():
     wrong = {"dim": 3, "status": "IVF_E_DIMENSION", "error": "expected 2 columns, got 3"}
     yield (
-        cornered("another_dim_is_refused", n=5)
-        .add([[1, 2, 3]], **wrong)
-        .search([[1, 2, 3]], 1, 1, **wrong)
-        .info()
+        cornered("another_dim_is_refused", n=5).add([[1, 2, 3]], **wrong).search([[1, 2, 3]], 1, 1, **wrong).info()
     )
     yield (
         Case("another_dim_in_training_is_refused", 2, "l2", "IVF2,Flat")

@@ -46,26 +46,26 @@ def fractions():
         for dim in (3, 33):
             x = random.standard_normal((49, dim)).astype(np.float32)
             flat = Case(f"flat_{metric}_fractions_of_dim_{dim}_equal_brute_force", dim, metric).add(x)
-            yield clear(flat, 3, lambda queries: flat.search(queries, 20))
+            yield clear(flat, 3, 20)
         lists = Case(f"ivf_{metric}_fractions_equal_brute_force", 33, metric, "IVF5,Flat")
         lists.set_centroids(x[:5]).add(x[5:]).list_sizes()
-        clear(lists, 6, lambda queries: lists.search(queries, 5, nprobe=2))
-        yield clear(lists, 6, lambda queries: lists.search(queries, 44, nprobe=5))
+        clear(lists, 6, 5, nprobe=2)
+        yield clear(lists, 6, 44, nprobe=5)
 
 
-def clear(case, count, search):
+def clear(case, count, k, **options):
     """Searches with random queries whose answers no rounding can change."""
     random = np.random.default_rng(len(case.case["steps"]))
     found = []
     while len(found) < count:
         query = random.standard_normal((1, case.model.dim)).astype(np.float32)
         try:
-            search(query)
+            case.search(query, k, **options)
         except AssertionError:
             continue
         case.case["steps"].pop()
         found.append(query)
-    return search(np.concatenate(found))
+    return case.search(np.concatenate(found), k, **options)
 
 
 def offsets():

@@ -1,0 +1,264 @@
+"""The declarations of include/ivf.h for ctypes: structs and signatures, nothing else.
+
+A test compares every line with the header. Handles are objects with `_as_parameter_`, arrays are NumPy's own, so
+that ctypes keeps both alive during a call, in whatever thread it runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import (
+    POINTER,
+    c_char,
+    c_char_p,
+    c_double,
+    c_float,
+    c_int32,
+    c_int64,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
+from typing import Any
+
+from ._arrays import ArrayArgument
+
+ABI_VERSION = 1
+"""What ivf_abi_version() must answer."""
+
+METRIC_INNER_PRODUCT, METRIC_L2, METRIC_COSINE = 0, 1, 2
+SEEDING_DEFAULT, SEEDING_RANDOM, SEEDING_PLUS_PLUS = 0, 1, 2
+DEVICE_TYPE_CPU, DEVICE_TYPE_INTEGRATED_GPU, DEVICE_TYPE_DISCRETE_GPU = 0, 1, 2
+DEVICE_TYPE_VIRTUAL_GPU, DEVICE_TYPE_OTHER = 3, 4
+
+
+class Struct(ctypes.Structure):
+    """A struct that begins with its own size, by which the library knows the caller's version."""
+
+    def __init__(self, **fields: object):
+        super().__init__(ctypes.sizeof(self), **fields)
+        self.owners: list[object] = []
+
+    def point(self, field: str, address: object, owner: object) -> None:
+        """Sets a pointer, and keeps what it points to alive as long as the struct."""
+        setattr(self, field, address)
+        self.owners.append(owner)
+
+
+class Progress(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("stage", c_char_p),
+        ("done", c_uint64),
+        ("total", c_uint64),
+        ("value", c_double),
+    ]
+
+
+ProgressFn = ctypes.CFUNCTYPE(c_int32, POINTER(Progress), c_void_p)
+
+# In the options of every long call.
+_HOOKS: list[tuple[str, Any]] = [("progress", ProgressFn), ("progress_data", c_void_p), ("cancel", c_void_p)]
+
+
+class ContextOptions(Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("device", c_char_p), ("kernel", c_char_p)]
+
+
+class DeviceInfo(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("type", c_int32),
+        ("memory_bytes", c_uint64),
+        ("threads", c_uint32),
+        ("reserved", c_uint32),
+        ("name", c_char * 128),
+        ("vendor", c_char * 64),
+        ("backend", c_char * 32),
+        ("kernel", c_char * 32),
+    ]
+
+
+class ContextInfo(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("device", c_char * 128),
+        ("kernel", c_char * 32),
+    ]
+
+
+class IndexOptions(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("nprobe", c_uint32),
+        ("allow_duplicate_ids", c_uint32),
+        ("reserved", c_uint32),
+    ]
+
+
+class IndexInfo(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("dim", c_uint32),
+        ("metric", c_int32),
+        ("trained", c_uint32),
+        ("count", c_uint64),
+        ("nlist", c_uint64),
+        ("nprobe", c_uint64),
+        ("dead", c_uint64),
+        ("next_id", c_uint64),
+        ("memory_bytes", c_uint64),
+        ("vector_bytes", c_uint64),
+        ("is_ivf", c_uint32),
+        ("allow_duplicate_ids", c_uint32),
+    ]
+
+
+class TrainOptions(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("iterations", c_uint32),
+        ("seeding", c_int32),
+        ("seed", c_uint64),
+        ("max_points_per_centroid", c_uint32),
+        ("restarts", c_uint32),
+        *_HOOKS,
+    ]
+
+
+class AddOptions(Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), *_HOOKS]
+
+
+class SearchOptions(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("nprobe", c_uint32),
+        ("reserved", c_uint32),
+        ("max_codes", c_uint64),
+        ("hits", c_void_p),
+        *_HOOKS,
+        ("filter", c_void_p),
+    ]
+
+
+class RangeView(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("n", c_uint64),
+        ("total", c_uint64),
+        ("offsets", c_void_p),
+        ("distances", c_void_p),
+        ("ids", c_void_p),
+    ]
+
+
+class KmeansOptions(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("iterations", c_uint32),
+        ("seeding", c_int32),
+        ("seed", c_uint64),
+        ("max_points_per_centroid", c_uint32),
+        ("restarts", c_uint32),
+        ("spherical", c_uint32),
+        ("mini_batch", c_uint32),
+        *_HOOKS,
+        ("labels", c_void_p),
+        ("objective", c_void_p),
+    ]
+
+
+class IoOptions(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("memory_map", c_uint32),
+        ("skip_verify", c_uint32),
+        *_HOOKS,
+    ]
+
+
+_handle = c_void_p
+_array = ArrayArgument
+_new_handle = POINTER(c_void_p)
+_u64_out = POINTER(c_uint64)
+
+FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "ivf_version": (c_char_p, []),
+    "ivf_abi_version": (c_uint32, []),
+    "ivf_status_name": (c_char_p, [c_int32]),
+    "ivf_last_error": (c_char_p, []),
+    "ivf_device_count": (c_int32, [POINTER(c_uint32)]),
+    "ivf_device_get_info": (c_int32, [c_uint32, POINTER(DeviceInfo)]),
+    "ivf_context_create": (c_int32, [POINTER(ContextOptions), _new_handle]),
+    "ivf_context_get_info": (c_int32, [_handle, POINTER(ContextInfo)]),
+    "ivf_context_destroy": (None, [_handle]),
+    "ivf_index_create": (c_int32, [_handle, c_uint32, c_int32, c_char_p, POINTER(IndexOptions), _new_handle]),
+    "ivf_index_destroy": (None, [_handle]),
+    "ivf_index_get_info": (c_int32, [_handle, POINTER(IndexInfo)]),
+    "ivf_index_describe": (c_int32, [_handle, _array, c_uint64, _u64_out]),
+    "ivf_list_sizes": (c_int32, [_handle, _array, c_uint64]),
+    "ivf_centroids": (c_int32, [_handle, _array, c_uint64, c_uint32]),
+    "ivf_set_centroids": (c_int32, [_handle, _array, c_uint64, c_uint32]),
+    "ivf_train": (c_int32, [_handle, _array, c_uint64, c_uint32, POINTER(TrainOptions)]),
+    "ivf_add": (c_int32, [_handle, _array, c_uint64, c_uint32, _array, POINTER(AddOptions)]),
+    "ivf_remove": (c_int32, [_handle, _array, c_uint64, _u64_out]),
+    "ivf_reset": (c_int32, [_handle]),
+    "ivf_compact": (c_int32, [_handle]),
+    "ivf_reconstruct": (c_int32, [_handle, _array, c_uint64, _array, c_uint32]),
+    "ivf_filter_create_range": (c_int32, [c_int64, c_int64, _new_handle]),
+    "ivf_filter_create_bitmap": (c_int32, [_array, c_uint64, _new_handle]),
+    "ivf_filter_create_ids": (c_int32, [_array, c_uint64, _new_handle]),
+    "ivf_filter_create_and": (c_int32, [_handle, _handle, _new_handle]),
+    "ivf_filter_create_or": (c_int32, [_handle, _handle, _new_handle]),
+    "ivf_filter_create_not": (c_int32, [_handle, _new_handle]),
+    "ivf_filter_destroy": (None, [_handle]),
+    "ivf_search": (
+        c_int32,
+        [_handle, _array, c_uint64, c_uint32, c_uint32, _array, _array, POINTER(SearchOptions)],
+    ),
+    "ivf_search_preassigned": (
+        c_int32,
+        [
+            *(_handle, _array, c_uint64, c_uint32, c_uint32),
+            *(_array, c_uint32, _array, _array, POINTER(SearchOptions)),
+        ],
+    ),
+    "ivf_range_search": (
+        c_int32,
+        [_handle, _array, c_uint64, c_uint32, c_float, POINTER(SearchOptions), _new_handle],
+    ),
+    "ivf_range_result_get": (c_int32, [_handle, POINTER(RangeView)]),
+    "ivf_range_result_destroy": (None, [_handle]),
+    "ivf_save": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
+    "ivf_load": (c_int32, [_handle, c_char_p, POINTER(IoOptions), _new_handle]),
+    "ivf_export_faiss": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
+    "ivf_serialize": (c_int32, [_handle, _array, c_uint64, _u64_out]),
+    "ivf_deserialize": (c_int32, [_handle, _array, c_uint64, POINTER(IoOptions), _new_handle]),
+    "ivf_kmeans": (
+        c_int32,
+        [_handle, _array, c_uint64, c_uint32, c_uint32, _array, POINTER(KmeansOptions)],
+    ),
+    "ivf_knn": (
+        c_int32,
+        [
+            *(_handle, _array, c_uint64, _array, c_uint64, c_uint32, c_int32, c_uint32),
+            *(_array, _array, POINTER(SearchOptions)),
+        ],
+    ),
+}
+
+
+def declare(library: ctypes.CDLL) -> None:
+    """Gives the library's functions their types."""
+    for name, (result, arguments) in FUNCTIONS.items():
+        function = getattr(library, name)
+        function.restype = result
+        function.argtypes = arguments

@@ -1,0 +1,124 @@
+"""Saving, loading, bytes and pickling of an index."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import text, unsigned
+from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
+from ._core import Core
+from .context import Context, handle_of
+
+Self = TypeVar("Self", bound="Persistent")
+
+
+class Persistent(Core):
+    """What an index does with files and bytes."""
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Saves to a file of the library's own format: checksums, and either the old file or the whole new one."""
+        self._save(library.ivf_save, path, threads, progress, cancel)
+
+    def export_faiss(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Saves to a file that faiss reads.
+
+        "cosine" becomes faiss's inner product over the normalised vectors, to be searched with normalised
+        queries. "Flat" with ids of your own becomes an IndexIDMap2.
+        """
+        self._save(library.ivf_export_faiss, path, threads, progress, cancel)
+
+    def _save(self, function: Any, path: Any, threads: int, progress: Progress, cancel: Cancel | None) -> None:
+        options = _abi.IoOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(function, self._handle, text("path", path), options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
+
+    @classmethod
+    def load(
+        cls: type[Self],
+        path: str | os.PathLike[str],
+        *,
+        memory_map: bool = False,
+        verify: bool = True,
+        context: Context | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Self:
+        """Loads an index from a file of `save` or of faiss; its first bytes tell which.
+
+        memory_map: maps the lists instead of reading them; the file must stay as it is while the index lives.
+        verify: False skips the lists' checksums, for files that are your own.
+        """
+        options = _abi.IoOptions(
+            threads=unsigned("threads", threads), memory_map=int(memory_map), skip_verify=int(not verify)
+        )
+        pointer = ctypes.c_void_p()
+        call_long(
+            *(library.ivf_load, handle_of(context), text("path", path), options, ctypes.byref(pointer)),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
+        return cls._of(pointer.value, context)
+
+    def to_bytes(self) -> bytes:
+        """The bytes that `save` writes."""
+        return self._bytes().tobytes()
+
+    def _bytes(self) -> npt.NDArray[np.uint8]:
+        size = ctypes.c_uint64()
+        call(library.ivf_serialize, self._handle, None, 0, ctypes.byref(size))
+        buffer = np.empty(size.value, np.uint8)
+        call(library.ivf_serialize, self._handle, buffer, buffer.size, ctypes.byref(size))
+        return buffer
+
+    @classmethod
+    def from_bytes(cls: type[Self], data: Any, *, context: Context | None = None) -> Self:
+        """Makes an index of the bytes of `to_bytes` or of a faiss file (anything with the buffer protocol)."""
+        buffer = np.frombuffer(data, np.uint8)
+        pointer = make(library.ivf_deserialize, handle_of(context), buffer, buffer.size, None)
+        return cls._of(pointer, context)
+
+    @classmethod
+    def _of(cls: type[Self], pointer: int | None, context: Context | None) -> Self:
+        index = cls.__new__(cls)
+        index._adopt(pointer, context)
+        return index
+
+    def __copy__(self: Self) -> Self:
+        return type(self).from_bytes(self._bytes(), context=self._context)
+
+    def __deepcopy__(self: Self, _memo: Any) -> Self:
+        return self.__copy__()
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        """By bytes, without the context. From protocol 5 on out of band, so without another copy, where asked."""
+        data = pickle.PickleBuffer(self._bytes().data) if int(protocol) >= 5 else self.to_bytes()
+        return type(self).from_bytes, (data,)

@@ -1,0 +1,126 @@
+"""Searching an index."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import address, integers, rows, unsigned
+from ._call import Cancel, Progress, call_long, library
+from ._core import Core
+from .filter import Filter, Selection
+from .neighbors import Neighbors, RangeNeighbors, room_for, view
+
+
+class Searching(Core):
+    """The searches of an index."""
+
+    def search(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 10,
+        nprobe: int | None = None,
+        *,
+        filter: Selection | None = None,
+        max_codes: int | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Neighbors:
+        """The k nearest vectors of each query, `[n, dim]` or `[dim]` for one: `D, I`, each `[n, k]`.
+
+        nprobe: lists to look into, nearest first; None = the index's own. filter: the ids that may be
+        returned; see Filter.of. max_codes: a query ends after this many vectors, in probe order; None = no
+        limit. threads: 0 = all of the context's.
+        """
+        options = _search_options(threads, filter, max_codes, nprobe)
+        return self._search(queries, k, None, options, progress, cancel)
+
+    def search_preassigned(
+        self,
+        queries: npt.ArrayLike,
+        lists: npt.ArrayLike,
+        k: int = 10,
+        *,
+        filter: Selection | None = None,
+        max_codes: int | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Neighbors:
+        """Searches in lists that you chose: int64 `[n, nprobe]`, in the order to look into them, -1 = none."""
+        options = _search_options(threads, filter, max_codes)
+        return self._search(queries, k, lists, options, progress, cancel)
+
+    def _search(
+        self,
+        queries: npt.ArrayLike,
+        k: int,
+        lists: npt.ArrayLike | None,
+        options: _abi.SearchOptions,
+        progress: Progress,
+        cancel: Cancel | None,
+    ) -> Neighbors:
+        x = rows("queries", queries, self._dim, one=True)
+        n, k = len(x), unsigned("k", k)
+        found = room_for(n, k)
+        options.point("hits", address(found.hits), found.hits)
+        start = (self._handle, x, n, self._dim, k)
+        end = (found.distances, found.ids, options)
+        if lists is None:
+            function = library.ivf_search
+            middle: tuple[Any, ...] = ()
+        else:
+            # A single query's lists may be given as one row, as the query itself.
+            own = integers("lists", np.atleast_2d(lists), (n, None))
+            function = library.ivf_search_preassigned
+            middle = (own, own.shape[1])
+        call_long(function, *start, *middle, *end, options=options, rows=n, progress=progress, cancel=cancel)
+        return found
+
+    def range_search(
+        self,
+        queries: npt.ArrayLike,
+        radius: float,
+        nprobe: int | None = None,
+        *,
+        filter: Selection | None = None,
+        max_codes: int | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> RangeNeighbors:
+        """All vectors strictly better than `radius` (squared for "l2") in the lists looked into.
+
+        The parameters are those of search.
+        """
+        x = rows("queries", queries, self._dim, one=True)
+        options = _search_options(threads, filter, max_codes, nprobe)
+        result = ctypes.c_void_p()
+        call_long(
+            *(library.ivf_range_search, self._handle, x, len(x), self._dim, radius, options),
+            ctypes.byref(result),
+            options=options,
+            rows=len(x),
+            progress=progress,
+            cancel=cancel,
+        )
+        return view(result.value)
+
+
+def _search_options(
+    threads: int, filter: Selection | None, max_codes: int | None, nprobe: int | None = None
+) -> _abi.SearchOptions:
+    options = _abi.SearchOptions(
+        threads=unsigned("threads", threads),
+        nprobe=unsigned("nprobe", nprobe),
+        max_codes=unsigned("max_codes", max_codes, 64),
+    )
+    if filter is not None:
+        made = Filter.of(filter)
+        options.point("filter", made._handle._as_parameter_, made)
+    return options

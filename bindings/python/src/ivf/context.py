@@ -1,0 +1,101 @@
+"""Devices, and the context: the threads and the device that calls run on."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+from . import _abi
+from ._arrays import text, unsigned
+from ._call import Handle, call, library, make
+
+_DEVICE_TYPES = {
+    _abi.DEVICE_TYPE_CPU: "cpu",
+    _abi.DEVICE_TYPE_INTEGRATED_GPU: "integrated gpu",
+    _abi.DEVICE_TYPE_DISCRETE_GPU: "discrete gpu",
+    _abi.DEVICE_TYPE_VIRTUAL_GPU: "virtual gpu",
+}
+
+
+class Device(NamedTuple):
+    """Something that calls can run on."""
+
+    type: str
+    """"cpu", "integrated gpu", "discrete gpu", "virtual gpu" or "other"."""
+    name: str
+    vendor: str
+    """"" if unknown."""
+    backend: str
+    """"cpu", "vulkan", "metal" or "dx12"."""
+    kernel: str
+    """CPU: the kernels chosen, such as "avx2"."""
+    memory_bytes: int
+    """0 if unknown."""
+    threads: int
+    """CPU: cores that this process may use."""
+
+
+class ContextInfo(NamedTuple):
+    """What a context works with."""
+
+    threads: int
+    device: str
+    kernel: str
+
+
+def devices() -> list[Device]:
+    """All devices; the first is the CPU."""
+    count = ctypes.c_uint32()
+    call(library.ivf_device_count, ctypes.byref(count))
+    return [_device(number) for number in range(count.value)]
+
+
+def _device(number: int) -> Device:
+    info = _abi.DeviceInfo()
+    call(library.ivf_device_get_info, number, info)
+    return Device(
+        type=_DEVICE_TYPES.get(info.type, "other"),
+        name=info.name.decode(),
+        vendor=info.vendor.decode(),
+        backend=info.backend.decode(),
+        kernel=info.kernel.decode(),
+        memory_bytes=info.memory_bytes,
+        threads=info.threads,
+    )
+
+
+class Context:
+    """The threads and the device of the indexes that are made with it. Without one, all share the default.
+
+    threads: what a call may use at most, the calling one included; 0 = one a core that this process may use.
+    device: "auto", "cpu", "gpu", "gpu:1", or part of a device's name.
+    kernel: None = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
+
+    Any number of threads may use one context; indexes keep it alive.
+    """
+
+    def __init__(self, threads: int = 0, device: str = "auto", kernel: str | None = None):
+        options = _abi.ContextOptions(
+            threads=unsigned("threads", threads),
+            device=text("device", device),
+            kernel=None if kernel is None else text("kernel", kernel),
+        )
+        self._handle = Handle(make(library.ivf_context_create, options), library.ivf_context_destroy)
+
+    @property
+    def info(self) -> ContextInfo:
+        """Threads, device and kernel in use."""
+        info = _abi.ContextInfo()
+        call(library.ivf_context_get_info, self._handle, info)
+        return ContextInfo(info.threads, info.device.decode(), info.kernel.decode())
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"<ivf.Context threads={info.threads} device={info.device!r} kernel={info.kernel!r}>"
+
+
+def handle_of(context: Context | None) -> Handle | None:
+    """The context's handle; None, the library's shared default, for None."""
+    if context is not None and not isinstance(context, Context):
+        raise TypeError(f"context: expected an ivf.Context or None, got {type(context).__name__}")
+    return None if context is None else context._handle

@@ -1,0 +1,114 @@
+"""What needs no index: k-means, exact nearest neighbours, the version."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _abi
+from ._arrays import Ids, Rows, address, rows, unsigned
+from ._call import Cancel, Progress, call_long, library
+from ._train import seeding_of, warn_if_few
+from .context import Context, handle_of
+from .metric import Metric, number_of
+from .neighbors import Neighbors, room_for
+
+
+class Kmeans(NamedTuple):
+    """What kmeans found."""
+
+    centroids: Rows
+    """float32 `[k, dim]`."""
+    labels: Ids
+    """int64 `[n]`: the nearest centroid of every point, used for training or not."""
+    objective: float
+    """The mean squared distance of all points to their centroids; spherical: the mean similarity."""
+
+
+def kmeans(
+    x: npt.ArrayLike,
+    k: int,
+    *,
+    iterations: int | None = None,
+    seeding: str = "default",
+    seed: int | None = None,
+    max_points_per_centroid: int | None = None,
+    restarts: int | None = None,
+    spherical: bool = False,
+    mini_batch: int | None = None,
+    context: Context | None = None,
+    threads: int = 0,
+    progress: Progress = None,
+    cancel: Cancel | None = None,
+) -> Kmeans:
+    """Finds k centroids of the points `x` `[n, dim]`.
+
+    iterations: None = 25, with mini-batches 100. seeding: "random" or "k-means++". seed: None = 1234.
+    max_points_per_centroid: points used, drawn at random where there are more; None = 256, 2**32 - 1 = all.
+    restarts: runs of which the best is kept; None = 1. spherical: centroids of length 1, assignment by inner
+    product. mini_batch: points of each step of mini-batch k-means; None = the full algorithm.
+    """
+    points, k = rows("x", x), unsigned("k", k)
+    n, dim = points.shape
+    labels, objective = np.empty(n, np.int64), ctypes.c_double()
+    options = _abi.KmeansOptions(
+        threads=unsigned("threads", threads),
+        iterations=unsigned("iterations", iterations),
+        seeding=seeding_of(seeding),
+        seed=unsigned("seed", seed, 64),
+        max_points_per_centroid=unsigned("max_points_per_centroid", max_points_per_centroid),
+        restarts=unsigned("restarts", restarts),
+        spherical=int(bool(spherical)),
+        mini_batch=unsigned("mini_batch", mini_batch),
+    )
+    options.point("labels", address(labels), labels)
+    options.point("objective", ctypes.addressof(objective), objective)
+    centroids = np.empty((k, dim), np.float32)
+    call_long(
+        *(library.ivf_kmeans, handle_of(context), points, n, dim, k, centroids, options),
+        options=options,
+        rows=n,
+        progress=progress,
+        cancel=cancel,
+    )
+    warn_if_few(n, k)
+    return Kmeans(centroids, labels, objective.value)
+
+
+def knn(
+    queries: npt.ArrayLike,
+    x: npt.ArrayLike,
+    k: int = 10,
+    metric: Metric = "l2",
+    *,
+    context: Context | None = None,
+    threads: int = 0,
+    progress: Progress = None,
+    cancel: Cancel | None = None,
+) -> Neighbors:
+    """The k nearest rows of `x` `[n, dim]` for each query `[m, dim]`, exactly; ids are row numbers."""
+    base = rows("x", x)
+    wanted = rows("queries", queries, base.shape[1], one=True)
+    n, k = len(wanted), unsigned("k", k)
+    found = room_for(n, k)
+    options = _abi.SearchOptions(threads=unsigned("threads", threads))
+    options.point("hits", address(found.hits), found.hits)
+    call_long(
+        *(library.ivf_knn, handle_of(context), wanted, n, base, len(base), base.shape[1]),
+        *(number_of(metric), k, found.distances, found.ids, options),
+        options=options,
+        # Few queries against many rows take long, too.
+        rows=max(n, len(base) // 1000),
+        progress=progress,
+        cancel=cancel,
+    )
+    return found
+
+
+def version() -> str:
+    """The library's version, such as "0.1.0"."""
+    text: bytes = library.ivf_version()
+    return text.decode()

@@ -1,0 +1,147 @@
+"""Runs a case of tests/conformance.json against the package."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import ivf
+from ivf._errors import STATUSES
+
+FILE = Path(__file__).resolve().parents[3] / "tests" / "conformance.json"
+CLASSES = dict(STATUSES.values())
+SPECIAL = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
+
+
+def load() -> list[dict[str, Any]]:
+    file = json.loads(FILE.read_text(encoding="utf-8"))
+    assert file["format"] == 1
+    return file["cases"]
+
+
+class Run:
+    """A case and its index on the way through the steps."""
+
+    def __init__(self, case: dict[str, Any], folder: Path):
+        self.case, self.folder = case, folder
+        self.worst = np.inf if case["metric"] == "l2" else -np.inf
+
+    def all_steps(self) -> None:
+        case = self.case
+        arguments = (case["dim"], case["index"], case["metric"])
+        if "create_status" in case:
+            with raises(case["create_status"], case.get("error", "")):
+                ivf.Index(*arguments)
+            return
+        self.index = ivf.Index(*arguments, allow_duplicate_ids=case.get("allow_duplicate_ids", False))
+        for number, step in enumerate(case["steps"]):
+            try:
+                self.step(step)
+            except Exception as error:
+                error.add_note(f"in step {number}, {step['op']}") if hasattr(error, "add_note") else None
+                raise
+
+    def step(self, step: dict[str, Any]) -> None:
+        action = getattr(self, step["op"])
+        if "status" not in step:
+            action(step)
+            return
+        before = self.index.to_bytes()
+        with raises(step["status"], step.get("error", "")):
+            action(step)
+        assert self.index.to_bytes() == before, "a call that fails changes nothing"
+
+    def x(self, step: dict[str, Any]) -> np.ndarray:
+        return self.floats(step["x"]).reshape(-1, step.get("dim", self.case["dim"]))
+
+    def floats(self, values: list[Any]) -> np.ndarray:
+        special = {**SPECIAL, "worst": self.worst}
+        return np.array([special.get(value, value) for value in values], np.float32)
+
+    def set_centroids(self, step):
+        self.index.set_centroids(self.x(step))
+
+    def train(self, step):
+        self.index.train(self.x(step))
+
+    def add(self, step):
+        self.index.add(self.x(step), step["ids"])
+
+    def remove(self, step):
+        assert self.index.remove(step["ids"]) == step["removed"]
+
+    def reset(self, step):
+        self.index.reset()
+
+    def compact(self, step):
+        self.index.compact()
+
+    def search(self, step):
+        found = self.index.search(self.x(step), step["k"], step["nprobe"], max_codes=step["max_codes"])
+        self.check(step, found)
+
+    def search_preassigned(self, step):
+        lists = np.array(step["lists"]).reshape(step["n"], step["nprobe"])
+        found = self.index.search_preassigned(self.x(step), lists, step["k"], max_codes=step["max_codes"])
+        self.check(step, found)
+
+    def check(self, step, found):
+        shape = (step["n"], step["k"])
+        np.testing.assert_array_equal(found.ids, np.array(step["ids"], np.int64).reshape(shape))
+        expected = self.floats(step["distances"]).reshape(shape)
+        # Squared distances have no rounding to hide behind: 0 is 0.
+        absolute = 0 if self.case["metric"] == "l2" else 1e-6
+        np.testing.assert_allclose(found.distances, expected, rtol=1e-5, atol=absolute)
+        if self.case["metric"] == "cosine":
+            real = found.distances[found.ids >= 0]
+            assert ((real >= -1) & (real <= 1)).all()
+        np.testing.assert_array_equal(found.hits, step["hits"])
+
+    def reconstruct(self, step):
+        x = self.index.reconstruct(step["ids"])
+        if "x" in step:
+            np.testing.assert_allclose(x, self.x(step), rtol=1e-5, atol=1e-6)
+
+    def info(self, step):
+        info = self.index.info
+        expected = {name: value for name, value in step.items() if name != "op"}
+        assert {name: int(getattr(info, name)) for name in expected} == expected
+
+    def list_sizes(self, step):
+        assert self.index.list_sizes.tolist() == step["sizes"]
+
+    def describe(self, step):
+        assert self.index.description == step["text"]
+
+    def reload(self, step):
+        self.index = ivf.from_bytes(self.index.to_bytes())
+
+    def save_load(self, step):
+        path = self.folder / "индекс-索引.ivf"
+        self.index.save(path)
+        self.index = ivf.load(path)
+
+    def export_faiss_load(self, step):
+        path = self.folder / "индекс-索引.faiss"
+        self.index.export_faiss(path)
+        self.index = ivf.load(path)
+
+
+class raises:
+    """The exception of a status, with a text."""
+
+    def __init__(self, status: str, text: str):
+        self.kind, self.text = CLASSES[status], text
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        assert kind is not None, f"expected {self.kind.__name__}, nothing was raised"
+        if not isinstance(error, self.kind):
+            return False
+        assert self.text in str(error), f"expected {self.text!r} in {str(error)!r}"
+        return True
