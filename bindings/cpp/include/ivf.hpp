@@ -484,7 +484,8 @@ private:
 /// An index of vectors. Moves, does not copy. A call that throws has changed nothing.
 class Index {
 public:
-    /// description: "Flat" (exact), "IVF1024,Flat" (1024 lists) or "IVF,Flat" (as many as suit the data).
+    /// description: "Flat" (exact), "IVF1024,Flat" (1024 lists), "IVF,Flat" (as many as suit the data); "SQfp16" or
+    /// "SQbf16" for "Flat" holds the vectors in half the memory.
     Index(std::uint32_t dim, const std::string& description, Metric metric = Metric::l2,
           const IndexOptions& options = {}, const Context& context = Context::shared()) {
         ivf_index_options to{};
