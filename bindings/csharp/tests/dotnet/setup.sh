@@ -13,7 +13,7 @@ cd "$dir"
 # fetch PACKAGE@VERSION SHA512 FOLDER
 fetch() {
     local file
-    file=$(npm pack --silent "$1" 2>/dev/null | tail -1)
+    file=$(npm pack --loglevel=error "$1" | tail -1)
     echo "$2  $file" | sha512sum --check --quiet
     mkdir "$3"
     tar xzf "$file" -C "$3" --strip-components=1
