@@ -4,7 +4,7 @@ use super::Index;
 use crate::coarse::Coarse;
 use crate::error::{Error, Result};
 use crate::factory::{Description, choose_nlist};
-use crate::kmeans::{KMeansOptions, cluster};
+use crate::kmeans::{KMeansOptions, Purpose, cluster};
 use crate::lists::Lists;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -42,9 +42,9 @@ impl Index {
             let mut rows = Vec::new();
             let data = super::normalize(x, &mut rows);
             let x = MatrixRef::new("training rows", data, x.rows(), self.dim)?;
-            cluster(&self.context, x, nlist, &options, "train", control)?
+            cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?
         } else {
-            cluster(&self.context, x, nlist, &options, "train", control)?
+            cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?
         };
         self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
     }

@@ -1,5 +1,6 @@
 //! The full algorithm (Lloyd 1982): assign every point, move every centroid, again.
 
+use super::Purpose;
 use super::centroids::Centroids;
 use super::means::{Groups, split, update};
 use super::random::Random;
@@ -10,8 +11,8 @@ use crate::error::Result;
 
 /// One run: centroids, and their objective when they last met all points.
 ///
-/// An iteration is the work of one pass over all points. Of many, the first are spent on small random
-/// parts: centroids that are still far from their place need few points to find the way, so the same work
+/// For the lists of an index an iteration is the work of one pass over all points, and the first few are
+/// spent on small random parts: centroids that are still far from their place need few points to find the way, so the same work
 /// goes further.
 pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids, f64)> {
     let numbers = (task.most < task.x.rows()).then(|| random.deal(task.x.rows(), &[task.most]));
@@ -23,9 +24,12 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         keys: vec![0f32; rows.len()],
         groups: Groups::default(),
     };
-    let parts = parts(rows.len(), task.k, task.iterations);
+    let parts = match task.purpose {
+        Purpose::Caller => Vec::new(),
+        Purpose::Lists => parts(rows.len(), task.k, task.iterations),
+    };
     let mut work = 0;
-    for &(part, steps) in &parts {
+    for (part, steps) in parts {
         let points = random.deal(rows.len(), &[rows.len() / part]);
         let numbers: Vec<u32> = points.iter().map(|&point| rows.number(point)).collect();
         let rows = Rows { x: task.x, numbers: Some(&numbers) };

@@ -75,16 +75,35 @@ pub fn kmeans(
     options: &KMeansOptions,
     control: &Control<'_>,
 ) -> Result<KMeans> {
-    cluster(context, x, k, options, "kmeans", control)
+    cluster(context, x, k, options, Purpose::Caller, control)
 }
 
-/// As [`kmeans`], under another stage of progress.
+/// What centroids are found for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// For the caller, who expects each iteration to be one of Lloyd's over all points.
+    Caller,
+    /// For the lists of an index: what counts is a low objective after so many iterations' work.
+    Lists,
+}
+
+impl Purpose {
+    /// The stage that progress goes by.
+    fn stage(self) -> &'static str {
+        match self {
+            Self::Caller => "kmeans",
+            Self::Lists => "train",
+        }
+    }
+}
+
+/// As [`kmeans`], for either purpose.
 pub(crate) fn cluster(
     context: &Context,
     x: MatrixRef<'_>,
     k: usize,
     options: &KMeansOptions,
-    stage: &'static str,
+    purpose: Purpose,
     control: &Control<'_>,
 ) -> Result<KMeans> {
     if k == 0 {
@@ -100,7 +119,7 @@ pub(crate) fn cluster(
             x.rows()
         )));
     }
-    let mut task = Task::new(context, x, k, options, stage, control);
+    let mut task = Task::new(context, x, k, options, purpose, control);
     check_finite(context, x, task.workers, control.cancel())?;
     let seed = if options.seed == 0 { SEED } else { options.seed };
     let mut best: Option<(Centroids, f64)> = None;

@@ -1,7 +1,7 @@
 //! What one run of k-means has to do, and on what.
 
 use super::centroids::Centroids;
-use super::{KMeansOptions, Seeding};
+use super::{KMeansOptions, Purpose, Seeding};
 use crate::backend::{Rows, assign_rows};
 use crate::context::Context;
 use crate::error::Result;
@@ -21,7 +21,7 @@ pub(super) struct Task<'a, 'c> {
     pub(super) most: usize,
     pub(super) spherical: bool,
     pub(super) mini_batch: usize,
-    pub(super) stage: &'static str,
+    pub(super) purpose: Purpose,
     pub(super) control: &'a Control<'c>,
     /// Iterations of earlier runs, and of all.
     pub(super) done: usize,
@@ -34,7 +34,7 @@ impl<'a, 'c> Task<'a, 'c> {
         x: MatrixRef<'a>,
         k: usize,
         options: &KMeansOptions,
-        stage: &'static str,
+        purpose: Purpose,
         control: &'a Control<'c>,
     ) -> Self {
         let default = if options.mini_batch == 0 { ITERATIONS } else { STEPS };
@@ -55,7 +55,7 @@ impl<'a, 'c> Task<'a, 'c> {
             most: k.saturating_mul(per_centroid).min(x.rows()),
             spherical: options.spherical,
             mini_batch: options.mini_batch,
-            stage,
+            purpose,
             control,
             done: 0,
             total: iterations.saturating_mul(options.restarts.max(1)),
@@ -87,7 +87,7 @@ impl<'a, 'c> Task<'a, 'c> {
 
     /// Tells how far this run is, then fails if the call is to end.
     pub(super) fn report(&self, iteration: usize, value: f64) -> Result<()> {
-        self.control.report(self.stage, self.done + iteration, self.total, value)
+        self.control.report(self.purpose.stage(), self.done + iteration, self.total, value)
     }
 
     /// The mean of what the keys stand for: squared distance or similarity.
