@@ -67,13 +67,12 @@ class Kmeans:
             if value is not None:
                 raise NotImplementedError(f"Kmeans.train: {name} is not supported")
         x = rows("x", x, self.d)
-        runs: list[list[float]] = []
+        runs: dict[int, list[float]] = {}
         shown = reporter(True) if self.cp.verbose else None
 
         def note(stage: str, done: int, total: int, value: float) -> None:
-            if not runs or done <= 1:
-                runs.append([])
-            runs[-1].append(value)
+            # The iterations of all runs are counted on.
+            runs.setdefault(max(done - 1, 0) // self.cp.niter, []).append(value)
             if shown is not None:
                 shown(stage, done, total, value)
 
@@ -92,7 +91,7 @@ class Kmeans:
         self.centroids = found.centroids
         best = max if self.cp.spherical else min
         used = min(len(x), self.k * self.cp.max_points_per_centroid)
-        self.obj = np.array(best(runs, key=lambda run: run[-1])) * used
+        self.obj = np.array(best(runs.values(), key=lambda run: run[-1])) * used
         self.index = self._centroid_index(found.centroids)
         return float(self.obj[-1])
 
