@@ -135,7 +135,8 @@ for file in cut.npy cut.fvecs absent.npy; do
 done
 
 echo "== valgrind"
-memcheck="valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=99 --suppressions=tests/c/valgrind.supp"
+# Fair scheduling: without it readers that never rest can keep the writer of `threads` waiting for ever.
+memcheck="valgrind -q --fair-sched=try --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=99 --suppressions=tests/c/valgrind.supp"
 for name in smoke search null bad_input corrupt progress threads conformance conformance_cpp binding17; do
     arguments=
     case $name in conformance*) arguments=tests/conformance.json ;; esac
