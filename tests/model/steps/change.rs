@@ -1,0 +1,157 @@
+//! Calls that change the index.
+
+use std::ptr::{null, null_mut};
+
+use ivf::ffi::*;
+
+use crate::draw::Draw;
+use crate::oracle::Metric;
+use crate::subject::{fails, info, ok, sized};
+use crate::world::World;
+
+/// Trains on random rows; refused while there are vectors, and with fewer points than lists.
+pub(crate) fn train(world: &mut World, draw: &mut Draw) {
+    let dim = world.model.dim;
+    let n = draw.within(1, 150);
+    let rows = world.rows(draw, n);
+    let options = ivf_train_options {
+        threads: draw.below(4) as u32,
+        iterations: draw.below(6) as u32,
+        seed: draw.bits(),
+        ..sized::<ivf_train_options>()
+    };
+    let status = unsafe { ivf_train(world.index.0, rows.as_ptr(), n as u64, dim as u32, &options) };
+    if world.model.count() > 0 {
+        return fails(status, IVF_E_STATE);
+    }
+    if !world.model.is_ivf {
+        return ok(status);
+    }
+    if world.named.is_some_and(|nlist| n < nlist) {
+        return fails(status, IVF_E_TOO_FEW_POINTS);
+    }
+    ok(status);
+    let nlist = info(&world.index).nlist as usize;
+    assert!((1..=n).contains(&nlist));
+    world.named = Some(nlist);
+    let mut centroids = read_centroids(world, nlist);
+    if world.model.exact {
+        // Means are no halves: the nearest ones go into their place.
+        centroids.iter_mut().for_each(|v| *v = (*v * 2.0).round() / 2.0);
+        give(world, &centroids);
+    } else {
+        world.model.train(centroids.chunks(dim).map(<[f32]>::to_vec).collect());
+    }
+}
+
+pub(crate) fn set_centroids(world: &mut World, draw: &mut Draw) {
+    if !world.model.is_ivf || world.model.count() > 0 {
+        let centroids = world.rows(draw, 1);
+        let status =
+            unsafe { ivf_set_centroids(world.index.0, centroids.as_ptr(), 1, world.model.dim as u32) };
+        return fails(status, IVF_E_STATE);
+    }
+    let nlist = world.named.unwrap_or(draw.within(1, 30));
+    let centroids = world.rows(draw, nlist);
+    give(world, &centroids);
+}
+
+/// Sets centroids in both; they come back as they were given.
+fn give(world: &mut World, centroids: &[f32]) {
+    let dim = world.model.dim;
+    let nlist = centroids.len() / dim;
+    ok(unsafe { ivf_set_centroids(world.index.0, centroids.as_ptr(), nlist as u64, dim as u32) });
+    world.named = Some(nlist);
+    let back = read_centroids(world, nlist);
+    let expected: Vec<f32> = centroids.chunks(dim).flat_map(|row| world.model.prepared(row)).collect();
+    if world.model.metric == Metric::Cosine {
+        assert!(back.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6));
+    } else {
+        assert_eq!(back, expected);
+    }
+    world.model.train(back.chunks(dim).map(<[f32]>::to_vec).collect());
+}
+
+fn read_centroids(world: &World, nlist: usize) -> Vec<f32> {
+    let dim = world.model.dim;
+    let mut centroids = vec![f32::NAN; nlist * dim];
+    ok(unsafe { ivf_centroids(world.index.0, centroids.as_mut_ptr(), nlist as u64, dim as u32) });
+    assert!(centroids.iter().all(|v| v.is_finite()));
+    centroids
+}
+
+pub(crate) fn add(world: &mut World, draw: &mut Draw) {
+    let n = draw.count(900);
+    let rows = world.rows(draw, n);
+    let status = call_add(world, draw, &rows, None);
+    if !world.trained() {
+        return fails(status, IVF_E_NOT_TRAINED);
+    }
+    ok(status);
+    let first = world.model.next_id;
+    let ids: Vec<i64> = (first..first + n as i64).collect();
+    world.added(&rows, &ids);
+    world.model.next_id += n as i64;
+}
+
+/// Adds under ids of its own, new or not: a batch with an id twice is refused unless that is allowed.
+pub(crate) fn add_with_ids(world: &mut World, draw: &mut Draw) {
+    if !world.trained() {
+        return;
+    }
+    let n = draw.count(120);
+    let rows = world.rows(draw, n);
+    let next = world.model.next_id;
+    let fresh = draw.chance(70);
+    let ids: Vec<i64> = (0..n as i64)
+        .map(|i| if fresh { next + 3 * i + draw.below(3) as i64 } else { world.id(draw) })
+        .collect();
+    let mut sorted = ids.clone();
+    sorted.sort_unstable();
+    let twice = sorted.windows(2).any(|pair| pair[0] == pair[1]) || ids.iter().any(|&id| world.model.has(id));
+    let status = call_add(world, draw, &rows, Some(&ids));
+    if twice && !world.model.duplicates {
+        return fails(status, IVF_E_DUPLICATE_ID);
+    }
+    ok(status);
+    world.added(&rows, &ids);
+    world.model.next_id = sorted.last().map_or(next, |&last| next.max(last + 1));
+}
+
+fn call_add(world: &World, draw: &mut Draw, rows: &[f32], ids: Option<&[i64]>) -> ivf_status {
+    let n = (rows.len() / world.model.dim) as u64;
+    let options = ivf_add_options { threads: draw.below(4) as u32, ..sized::<ivf_add_options>() };
+    let ids = ids.map_or(null(), <[i64]>::as_ptr);
+    unsafe { ivf_add(world.index.0, rows.as_ptr(), n, world.model.dim as u32, ids, &options) }
+}
+
+/// Removes a few, or a share, some of them not there; the space may come back or not.
+pub(crate) fn remove(world: &mut World, draw: &mut Draw) {
+    let mut ids: Vec<i64> = (0..draw.count(60)).map(|_| world.id(draw)).collect();
+    if draw.chance(15) {
+        let (share, rest) = (draw.within(2, 9) as i64, draw.below(9) as i64);
+        ids.extend(world.model.entries().map(|entry| entry.id).filter(|id| id % share == rest % share));
+    }
+    let before = world.model.count();
+    for list in &mut world.model.lists {
+        list.retain(|entry| !ids.contains(&entry.id));
+    }
+    let gone = before - world.model.count();
+    let mut removed = 99;
+    let told = draw.chance(80);
+    let to = if told { &raw mut removed } else { null_mut() };
+    ok(unsafe { ivf_remove(world.index.0, ids.as_ptr(), ids.len() as u64, to) });
+    if told {
+        assert_eq!(removed, gone as u64, "removed");
+    }
+}
+
+pub(crate) fn reset(world: &mut World, _: &mut Draw) {
+    ok(unsafe { ivf_reset(world.index.0) });
+    world.model.lists.iter_mut().for_each(Vec::clear);
+}
+
+pub(crate) fn compact(world: &mut World, _: &mut Draw) {
+    ok(unsafe { ivf_compact(world.index.0) });
+    assert_eq!(info(&world.index).dead, 0);
+}

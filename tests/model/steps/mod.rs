@@ -1,0 +1,45 @@
+//! What can be done to an index: the table that the test draws from.
+
+mod carry;
+mod change;
+mod find;
+mod refuse;
+
+use crate::draw::Draw;
+use crate::world::World;
+
+/// A kind of call.
+pub(crate) struct Step {
+    pub(crate) name: &'static str,
+    /// How often it is drawn, beside the others.
+    pub(crate) weight: usize,
+    pub(crate) run: fn(&mut World, &mut Draw),
+}
+
+const fn step(name: &'static str, weight: usize, run: fn(&mut World, &mut Draw)) -> Step {
+    Step { name, weight, run }
+}
+
+/// All of them.
+pub(crate) const STEPS: &[Step] = &[
+    step("create", 1, |world, draw| world.recreate(draw)),
+    step("train", 5, change::train),
+    step("set_centroids", 4, change::set_centroids),
+    step("add", 14, change::add),
+    step("add with ids", 8, change::add_with_ids),
+    step("remove", 8, change::remove),
+    step("reset", 1, change::reset),
+    step("compact", 3, change::compact),
+    step("search", 28, find::search),
+    step("search_preassigned", 8, find::search_preassigned),
+    step("range_search", 8, find::range_search),
+    step("reconstruct", 5, find::reconstruct),
+    step("knn", 4, find::knn),
+    step("kmeans", 1, find::kmeans),
+    step("save and load", 3, carry::save_and_load),
+    step("serialize and deserialize", 3, carry::serialize_and_deserialize),
+    step("export for faiss", 2, carry::export_faiss),
+    step("refused add", 4, refuse::add),
+    step("refused search", 3, refuse::search),
+    step("cancelled", 3, refuse::cancelled),
+];

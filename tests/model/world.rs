@@ -1,0 +1,286 @@
+//! An index and its model side by side, and how answers are compared.
+
+use std::ffi::CString;
+use std::ptr::{null, null_mut};
+
+use ivf::ffi::*;
+
+use crate::draw::Draw;
+use crate::oracle::{Ask, Element, Entry, Metric, Model};
+use crate::subject::{self, Context, Found, Index, Ranges, describe, info, ok, sized};
+
+/// Both, and what they are made of.
+pub(crate) struct World {
+    pub(crate) index: Index,
+    pub(crate) model: Model,
+    pub(crate) contexts: Vec<Context>,
+    pub(crate) files: tempfile::TempDir,
+    /// Lists that the description names; `None` = chosen in training.
+    pub(crate) named: Option<usize>,
+    description: String,
+    /// Queries compared so far, and those left out because rounding decides which lists they visit.
+    pub(crate) checked: u64,
+    pub(crate) unclear: u64,
+}
+
+impl World {
+    pub(crate) fn new(draw: &mut Draw) -> Self {
+        let kernels = [c"scalar", c"avx2", c"avx512", c"neon"];
+        let contexts: Vec<_> =
+            kernels.iter().filter_map(|kernel| Context::new(kernel, draw.within(1, 3) as u32)).collect();
+        let context = draw.pick(&(0..contexts.len()).collect::<Vec<_>>());
+        let (index, model, named, description) = create(draw, &contexts[context]);
+        let files = tempfile::tempdir().expect("a directory for files");
+        Self { index, model, contexts, files, named, description, checked: 0, unclear: 0 }
+    }
+
+    /// A new index of another kind.
+    pub(crate) fn recreate(&mut self, draw: &mut Draw) {
+        let context = self.context(draw);
+        let (index, model, named, description) = create(draw, context);
+        (self.index, self.model, self.named, self.description) = (index, model, named, description);
+    }
+
+    pub(crate) fn context(&self, draw: &mut Draw) -> &Context {
+        &self.contexts[draw.below(self.contexts.len())]
+    }
+
+    pub(crate) fn title(&self) -> String {
+        let Model { dim, metric, exact, duplicates, .. } = self.model;
+        format!("{} {metric:?} dim {dim} exact {exact} duplicates {duplicates}", self.description)
+    }
+
+    pub(crate) fn trained(&self) -> bool {
+        !self.model.lists.is_empty()
+    }
+
+    /// `[n, dim]` rows that the index can hold.
+    pub(crate) fn rows(&self, draw: &mut Draw, n: usize) -> Vec<f32> {
+        let Model { dim, exact, element, .. } = self.model;
+        let value = |draw: &mut Draw| match (element, exact) {
+            (Element::U8, _) => draw.below(9) as f32,
+            (_, true) => draw.below(17) as f32 / 2.0 - 4.0,
+            (_, false) => draw.unit(),
+        };
+        (0..n * dim).map(|_| value(draw)).collect()
+    }
+
+    /// `[n, dim]` queries: like the rows, some of them rows of the index.
+    pub(crate) fn queries(&self, draw: &mut Draw, n: usize) -> Vec<f32> {
+        let mut queries = self.rows(draw, n);
+        let count = self.model.count();
+        for query in queries.chunks_mut(self.model.dim) {
+            if count > 0 && draw.chance(20) {
+                let entry = self.model.entries().nth(draw.below(count)).expect("below the count");
+                query.copy_from_slice(&entry.vector);
+            }
+        }
+        queries
+    }
+
+    /// An id from 0 on, mostly one that the index has or had.
+    pub(crate) fn id(&self, draw: &mut Draw) -> i64 {
+        draw.below(self.model.next_id as usize % 100_000 + 5) as i64
+    }
+
+    /// Puts rows that the index has taken into the model.
+    pub(crate) fn added(&mut self, rows: &[f32], ids: &[i64]) {
+        for (row, &id) in rows.chunks(self.model.dim).zip(ids) {
+            let list = self.list_of(row, id);
+            let vector = self.model.stored(row);
+            self.model.lists[list].push(Entry { id, vector });
+        }
+    }
+
+    /// The list of a row; where rounding decides, the index says which.
+    pub(crate) fn list_of(&self, row: &[f32], id: i64) -> usize {
+        let prepared = self.model.prepared(row);
+        let lists = self.model.list_of(&prepared);
+        if let [list] = lists[..] {
+            return list;
+        }
+        let held = |list: usize| self.model.lists[list].iter().filter(|entry| entry.id == id).count();
+        let found = lists.iter().copied().find(|&list| self.count_in(list, id) > held(list));
+        found.unwrap_or_else(|| panic!("id {id} is in none of its lists {lists:?}"))
+    }
+
+    /// How often the index has an id in a list.
+    fn count_in(&self, list: usize, id: i64) -> usize {
+        let k = self.model.count() + 1000;
+        let mut found = Found::room(1, k);
+        let query = vec![0.0; self.model.dim];
+        ok(unsafe {
+            ivf_search_preassigned(
+                self.index.0,
+                query.as_ptr(),
+                1,
+                self.model.dim as u32,
+                k as u32,
+                &(list as i64),
+                1,
+                found.distances.as_mut_ptr(),
+                found.ids.as_mut_ptr(),
+                null(),
+            )
+        });
+        found.ids.iter().filter(|&&got| got == id).count()
+    }
+
+    /// What the index says of itself is what the model knows.
+    pub(crate) fn check_counts(&self) {
+        let (known, model) = (info(&self.index), &self.model);
+        assert_eq!(known.count, model.count() as u64, "count");
+        assert_eq!(known.next_id, model.next_id as u64, "next id");
+        assert_eq!(known.trained == 1, self.trained(), "trained");
+        let nlist = if self.trained() { model.lists.len() } else { self.named.unwrap_or(0) };
+        assert_eq!(known.nlist, nlist as u64, "nlist");
+        let mut sizes = vec![99; nlist];
+        ok(unsafe { ivf_list_sizes(self.index.0, sizes.as_mut_ptr(), nlist as u64) });
+        if self.trained() {
+            let expected: Vec<u64> = model.lists.iter().map(|list| list.len() as u64).collect();
+            assert_eq!(sizes, expected, "list sizes");
+        }
+        // The number of lists is told once it is chosen.
+        let chosen = self.description.replace("IVF,", &format!("IVF{nlist},"));
+        let expected = if self.trained() { chosen } else { self.description.clone() };
+        assert_eq!(describe(&self.index), expected);
+    }
+
+    /// Compares a search in the lists that it visits (`None`: not to be known) with the model's.
+    pub(crate) fn check_search(
+        &mut self,
+        queries: &[f32],
+        lists: impl Fn(&Model, usize, &[f32]) -> Option<Vec<usize>>,
+        ask: &Ask,
+        found: &Found,
+    ) {
+        for (q, query) in queries.chunks(self.model.dim).enumerate() {
+            let query = self.model.prepared(query);
+            let Some(lists) = lists(&self.model, q, &query) else {
+                self.unclear += 1;
+                continue;
+            };
+            self.checked += 1;
+            let expected = self.model.candidates(&query, &lists, ask);
+            let hits = expected.len().min(found.k);
+            let place = q * found.k..(q + 1) * found.k;
+            let (distances, ids) = (&found.distances[place.clone()], &found.ids[place]);
+            assert_eq!(found.hits[q], hits as u64, "query {q}: hits of {ask:?} in {lists:?}");
+            assert!(ids[hits..].iter().all(|&id| id == -1), "query {q}: padding {ids:?}");
+            assert!(distances[hits..].iter().all(|&d| d == self.model.worst()), "query {q}: padding");
+            compare(&self.model, &query, &expected, &distances[..hits], &ids[..hits], q);
+        }
+    }
+
+    /// The same for a range search: every candidate nearer than the radius.
+    pub(crate) fn check_ranges(&mut self, queries: &[f32], radius: f32, ask: &Ask, found: &Ranges) {
+        let limit = self.model.value(f64::from(radius));
+        for (q, query) in queries.chunks(self.model.dim).enumerate() {
+            let query = self.model.prepared(query);
+            let Some(lists) = self.model.visited(&query, ask) else {
+                self.unclear += 1;
+                continue;
+            };
+            self.checked += 1;
+            let place = found.offsets[q]..found.offsets[q + 1];
+            let (distances, ids) = (&found.distances[place.clone()], &found.ids[place]);
+            let all = self.model.candidates(&query, &lists, ask);
+            let within = |share: f64| {
+                let near = |&(key, entry): &(f64, &Entry)| {
+                    key < limit + share * self.model.slack(&query, &entry.vector, key.abs())
+                };
+                all.iter().filter(|&pair| near(pair)).count()
+            };
+            let (least, most) = (within(-1.0), within(1.0));
+            assert!((least..=most).contains(&ids.len()), "query {q}: {} hits, not {least}", ids.len());
+            compare(&self.model, &query, &all, distances, ids, q);
+        }
+    }
+}
+
+/// The best of `expected` are these distances and ids, in order.
+fn compare(
+    model: &Model,
+    query: &[f32],
+    expected: &[(f64, &Entry)],
+    distances: &[f32],
+    ids: &[i64],
+    q: usize,
+) {
+    let value = |key: f64| model.value(key) as f32;
+    if model.exact {
+        let best: Vec<(f32, i64)> =
+            expected.iter().take(ids.len()).map(|&(key, entry)| (value(key), entry.id)).collect();
+        let got: Vec<(f32, i64)> = distances.iter().copied().zip(ids.iter().copied()).collect();
+        assert_eq!(got, best, "query {q}");
+        return;
+    }
+    let mut used = vec![false; expected.len()];
+    for (rank, (&distance, &id)) in distances.iter().zip(ids).enumerate() {
+        let key = model.value(f64::from(distance));
+        let (best, entry) = expected[rank];
+        let slack = model.slack(query, &entry.vector, best.abs());
+        assert!((key - best).abs() <= slack, "query {q}, rank {rank}: {distance}, not {}", value(best));
+        // An id may be there more than once; each of its vectors is returned at most once.
+        let own = (0..expected.len()).find(|&i| {
+            let (own, entry) = expected[i];
+            let slack = model.slack(query, &entry.vector, own.abs());
+            !used[i] && entry.id == id && (own - key).abs() <= slack
+        });
+        let own =
+            own.unwrap_or_else(|| panic!("query {q}, rank {rank}: id {id} at {distance} is no candidate"));
+        used[own] = true;
+        if rank > 0 {
+            let before = model.value(f64::from(distances[rank - 1]));
+            assert!(before < key || (before == key && ids[rank - 1] <= id), "query {q}, rank {rank}: order");
+        }
+    }
+}
+
+/// An index of a kind of its own, and the model of it.
+fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, String) {
+    let metric = draw.pick(&[Metric::L2, Metric::L2, Metric::InnerProduct, Metric::Cosine]);
+    let exact = metric != Metric::Cosine && draw.chance(60);
+    let elements = [Element::F32, Element::F32, Element::F32, Element::F16, Element::Bf16, Element::U8];
+    // Normalised halves would differ from the model's by rounding twice.
+    let element = if metric == Metric::Cosine { Element::F32 } else { draw.pick(&elements) };
+    let dim = draw.pick(&[1, 2, 3, 5, 8, 16, 17, 33, 130]);
+    let codes = match element {
+        Element::F32 => "Flat",
+        Element::F16 => "SQfp16",
+        Element::Bf16 => "SQbf16",
+        Element::U8 => "SQ8_direct",
+    };
+    let is_ivf = draw.chance(75);
+    let named = is_ivf.then(|| draw.pick(&[1, 2, 5, 12, 40]));
+    let named = named.filter(|_| draw.chance(85));
+    let description = match (is_ivf, named) {
+        (false, _) => codes.to_owned(),
+        (true, None) => format!("IVF,{codes}"),
+        (true, Some(nlist)) => format!("IVF{nlist},{codes}"),
+    };
+    let (nprobe, duplicates) = (draw.pick(&[0, 0, 1, 3, 100]), draw.chance(25));
+    let options = ivf_index_options {
+        nprobe: nprobe as u32,
+        allow_duplicate_ids: duplicates.into(),
+        ..sized::<ivf_index_options>()
+    };
+    let mut index = null_mut();
+    let text = CString::new(description.as_str()).expect("no NUL");
+    ok(unsafe {
+        ivf_index_create(context.0, dim as u32, metric as i32, text.as_ptr(), &options, &mut index)
+    });
+    let model = Model {
+        dim,
+        metric,
+        element,
+        is_ivf,
+        nprobe,
+        duplicates,
+        centroids: Vec::new(),
+        lists: if is_ivf { Vec::new() } else { vec![Vec::new()] },
+        next_id: 0,
+        exact,
+    };
+    (subject::Index(index), model, if is_ivf { named } else { Some(1) }, description)
+}
