@@ -52,7 +52,8 @@
  *   devices      ivf_device_count ivf_device_get_info
  *   context      ivf_context_create ivf_context_get_info ivf_context_destroy
  *   index        ivf_index_create ivf_index_destroy ivf_index_get_info ivf_index_describe ivf_list_sizes ivf_centroids
- *   vectors      ivf_train ivf_set_centroids ivf_add ivf_remove ivf_reset ivf_compact ivf_reconstruct
+ *   vectors      ivf_train ivf_set_centroids ivf_add ivf_update ivf_remove ivf_remove_filter ivf_reset ivf_compact
+ *   reading back ivf_ids ivf_reconstruct_range ivf_search_and_reconstruct ivf_reconstruct
  *   filters      ivf_filter_create_range ivf_filter_create_bitmap ivf_filter_create_ids ivf_filter_create_and
  *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
  *   search       ivf_search ivf_search_preassigned
@@ -286,7 +287,7 @@ typedef struct ivf_progress {
   uint32_t struct_size;
   // 0.
   uint32_t reserved;
-  // What is being done: "train", "add", "search", "knn", "kmeans", "save" or "load". Lives for ever.
+  // What is being done: "train", "add", "update", "search", "knn", "kmeans", "save" or "load". Lives for ever.
   const char *stage;
   // Units done, out of `total`.
   uint64_t done;
@@ -648,6 +649,73 @@ ivf_status ivf_reconstruct(const ivf_index *index,
                            uint64_t n,
                            float *x,
                            uint32_t dim);
+
+// Replaces vectors under their ids, in place; each goes to the list that it now belongs to.
+//
+// - `ids`: `[n]`, each once, all of which the index holds; NULL if `n` is 0. Where ids may repeat, one vector
+//   takes the place of all that an id has.
+// - `x`: `[n, dim]`, row-major, in the order of `ids`; NULL if `n` is 0. The index keeps a copy.
+// - `dim`: the index's own.
+// - `options`: NULL for the defaults.
+//
+// Threads: changes the index. Cost: O(n * nlist * dim), and one look at every id. Errors: `IVF_E_NULL`;
+// `IVF_E_NOT_TRAINED`; `IVF_E_DIMENSION`; `IVF_E_NOT_FINITE`; `IVF_E_NOT_FOUND` for an id that no vector has;
+// `IVF_E_DUPLICATE_ID` for one that the batch has twice; `IVF_E_ARGUMENT` for values that the lists cannot
+// hold; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is changed.
+ivf_status ivf_update(ivf_index *index,
+                      const int64_t *ids,
+                      const float *x,
+                      uint64_t n,
+                      uint32_t dim,
+                      const ivf_add_options *options);
+
+// Removes the vectors whose ids pass a filter, as `ivf_remove` does those of given ids.
+//
+// - `removed`: receives the number of vectors removed; may be NULL.
+//
+// Threads: changes the index. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+ivf_status ivf_remove_filter(ivf_index *index,
+                             const ivf_filter *filter,
+                             uint64_t *removed);
+
+// Copies the ids of all vectors that can be found, ascending. With `ivf_reconstruct` it reads a whole index.
+//
+// - `ids`: `[n]`; NULL if `n` is 0.
+// - `n`: `count` of `ivf_index_get_info`.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`; `IVF_E_ARGUMENT` if the index holds another number of vectors.
+ivf_status ivf_ids(const ivf_index *index,
+                   int64_t *ids,
+                   uint64_t n);
+
+// Reads back the vectors with the ids `first` to `first + n - 1`, as `ivf_reconstruct` does.
+//
+// - `x`: `[n, dim]`, row-major, receives the vectors in the order of their ids; NULL if `n` is 0.
+// - `dim`: the index's own.
+//
+// Errors: as `ivf_reconstruct`; `IVF_E_NOT_FOUND` names the first id of these that no vector has.
+ivf_status ivf_reconstruct_range(const ivf_index *index,
+                                 int64_t first,
+                                 uint64_t n,
+                                 float *x,
+                                 uint32_t dim);
+
+// Searches like `ivf_search` and reads back the vector of each result.
+//
+// - `queries`, `n`, `dim`, `k`, `distances`, `ids`, `options`: as in `ivf_search`.
+// - `vectors`: `[n, k, dim]`, row-major, receives the vectors in the order of `ids`; of an id that several
+//   vectors have, the first found. The vector of a missing result (id -1) is NaN throughout, as in faiss.
+//
+// Errors: as `ivf_search`.
+ivf_status ivf_search_and_reconstruct(const ivf_index *index,
+                                      const float *queries,
+                                      uint64_t n,
+                                      uint32_t dim,
+                                      uint32_t k,
+                                      float *distances,
+                                      int64_t *ids,
+                                      float *vectors,
+                                      const ivf_search_options *options);
 
 // Makes a filter of the ids `from <= id < to`.
 //

@@ -82,6 +82,14 @@ pub enum Error {
         /// "index" or "batch".
         place: &'static str,
     },
+    /// An id twice in a batch where each may stand once.
+    #[error("id {id} (row {row}) is in the batch more than once: an update takes each id once")]
+    RepeatedId {
+        /// The id.
+        id: i64,
+        /// Its second row.
+        row: usize,
+    },
     /// No vector with this id.
     #[error("no vector has the id {id}")]
     NotFound {

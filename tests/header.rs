@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 14] = [
-    "status", "progress", "library", "device", "context", "handle", "index", "data", "filter", "search",
-    "range", "persist", "kmeans", "knn",
+const SECTIONS: [&str; 16] = [
+    "status", "progress", "library", "device", "context", "handle", "index", "data", "change", "readback",
+    "filter", "search", "range", "persist", "kmeans", "knn",
 ];
 
 fn root() -> &'static Path {
@@ -46,7 +46,11 @@ fn generated() -> String {
     let header = String::from_utf8(header).expect("UTF-8");
     let line = |line: &str| match line.starts_with("typedef struct") {
         true => format!("{line}\n"),
-        false => format!("{}\n", line.replace("struct ivf_", "ivf_")),
+        false => {
+            // Not within a word: "reconstruct ivf_add".
+            let line = format!(" {line}").replace(" struct ivf_", " ivf_").replace("(struct ivf_", "(ivf_");
+            format!("{}\n", &line[1..])
+        }
     };
     header.lines().map(line).collect()
 }

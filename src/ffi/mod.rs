@@ -9,6 +9,7 @@
 #![expect(clippy::missing_safety_doc, reason = "the contract of every function is the header's Rules")]
 
 mod arguments;
+mod change;
 mod context;
 mod data;
 mod device;
@@ -23,9 +24,11 @@ mod options;
 mod persist;
 mod progress;
 mod range;
+mod readback;
 mod search;
 mod status;
 
+pub use change::*;
 pub use context::*;
 pub use data::*;
 pub use device::*;
@@ -38,5 +41,6 @@ pub use library::*;
 pub use persist::*;
 pub use progress::{ivf_progress, ivf_progress_fn};
 pub use range::*;
+pub use readback::*;
 pub use search::*;
 pub use status::*;

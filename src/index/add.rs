@@ -37,7 +37,7 @@ impl Index {
         let x = MatrixRef::new("rows", data, x.rows(), self.dim)?;
         let workers = self.context.workers(threads);
 
-        let labels = self.assign(x, workers, control)?;
+        let labels = self.assign("add", x, workers, control)?;
         let (order, starts) = group_by_list(&labels, self.lists.lists.len());
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
@@ -73,7 +73,13 @@ impl Index {
     }
 
     /// The list of every row.
-    fn assign(&self, x: MatrixRef<'_>, workers: usize, control: &Control<'_>) -> Result<Vec<u32>> {
+    pub(super) fn assign(
+        &self,
+        stage: &'static str,
+        x: MatrixRef<'_>,
+        workers: usize,
+        control: &Control<'_>,
+    ) -> Result<Vec<u32>> {
         let mut labels = vec![0; x.rows()];
         let Some(coarse) = &self.coarse else { return Ok(labels) };
         let mut keys = vec![0.0; ROWS_A_STEP.min(x.rows())];
@@ -85,14 +91,14 @@ impl Index {
             let done = first + labels.len();
             // The last report follows when all is written.
             if done < x.rows() {
-                control.report("add", done, x.rows(), 0.0)?;
+                control.report(stage, done, x.rows(), 0.0)?;
             }
         }
         Ok(labels)
     }
 
     /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
-    fn check_range(&self, x: MatrixRef<'_>) -> Result<()> {
+    pub(super) fn check_range(&self, x: MatrixRef<'_>) -> Result<()> {
         let element = self.lists.element;
         if element == Element::F32 || self.metric == Metric::Cosine {
             return Ok(());

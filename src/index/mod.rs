@@ -9,6 +9,7 @@ mod reconstruct;
 mod remove;
 mod search;
 mod train;
+mod update;
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -2,31 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Index;
+use super::search::Request;
+use super::{Index, SearchOptions, SearchOutput};
 use crate::error::{Error, Result};
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
 
 impl Index {
     /// Writes the vectors with these ids into `out` (`[ids, dim]`); normalised ones for cosine. Of an id
     /// that is there more than once, the first found.
     pub fn reconstruct(&self, ids: &[i64], out: &mut [f32]) -> Result<()> {
-        let expected = ids.len().checked_mul(self.dim).ok_or(Error::Overflow {
-            what: "vectors",
-            rows: ids.len() as u64,
-            dim: self.dim as u64,
-        })?;
-        if out.len() != expected {
-            return Err(Error::Length { what: "vectors", expected, got: out.len() });
-        }
+        self.check_room(ids.len(), out)?;
         if ids.is_empty() {
             return Ok(());
         }
-        let directory = self.directory.get_or_init(|| {
-            let mut places = HashMap::with_capacity(self.count);
-            for (id, list, slot) in self.lists.live_ids() {
-                places.entry(id).or_insert((list, slot));
-            }
-            places
-        });
+        let directory = self.directory();
         // Every id is looked up before the first is written.
         if let Some(&id) = ids.iter().find(|id| !directory.contains_key(id)) {
             return Err(Error::NotFound { id });
@@ -36,6 +26,74 @@ impl Index {
             self.lists.lists[list as usize].read(slot as usize, self.dim, row);
         }
         Ok(())
+    }
+
+    /// The same for the ids `first..first + n`, all of which must be there.
+    pub fn reconstruct_range(&self, first: i64, n: usize, out: &mut [f32]) -> Result<()> {
+        self.check_room(n, out)?;
+        let end = i64::try_from(n).ok().and_then(|n| first.checked_add(n)).ok_or_else(|| {
+            Error::argument(format!("first: {n} ids from {first} on do not fit in 63 bits"))
+        })?;
+        self.reconstruct(&(first..end).collect::<Vec<i64>>(), out)
+    }
+
+    /// The ids of all vectors, ascending.
+    pub fn ids(&self) -> Vec<i64> {
+        let mut ids: Vec<i64> = self.lists.live_ids().map(|(id, ..)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Searches as [`Index::search`] does and writes each hit's vector into `vectors` (`[queries, k, dim]`), as
+    /// [`Index::reconstruct`] has it. Where a hit is missing the row is NaN.
+    pub fn search_and_reconstruct(
+        &self,
+        queries: MatrixRef<'_>,
+        k: usize,
+        options: &SearchOptions<'_>,
+        output: SearchOutput<'_>,
+        vectors: &mut [f32],
+        control: &Control<'_>,
+    ) -> Result<()> {
+        let SearchOutput { distances, ids, hits } = output;
+        let request = Request { stage: "search", queries, k, given: None };
+        self.check_room(ids.len(), vectors)?;
+        self.run(&request, options, SearchOutput { distances, ids: &mut *ids, hits }, control)?;
+        vectors.fill(f32::NAN);
+        if ids.iter().all(|&id| id < 0) {
+            return Ok(());
+        }
+        let directory = self.directory();
+        for (id, row) in ids.iter().zip(vectors.chunks_exact_mut(self.dim)) {
+            if let Some(&(list, slot)) = directory.get(id) {
+                self.lists.lists[list as usize].read(slot as usize, self.dim, row);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fails unless `out` holds `rows` vectors.
+    fn check_room(&self, rows: usize, out: &[f32]) -> Result<()> {
+        let expected = rows.checked_mul(self.dim).ok_or(Error::Overflow {
+            what: "vectors",
+            rows: rows as u64,
+            dim: self.dim as u64,
+        })?;
+        if out.len() != expected {
+            return Err(Error::Length { what: "vectors", expected, got: out.len() });
+        }
+        Ok(())
+    }
+
+    /// The list and slot of every id; of one that is there more than once, the first.
+    fn directory(&self) -> &HashMap<i64, (u32, u32)> {
+        self.directory.get_or_init(|| {
+            let mut places = HashMap::with_capacity(self.count);
+            for (id, list, slot) in self.lists.live_ids() {
+                places.entry(id).or_insert((list, slot));
+            }
+            places
+        })
     }
 
     /// One of `ids` that the index holds, if any.

@@ -1,10 +1,11 @@
 //! Removing vectors: gone from results at once, their space at compaction.
 
-use std::collections::HashSet;
-
 use super::Index;
+use crate::backend::IdFilter;
 use crate::error::Result;
-use crate::lists::NEVER;
+use crate::filter::Filter;
+use crate::lists::block::BLOCK;
+use crate::lists::{List, NEVER};
 
 /// Share of removed vectors in a list, as a divisor, past which it is packed: 20 %.
 const COMPACT_AT: usize = 5;
@@ -12,16 +13,15 @@ const COMPACT_AT: usize = 5;
 impl Index {
     /// Removes the vectors with these ids; returns how many there were. Unknown ids are passed over.
     pub fn remove(&mut self, ids: &[i64]) -> Result<usize> {
-        if ids.is_empty() || self.count == 0 {
-            return Ok(0);
-        }
-        let wanted: HashSet<i64> = ids.iter().copied().collect();
+        self.remove_filter(&Filter::ids(ids))
+    }
+
+    /// Removes the vectors whose ids pass; returns how many there were.
+    pub fn remove_filter(&mut self, filter: &Filter) -> Result<usize> {
         // Memory first: copying a mapped list out may fail, and then nothing has changed.
         let mut found = Vec::new();
         for (list, store) in self.lists.lists.iter_mut().enumerate() {
-            let slots: Vec<usize> = (0..store.len())
-                .filter(|&slot| wanted.contains(&store.ids[slot]) && store.is_live(slot))
-                .collect();
+            let slots = passing(store, filter);
             if !slots.is_empty() {
                 store.bias.to_mut()?;
                 found.push((list, slots));
@@ -30,19 +30,46 @@ impl Index {
         let mut removed = 0;
         for (list, slots) in found {
             let store = &mut self.lists.lists[list];
-            let bias = store.bias.to_mut()?.as_mut_slice();
-            for &slot in &slots {
-                bias[slot] = NEVER;
-            }
-            store.dead += slots.len();
+            bury(store, &slots)?;
+            pack_if_due(store, self.dim);
             removed += slots.len();
-            if store.dead * COMPACT_AT > store.len() {
-                // A list that cannot be packed for want of memory is still right.
-                let _ = store.compact(self.dim);
-            }
         }
-        self.count -= removed;
-        self.directory.take();
+        if removed > 0 {
+            self.count -= removed;
+            self.directory.take();
+        }
         Ok(removed)
     }
+}
+
+/// The live slots of a list whose ids pass.
+pub(super) fn passing(list: &List, filter: &Filter) -> Vec<u32> {
+    let mut slots = Vec::new();
+    for (start, ids) in (0u32..).step_by(BLOCK).zip(list.ids.chunks(BLOCK)) {
+        let mut mask = filter.mask(ids);
+        while mask != 0 {
+            let slot = start + mask.trailing_zeros();
+            mask &= mask - 1;
+            if list.is_live(slot as usize) {
+                slots.push(slot);
+            }
+        }
+    }
+    slots
+}
+
+/// Marks live slots as removed. Cannot fail once the biases are the list's own.
+pub(super) fn bury(list: &mut List, slots: &[u32]) -> Result<()> {
+    let bias = list.bias.to_mut()?.as_mut_slice();
+    for &slot in slots {
+        bias[slot as usize] = NEVER;
+    }
+    list.dead += slots.len();
+    Ok(())
+}
+
+/// Packs a list with too many removed vectors; tells whether slots moved. One that cannot be packed for want
+/// of memory is still right.
+pub(super) fn pack_if_due(list: &mut List, dim: usize) -> bool {
+    list.dead * COMPACT_AT > list.len() && list.compact(dim).is_ok()
 }

@@ -149,6 +149,31 @@ impl List {
         Ok(())
     }
 
+    /// Replaces the vector in `slot` by `row` (`[dim]`); the id stays. `bias_of` fills a block's biases.
+    pub(crate) fn replace(
+        &mut self,
+        slot: usize,
+        dim: usize,
+        row: &[f32],
+        bias_of: impl Fn(Values<'_>, &mut [f32]),
+    ) -> Result<()> {
+        let all = lanes(self.len());
+        let lane = self.lane_bytes(dim);
+        let (base, stride) = locate(slot, all, dim);
+        let vectors = self.vectors.to_mut()?.as_mut_slice();
+        with_element!(self.element, E => {
+            scatter::<E>(row, dim, &[0], &mut bytemuck::cast_slice_mut(vectors)[base..], stride);
+        });
+        // The whole block, as when it was added: the same vector has the same bias.
+        let start = slot / BLOCK * BLOCK;
+        let width = super::block::width(slot / BLOCK, all);
+        let mut scratch = [0f32; BLOCK];
+        let values = Values::of_bytes(self.element, &vectors[start * lane..(start + width) * lane]);
+        bias_of(values, &mut scratch[..width]);
+        self.bias.to_mut()?.as_mut_slice()[slot] = scratch[slot - start];
+        Ok(())
+    }
+
     /// Drops the slots that are not live and gives memory back.
     pub(crate) fn compact(&mut self, dim: usize) -> Result<()> {
         if self.dead > 0 {

@@ -193,6 +193,26 @@ void ids_of_ones_own_are_kept_and_removed() {
     CHECK(index.size() == 0 && index.trained());
 }
 
+void updated_vectors_are_found_and_filtered_ones_removed() {
+    ivf::Index index = filled();
+    const std::vector<float> x = rows(3, 77);
+    const std::vector<std::int64_t> ids{599, 0, 300};
+    index.update(ids, {x, dim});
+    ivf::SearchOptions all;
+    all.nprobe = 8;
+    const auto [found, vectors] = index.search_and_reconstruct({x, dim}, 1, all);
+    CHECK(found.ids == ids && vectors == x);
+    CHECK(index.reconstruct_range(599, 1) == std::vector<float>(x.begin(), x.begin() + dim));
+    CHECK(thrown_by([&] { index.update(std::vector<std::int64_t>{600}, {x.data(), 1, dim}); }) == IVF_E_NOT_FOUND);
+    CHECK(thrown_by([&] { index.update(ids, {x.data(), 1, dim}); }) == IVF_E_ARGUMENT);
+    CHECK(thrown_by([&] { index.reconstruct_range(599, 2); }) == IVF_E_NOT_FOUND);
+    CHECK(index.remove(ivf::Filter::range(10, 600)) == 590);
+    CHECK(index.ids() == (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}));
+    const auto [few, rows_of_few] = index.search_and_reconstruct({x, dim}, 12, all);
+    CHECK(few.hits[0] == 10 && few.ids[11] == -1);
+    CHECK(std::isnan(rows_of_few[11 * dim]) && std::isnan(rows_of_few[12 * dim - 1]));
+}
+
 void shape_and_centroids_are_readable() {
     const ivf::Index index = filled();
     CHECK(index.describe() == "IVF8,Flat" && index.dim() == dim);
@@ -312,6 +332,7 @@ int main() {
     RUN(buffers_too_small_are_refused);
     RUN(empty_arrays_do_nothing);
     RUN(ids_of_ones_own_are_kept_and_removed);
+    RUN(updated_vectors_are_found_and_filtered_ones_removed);
     RUN(shape_and_centroids_are_readable);
     RUN(saved_and_serialized_come_back_equal);
     RUN(progress_is_told_on_this_thread);

@@ -42,6 +42,17 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_reconstruct(NULL, ids, 1, row, DIM));
     REFUSED(ivf_reconstruct(index_, NULL, 1, row, DIM));
     REFUSED(ivf_reconstruct(index_, ids, 1, NULL, DIM));
+    REFUSED(ivf_update(NULL, ids, x, 1, DIM, NULL));
+    REFUSED(ivf_update(index_, NULL, x, 1, DIM, NULL));
+    REFUSED(ivf_update(index_, ids, NULL, 1, DIM, NULL));
+    REFUSED(ivf_remove_filter(NULL, NULL, NULL));
+    REFUSED(ivf_remove_filter(index_, NULL, NULL));
+    REFUSED(ivf_ids(NULL, ids, 1));
+    REFUSED(ivf_ids(index_, NULL, COUNT));
+    REFUSED(ivf_reconstruct_range(NULL, 0, 1, row, DIM));
+    REFUSED(ivf_reconstruct_range(index_, 0, 1, NULL, DIM));
+    REFUSED(ivf_search_and_reconstruct(NULL, x, 1, DIM, 2, distances, ids, row, NULL));
+    REFUSED(ivf_search_and_reconstruct(index_, x, 1, DIM, 2, distances, ids, NULL, NULL));
     REFUSED(ivf_search(NULL, x, 1, DIM, 2, distances, ids, NULL));
     REFUSED(ivf_search(index_, NULL, 1, DIM, 2, distances, ids, NULL));
     REFUSED(ivf_search(index_, x, 1, DIM, 2, NULL, ids, NULL));
@@ -99,7 +110,10 @@ static void zero_rows_any_call_does_nothing(void)
     CHECK_OK(ivf_add(index_, NULL, 0, DIM, NULL, NULL));
     CHECK_OK(ivf_remove(index_, NULL, 0, &removed));
     CHECK(removed == 0);
+    CHECK_OK(ivf_update(index_, NULL, NULL, 0, DIM, NULL));
     CHECK_OK(ivf_reconstruct(index_, NULL, 0, NULL, DIM));
+    CHECK_OK(ivf_reconstruct_range(index_, 0, 0, NULL, DIM));
+    CHECK_OK(ivf_search_and_reconstruct(index_, NULL, 0, DIM, 3, NULL, NULL, NULL, NULL));
     CHECK_OK(ivf_search(index_, NULL, 0, DIM, 3, NULL, NULL, NULL));
     CHECK_OK(ivf_search_preassigned(index_, NULL, 0, DIM, 3, NULL, 2, NULL, NULL, NULL));
     CHECK_OK(ivf_knn(NULL, NULL, 0, x, COUNT, DIM, IVF_METRIC_L2, 3, NULL, NULL, NULL));

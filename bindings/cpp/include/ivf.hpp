@@ -586,10 +586,28 @@ public:
         add_rows(x, ids.data(), options);
     }
 
+    /// Replaces the vectors of ids that the index holds, each id once: one a row. Each goes to the list that it
+    /// now belongs to.
+    void update(Span<const std::int64_t> ids, const Rows& x, const AddOptions& options = {}) {
+        if (ids.size() != x.n)
+            throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(x.n) + " ids, got " +
+                                            std::to_string(ids.size()));
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        call.finish(ivf_update(get(), ids.data(), x.data, x.n, x.dim, &to));
+    }
+
     /// Removes by id; unknown ids are passed over. Returns how many vectors went.
     std::uint64_t remove(Span<const std::int64_t> ids) {
         std::uint64_t removed = 0;
         detail::check(ivf_remove(get(), ids.data(), ids.size(), &removed));
+        return removed;
+    }
+
+    /// Removes the vectors whose ids pass. Returns how many went.
+    std::uint64_t remove(const Filter& filter) {
+        std::uint64_t removed = 0;
+        detail::check(ivf_remove_filter(get(), filter.get(), &removed));
         return removed;
     }
 
@@ -604,6 +622,34 @@ public:
         std::vector<float> x(detail::elements(ids.size(), columns));
         detail::check(ivf_reconstruct(get(), ids.data(), ids.size(), x.data(), columns));
         return x;
+    }
+
+    /// The ids of all vectors, ascending. Throws (IVF_E_ARGUMENT) if another thread adds or removes meanwhile.
+    std::vector<std::int64_t> ids() const {
+        std::vector<std::int64_t> all(detail::elements(size(), 1));
+        detail::check(ivf_ids(get(), all.data(), all.size()));
+        return all;
+    }
+
+    /// The stored vectors of the ids first to first + n - 1, [n, dim].
+    std::vector<float> reconstruct_range(std::int64_t first, std::uint64_t n) const {
+        const std::uint32_t columns = dim();
+        std::vector<float> x(detail::elements(n, columns));
+        detail::check(ivf_reconstruct_range(get(), first, n, x.data(), columns));
+        return x;
+    }
+
+    /// The k nearest of every query with their vectors, [n, k, dim]: NaN where there is no further hit.
+    std::pair<Neighbors, std::vector<float>> search_and_reconstruct(const Rows& queries, std::uint32_t k,
+                                                                    const SearchOptions& options = {}) const {
+        std::vector<float> vectors(detail::elements(detail::elements(queries.n, k), queries.dim));
+        auto found = detail::collect(queries.n, k, [&](const SearchBuffers& into) {
+            detail::Call call(options.progress);
+            const auto to = detail::search_options(call, options, into, queries.n, k);
+            call.finish(ivf_search_and_reconstruct(get(), queries.data, queries.n, queries.dim, k,
+                                                   into.distances.data(), into.ids.data(), vectors.data(), &to));
+        });
+        return {std::move(found), std::move(vectors)};
     }
 
     /// The k nearest of every query.

@@ -88,6 +88,13 @@ namespace Ivf
         internal static extern int ivf_remove(IntPtr index, long* ids, ulong n, ulong* removed);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_update(
+            IntPtr index, long* ids, float* x, ulong n, uint dim, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_remove_filter(IntPtr index, IntPtr filter, ulong* removed);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_reset(IntPtr index);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -95,6 +102,17 @@ namespace Ivf
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_reconstruct(IntPtr index, long* ids, ulong n, float* x, uint dim);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_ids(IntPtr index, long* ids, ulong n);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_reconstruct_range(IntPtr index, long first, ulong n, float* x, uint dim);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search_and_reconstruct(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, float* distances, long* ids, float* vectors,
+            ivf_search_options* options);
 
         // filters
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

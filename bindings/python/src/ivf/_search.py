@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import address, integers, rows, unsigned
+from ._arrays import Rows, address, integers, rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._core import Core
 from .filter import Filter, Selection
@@ -39,6 +39,38 @@ class Searching(Core):
         """
         options = _search_options(threads, filter, max_codes, nprobe)
         return self._search(queries, k, None, options, progress, cancel)
+
+    def search_and_reconstruct(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 10,
+        nprobe: int | None = None,
+        *,
+        filter: Selection | None = None,
+        max_codes: int | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> tuple[Neighbors, Rows]:
+        """A search and the vectors of its results, `[n, k, dim]`: NaN throughout where a result is missing.
+
+        The parameters are those of search.
+        """
+        options = _search_options(threads, filter, max_codes, nprobe)
+        x = rows("queries", queries, self._dim, one=True)
+        n, k = len(x), unsigned("k", k)
+        found = room_for(n, k)
+        vectors = np.empty((n, k, self._dim), np.float32)
+        options.point("hits", address(found.hits), found.hits)
+        call_long(
+            *(library.ivf_search_and_reconstruct, self._handle, x, n, self._dim, k),
+            *(found.distances, found.ids, vectors, options),
+            options=options,
+            rows=n,
+            progress=progress,
+            cancel=cancel,
+        )
+        return found, vectors
 
     def search_preassigned(
         self,

@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Rows, integers, rows, text, unsigned
+from ._arrays import Ids, Rows, integers, rows, text, unsigned
 from ._call import Cancel, Progress, call, call_long, library, make
+from ._errors import ArgumentError
 from ._info import Described
 from ._persist import Persistent
 from ._search import Searching
 from ._train import seeding_of, warn_if_few
 from .context import Context, handle_of
+from .filter import Filter
 from .metric import Metric, number_of
 
 
@@ -127,8 +129,37 @@ class Index(Described, Searching, Persistent):
             cancel=cancel,
         )
 
-    def remove(self, ids: npt.ArrayLike) -> int:
-        """Removes vectors by id, `[n]` or a single one, and returns how many. Unknown ids are ignored."""
+    def update(
+        self,
+        ids: npt.ArrayLike,
+        x: npt.ArrayLike,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Replaces the vectors of `ids` `[n]` by the rows of `x` `[n, dim]`; or one, by `[dim]`.
+
+        Each goes to the list that it now belongs to. An id that no vector has raises NotFoundError, one that is
+        given twice DuplicateIdError, and then nothing is changed.
+        """
+        x = rows("x", x, self._dim, one=True)
+        own = integers("ids", np.atleast_1d(ids), (len(x),))
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_update, self._handle, own, x, len(x), self._dim, options),
+            options=options,
+            rows=len(x),
+            progress=progress,
+            cancel=cancel,
+        )
+
+    def remove(self, ids: npt.ArrayLike | Filter) -> int:
+        """Removes vectors by id, `[n]` or a single one, or by a Filter; returns how many. Unknown ids are ignored."""
+        if isinstance(ids, Filter):
+            gone = ctypes.c_uint64()
+            call(library.ivf_remove_filter, self._handle, ids._handle, ctypes.byref(gone))
+            return gone.value
         wanted = integers("ids", np.atleast_1d(ids), (None,))
         removed = ctypes.c_uint64()
         call(library.ivf_remove, self._handle, wanted, len(wanted), ctypes.byref(removed))
@@ -142,8 +173,32 @@ class Index(Described, Searching, Persistent):
         """Returns the space of removed vectors and the room that the lists keep to grow."""
         call(library.ivf_compact, self._handle)
 
-    def reconstruct(self, ids: npt.ArrayLike) -> Rows:
-        """The vectors of these ids, `[n, dim]`; of a single id, `[dim]`. For "cosine" they have length 1."""
+    def ids(self) -> Ids:
+        """The ids of all vectors, ascending: `[len(index)]`."""
+        while True:
+            found = np.empty(len(self), np.int64)
+            try:
+                call(library.ivf_ids, self._handle, found, len(found))
+                return found
+            except ArgumentError:
+                # Another thread added or removed vectors since the number was asked for.
+                if len(self) == len(found):
+                    raise
+
+    def reconstruct_range(self, first: int, n: int) -> Rows:
+        """The vectors of the ids `first` to `first + n - 1`, `[n, dim]`."""
+        n = unsigned("n", n, 63)
+        x = np.empty((n, self._dim), np.float32)
+        call(library.ivf_reconstruct_range, self._handle, first, n, x, self._dim)
+        return x
+
+    def reconstruct(self, ids: npt.ArrayLike | None = None) -> Rows:
+        """The vectors of these ids, `[n, dim]`; of a single id, `[dim]`; None = all, in the order of `ids()`.
+
+        For "cosine" they have length 1.
+        """
+        if ids is None:
+            ids = self.ids()
         wanted = integers("ids", np.atleast_1d(ids), (None,))
         x = np.empty((len(wanted), self._dim), np.float32)
         call(library.ivf_reconstruct, self._handle, wanted, len(wanted), x, self._dim)

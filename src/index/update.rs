@@ -1,0 +1,137 @@
+//! Replacing vectors under their ids: in place where the list stays, else moved to the new list.
+
+use std::collections::HashMap;
+
+use super::Index;
+use super::remove::{bury, pack_if_due, passing};
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::lists::set_bias;
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
+
+/// What happens to one list.
+#[derive(Default)]
+struct Change {
+    /// Slots that get a new vector, and its row.
+    replaced: Vec<(u32, u32)>,
+    /// Slots whose vector goes elsewhere.
+    left: Vec<u32>,
+    /// Rows that come from elsewhere.
+    arriving: Vec<u32>,
+}
+
+impl Index {
+    /// Replaces the vectors with these `ids` by the rows of `x` (`[ids, dim]`); each goes to the list that it
+    /// now belongs to. Where ids may repeat, one vector takes the place of all that an id has.
+    ///
+    /// An id that no vector has is an [`Error::NotFound`], one that is given twice an [`Error::RepeatedId`].
+    /// On failure, and when cancelled, nothing is changed.
+    pub fn update(
+        &mut self,
+        ids: &[i64],
+        x: MatrixRef<'_>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.check_trained()?;
+        x.check_dim("rows", self.dim)?;
+        if ids.len() != x.rows() {
+            return Err(Error::Length { what: "ids", expected: x.rows(), got: ids.len() });
+        }
+        let rows = rows_by_id(ids)?;
+        x.check_finite("rows")?;
+        self.check_range(x)?;
+        let places = self.places(ids, &rows)?;
+        let mut buffer = Vec::new();
+        let data = self.prepared(x, &mut buffer);
+        let x = MatrixRef::new("rows", data, x.rows(), self.dim)?;
+        let labels = self.assign("update", x, self.context.workers(threads), control)?;
+
+        let mut gone = 0;
+        let mut changes: HashMap<u32, Change> = HashMap::new();
+        for ((places, row), &label) in places.iter().zip(0u32..).zip(&labels) {
+            let kept = places.iter().position(|&(list, _)| list == label);
+            for (place, &(list, slot)) in places.iter().enumerate() {
+                let change = changes.entry(list).or_default();
+                if Some(place) == kept {
+                    change.replaced.push((slot, row));
+                } else {
+                    change.left.push(slot);
+                }
+            }
+            if kept.is_none() {
+                changes.entry(label).or_default().arriving.push(row);
+            }
+            gone += places.len() - 1;
+        }
+        for (&list, change) in &changes {
+            let store = &mut self.lists.lists[list as usize];
+            if change.replaced.is_empty() && change.arriving.is_empty() {
+                store.bias.to_mut()?;
+            } else {
+                store.reserve(change.arriving.len(), self.dim)?;
+            }
+        }
+        control.check()?;
+        // From here on nothing can fail: all memory is there.
+        let bias = set_bias(self.context.kernels(), self.metric);
+        let mut moved = false;
+        for (&list, change) in &changes {
+            let store = &mut self.lists.lists[list as usize];
+            for &(slot, row) in &change.replaced {
+                store.replace(slot as usize, self.dim, x.row(row as usize), &bias)?;
+            }
+            bury(store, &change.left)?;
+            if !change.arriving.is_empty() {
+                store.append(x.data(), self.dim, &change.arriving, |row| ids[row], &bias)?;
+            }
+            let packed = pack_if_due(store, self.dim);
+            moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();
+        }
+        self.count -= gone;
+        if moved {
+            self.directory.take();
+        }
+        control.report("update", x.rows(), x.rows(), 0.0).or(Ok(()))
+    }
+
+    /// Where each id lies, all its places in turn, `[ids]`.
+    fn places(&self, ids: &[i64], rows: &HashMap<i64, u32>) -> Result<Vec<Vec<(u32, u32)>>> {
+        let mut places = vec![Vec::new(); ids.len()];
+        match self.directory.get() {
+            // It has one place only for each id.
+            Some(directory) if !self.allow_duplicate_ids => {
+                for (places, id) in places.iter_mut().zip(ids) {
+                    places.extend(directory.get(id));
+                }
+            }
+            _ => {
+                let filter = Filter::ids(ids);
+                for (list, store) in (0u32..).zip(&self.lists.lists) {
+                    for slot in passing(store, &filter) {
+                        let row = rows[&store.ids[slot as usize]];
+                        places[row as usize].push((list, slot));
+                    }
+                }
+            }
+        }
+        match places.iter().position(Vec::is_empty) {
+            Some(row) => Err(Error::NotFound { id: ids[row] }),
+            None => Ok(places),
+        }
+    }
+}
+
+/// The row of each id, if none is there twice.
+fn rows_by_id(ids: &[i64]) -> Result<HashMap<i64, u32>> {
+    let mut rows = HashMap::with_capacity(ids.len());
+    for (row, &id) in ids.iter().enumerate() {
+        let number = u32::try_from(row)
+            .map_err(|_| Error::argument(format!("ids: expected fewer than 2^32, got {}", ids.len())))?;
+        if rows.insert(id, number).is_some() {
+            return Err(Error::RepeatedId { id, row });
+        }
+    }
+    Ok(rows)
+}
