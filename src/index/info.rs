@@ -73,8 +73,8 @@ impl Index {
     pub(super) fn nlist(&self) -> usize {
         match (&self.coarse, &self.description) {
             (Some(coarse), _) => coarse.nlist(),
-            (None, crate::factory::Description::Ivf { nlist, .. }) => nlist.unwrap_or(0),
-            (None, crate::factory::Description::Flat { .. }) => 1,
+            (None, description) if description.is_ivf() => description.nlist().unwrap_or(0),
+            (None, _) => 1,
         }
     }
 

@@ -73,6 +73,7 @@ impl Index {
             metric: self.metric,
             description,
             trained: self.is_trained(),
+            nlist: if self.description.is_ivf() { Some(self.description.nlist()) } else { None },
             centroids: self.coarse.as_ref().map(Coarse::centroids),
             lists: &self.lists,
             next_id: self.next_id,
@@ -86,13 +87,15 @@ impl Index {
         if parts.dim > MAX_DIM {
             return Err(Error::corrupt(format!("dimension: expected at most {MAX_DIM}, got {}", parts.dim)));
         }
-        let description =
-            Description::parse(&parts.description).map_err(|error| Error::corrupt(error.to_string()))?;
-        let (lists, centroids) = match (&description, parts.trained) {
-            (Description::Flat { .. }, true) => (1, None),
-            (Description::Ivf { nlist: Some(nlist), .. }, true) => (*nlist, nlist.checked_mul(parts.dim)),
-            (Description::Ivf { .. }, false) => (0, None),
-            (Description::Flat { .. }, false) | (Description::Ivf { nlist: None, .. }, true) => {
+        let description = Description::parse(&parts.description).map_err(|error| match error {
+            Error::Description { .. } => Error::corrupt(error.to_string()),
+            other => other,
+        })?;
+        let (lists, centroids) = match (description.is_ivf(), description.nlist(), parts.trained) {
+            (false, _, true) => (1, None),
+            (true, Some(nlist), true) => (nlist, nlist.checked_mul(parts.dim)),
+            (true, _, false) => (0, None),
+            (false, _, false) | (true, None, true) => {
                 return Err(Error::corrupt(format!("{description}: cannot be trained = {}", parts.trained)));
             }
         };

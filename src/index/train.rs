@@ -3,7 +3,7 @@
 use super::Index;
 use crate::coarse::Coarse;
 use crate::error::{Error, Result};
-use crate::factory::{Description, choose_nlist};
+use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
 use crate::lists::Lists;
 use crate::matrix::MatrixRef;
@@ -27,10 +27,9 @@ impl Index {
     pub fn train(&mut self, x: MatrixRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
         x.check_dim("training rows", self.dim)?;
         self.check_empty()?;
-        let nlist = match self.description {
-            Description::Flat { .. } => return x.check_finite("training rows"),
-            Description::Ivf { nlist: Some(nlist), .. } => nlist,
-            Description::Ivf { nlist: None, .. } => choose_nlist(x.rows()),
+        let nlist = match self.description.lists {
+            None => return x.check_finite("training rows"),
+            Some(lists) => lists.nlist.unwrap_or_else(|| choose_nlist(x.rows())),
         };
         let mut options = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
         options.spherical = self.metric != Metric::L2;
@@ -55,19 +54,19 @@ impl Index {
         centroids.check_finite("centroids")?;
         self.check_empty()?;
         let got = centroids.rows();
-        match self.description {
-            Description::Flat { .. } => return Err(Error::State("a Flat index has no centroids".into())),
-            Description::Ivf { nlist: Some(nlist), .. } if nlist != got => {
+        match self.description.lists {
+            None => return Err(Error::State("a Flat index has no centroids".into())),
+            Some(ListsSpec { nlist: Some(nlist), .. }) if nlist != got => {
                 return Err(Error::Length {
                     what: "centroids",
                     expected: nlist * self.dim,
                     got: got * self.dim,
                 });
             }
-            Description::Ivf { .. } if got == 0 => {
+            Some(_) if got == 0 => {
                 return Err(Error::argument("centroids: expected at least 1 row, got 0"));
             }
-            Description::Ivf { .. } => {}
+            Some(_) => {}
         }
         let mut buffer = Vec::new();
         let data = self.prepared(centroids, &mut buffer);
@@ -77,7 +76,9 @@ impl Index {
     fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
         let element = self.description.element();
-        self.description = Description::Ivf { nlist: Some(coarse.nlist()), element };
+        if let Some(lists) = &mut self.description.lists {
+            lists.nlist = Some(coarse.nlist());
+        }
         self.lists = Lists::new(coarse.nlist(), element);
         self.coarse = Some(coarse);
         Ok(())

@@ -85,6 +85,8 @@ pub(crate) struct Parts<'a> {
     /// Canonical: "Flat" or "IVF512,SQfp16"; "IVF,Flat" while the size is not chosen.
     pub(crate) description: &'a str,
     pub(crate) trained: bool,
+    /// Of an IVF index the number of lists, once it is chosen.
+    pub(crate) nlist: Option<Option<usize>>,
     /// `[nlist, dim]` of a trained IVF index.
     pub(crate) centroids: Option<&'a [f32]>,
     pub(crate) lists: &'a Lists,

@@ -109,7 +109,7 @@ static void argument_outside_its_range_is_refused(void)
 static void description_unknown_points_at_the_place(void)
 {
     static const char *const texts[] = {"",         "IVF",          "Flatt",  "IVF4",     "IVF4,",
-                                        "IVF4,PQ8", "IVF-4,Flat",   "IVF0,Flat", "ivf 4 flat", "IVF4,Flat,",
+                                        "IVF4,PX8", "IVF-4,Flat",   "IVF0,Flat", "ivf 4 flat", "IVF4,Flat,",
                                         "Flat,Flat", "IVF99999999999999999999,Flat"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; ++i) {
         ivf_index *made = NULL;
@@ -117,7 +117,7 @@ static void description_unknown_points_at_the_place(void)
         CHECK(made == NULL);
     }
     ivf_index *made = NULL;
-    CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "IVF4,PQ8", NULL, &made), IVF_E_DESCRIPTION);
+    CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "IVF4,PX8", NULL, &made), IVF_E_DESCRIPTION);
     CHECK_ERROR("position 5");
     CHECK_STATUS(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "\xff\xfe", NULL, &made), IVF_E_ARGUMENT); /* not UTF-8 */
 }

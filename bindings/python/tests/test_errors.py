@@ -48,8 +48,8 @@ def test_error_of_an_unknown_status_keeps_number_and_text():
 
 def test_error_text_is_the_library_s():
     with pytest.raises(ivf.DescriptionError) as raised:
-        ivf.Index(4, "IVF16,PQ8")
-    assert "IVF16,PQ8" in str(raised.value)
+        ivf.Index(4, "IVF16,PX8")
+    assert "IVF16,PX8" in str(raised.value)
     assert "position 6" in str(raised.value)
     assert (raised.value.status, raised.value.status_name) == (11, "IVF_E_DESCRIPTION")
 

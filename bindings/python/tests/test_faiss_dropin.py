@@ -273,7 +273,7 @@ def test_number_of_threads_is_kept(lib, x, queries):
     [
         (lambda lib: lib.IndexHNSWFlat(24, 32), AttributeError, "ivf.faiss has no 'IndexHNSWFlat'"),
         (lambda lib: lib.StandardGpuResources(), AttributeError, "has no 'StandardGpuResources'"),
-        (lambda lib: lib.index_factory(24, "IVF16,PQ8"), ivf.DescriptionError, "PQ8"),
+        (lambda lib: lib.index_factory(24, "IVF16,PX8"), ivf.DescriptionError, "PX8"),
         (lambda lib: lib.Kmeans(24, 4, gpu=True), NotImplementedError, "gpu"),
         (lambda lib: lib.Kmeans(24, 4, decode_block_size=4), TypeError, "decode_block_size"),
         (lambda lib: lib.Kmeans(2, 1).train(np.eye(2), weights=[1, 2]), NotImplementedError, "weights"),

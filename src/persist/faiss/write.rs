@@ -40,8 +40,7 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
 
 /// The number of lists of an IVF index, `None` for Flat.
 fn nlist(parts: &Parts<'_>) -> Result<Option<usize>> {
-    let Some(size) = parts.description.strip_prefix("IVF") else { return Ok(None) };
-    let chosen = size.split(',').next().and_then(|digits| digits.parse().ok());
+    let Some(chosen) = parts.nlist else { return Ok(None) };
     chosen.map(Some).ok_or_else(|| {
         Error::State(format!(
             "faiss has no index without a number of lists, and that of {:?} is chosen by train: train it first",
