@@ -213,6 +213,16 @@ typedef struct ivf_device_info {
   char backend[32];
   // CPU: the kernels it runs, "scalar", "avx2", "avx512" or "neon". GPU: "".
   char kernel[32];
+  // GPU: the most bytes that a kernel can see of one buffer; larger lists lie in several. CPU: 0.
+  uint64_t max_binding_bytes;
+  // GPU: how many lanes run in step, at least. CPU: 0.
+  uint32_t subgroup_min;
+  // GPU: how many lanes run in step, at most. CPU: 0.
+  uint32_t subgroup_max;
+  // 1 = a GPU that computes in float16.
+  uint32_t f16;
+  // 0.
+  uint32_t reserved2;
 } ivf_device_info;
 
 // How a context is made.
@@ -459,7 +469,8 @@ const char *ivf_status_name(ivf_status status);
 // this thread's next call that fails, or its end.
 const char *ivf_last_error(void);
 
-// Counts the devices of this machine: device 0 is the CPU, GPUs follow.
+// Counts the devices of this machine: device 0 is the CPU, GPUs follow, those that a CPU emulates last. Looks for
+// drivers anew each time, which may take a tenth of a second.
 //
 // - `count`: receives the number, at least 1.
 //

@@ -36,11 +36,25 @@ pub struct DeviceInfo {
     pub memory_bytes: u64,
     /// CPU: cores that this process may use.
     pub threads: usize,
+    /// GPU: the most bytes that a kernel can see of one buffer.
+    pub max_binding_bytes: u64,
+    /// GPU: how many lanes run in step, at least and at most.
+    pub subgroup_sizes: (u32, u32),
+    /// GPU: whether it computes in float16.
+    pub f16: bool,
 }
 
-/// All devices; the first is the CPU.
+/// All devices; the first is the CPU, GPUs follow, those that a CPU emulates last.
 pub fn devices() -> Vec<DeviceInfo> {
-    vec![DeviceInfo {
+    #[cfg(feature = "gpu")]
+    let gpus = super::gpu::adapters();
+    #[cfg(not(feature = "gpu"))]
+    let gpus = Vec::new();
+    std::iter::once(cpu()).chain(gpus).collect()
+}
+
+fn cpu() -> DeviceInfo {
+    DeviceInfo {
         kind: DeviceKind::Cpu,
         name: cpu_name(),
         vendor: cpu_vendor(),
@@ -48,7 +62,10 @@ pub fn devices() -> Vec<DeviceInfo> {
         kernel: Kernels::select(None).map_or("scalar", |kernels| kernels.name),
         memory_bytes: memory_bytes(),
         threads: usable_cores(),
-    }]
+        max_binding_bytes: 0,
+        subgroup_sizes: (0, 0),
+        f16: false,
+    }
 }
 
 /// Fails if there is no device of this name. "gpu" asks for one; "auto" takes what there is.

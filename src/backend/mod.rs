@@ -5,6 +5,8 @@
 mod assign;
 mod cpu;
 pub(crate) mod device;
+#[cfg(feature = "gpu")]
+pub(crate) mod gpu;
 mod plan;
 mod scan;
 pub(crate) mod workspace;

@@ -42,11 +42,22 @@ pub struct ivf_device_info {
     pub backend: [c_char; 32],
     /// CPU: the kernels it runs, "scalar", "avx2", "avx512" or "neon". GPU: "".
     pub kernel: [c_char; 32],
+    /// GPU: the most bytes that a kernel can see of one buffer; larger lists lie in several. CPU: 0.
+    pub max_binding_bytes: u64,
+    /// GPU: how many lanes run in step, at least. CPU: 0.
+    pub subgroup_min: u32,
+    /// GPU: how many lanes run in step, at most. CPU: 0.
+    pub subgroup_max: u32,
+    /// 1 = a GPU that computes in float16.
+    pub f16: u32,
+    /// 0.
+    pub reserved2: u32,
 }
 
 growing!(ivf_device_info, kernel: [c_char; 32]);
 
-/// Counts the devices of this machine: device 0 is the CPU, GPUs follow.
+/// Counts the devices of this machine: device 0 is the CPU, GPUs follow, those that a CPU emulates last. Looks for
+/// drivers anew each time, which may take a tenth of a second.
 ///
 /// - `count`: receives the number, at least 1.
 ///
@@ -88,6 +99,10 @@ pub unsafe extern "C" fn ivf_device_get_info(device: u32, info: *mut ivf_device_
             vendor: fixed(&found.vendor),
             backend: fixed(found.backend),
             kernel: fixed(found.kernel),
+            max_binding_bytes: found.max_binding_bytes,
+            subgroup_min: found.subgroup_sizes.0,
+            subgroup_max: found.subgroup_sizes.1,
+            f16: u32::from(found.f16),
             ..options::zeroed()
         };
         // SAFETY: `write` checks it; `struct_size` writable bytes are the caller's promise.

@@ -12,7 +12,7 @@ fn layout_structs_are_as_published() {
         ("ivf_progress", size_of::<ivf_progress>(), 40),
         ("ivf_context_options", size_of::<ivf_context_options>(), 24),
         ("ivf_context_info", size_of::<ivf_context_info>(), 168),
-        ("ivf_device_info", size_of::<ivf_device_info>(), 280),
+        ("ivf_device_info", size_of::<ivf_device_info>(), 304),
         ("ivf_index_options", size_of::<ivf_index_options>(), 16),
         ("ivf_index_info", size_of::<ivf_index_info>(), 80),
         ("ivf_train_options", size_of::<ivf_train_options>(), 56),

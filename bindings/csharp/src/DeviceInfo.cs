@@ -12,6 +12,10 @@ namespace Ivf
             Type = (DeviceType)info->type;
             MemoryBytes = (long)info->memory_bytes;
             Threads = (int)info->threads;
+            MaxBindingBytes = (long)info->max_binding_bytes;
+            SubgroupMin = (int)info->subgroup_min;
+            SubgroupMax = (int)info->subgroup_max;
+            Float16 = info->f16 != 0;
         }
 
         /// <summary>The device's name, such as "AMD Ryzen 7 7840U".</summary>
@@ -34,6 +38,18 @@ namespace Ivf
 
         /// <summary>CPU: the cores that this process may use. GPU: 0.</summary>
         public int Threads { get; }
+
+        /// <summary>GPU: the most bytes that a kernel can see of one buffer; larger lists lie in several. CPU: 0.</summary>
+        public long MaxBindingBytes { get; }
+
+        /// <summary>GPU: how many lanes run in step, at least. CPU: 0.</summary>
+        public int SubgroupMin { get; }
+
+        /// <summary>GPU: how many lanes run in step, at most. CPU: 0.</summary>
+        public int SubgroupMax { get; }
+
+        /// <summary>Whether it is a GPU that computes in float16.</summary>
+        public bool Float16 { get; }
 
         /// <summary>"AMD Ryzen 7 7840U (cpu, avx512)".</summary>
         public override string ToString()

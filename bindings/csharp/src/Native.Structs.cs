@@ -18,6 +18,11 @@ namespace Ivf
             internal fixed byte vendor[64];
             internal fixed byte backend[32];
             internal fixed byte kernel[32];
+            internal ulong max_binding_bytes;
+            internal uint subgroup_min;
+            internal uint subgroup_max;
+            internal uint f16;
+            internal uint reserved2;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -77,6 +77,11 @@ class DeviceInfo(Struct):
         ("vendor", c_char * 64),
         ("backend", c_char * 32),
         ("kernel", c_char * 32),
+        ("max_binding_bytes", c_uint64),
+        ("subgroup_min", c_uint32),
+        ("subgroup_max", c_uint32),
+        ("f16", c_uint32),
+        ("reserved2", c_uint32),
     ]
 
 

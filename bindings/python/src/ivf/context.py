@@ -33,6 +33,12 @@ class Device(NamedTuple):
     """0 if unknown."""
     threads: int
     """CPU: cores that this process may use."""
+    max_binding_bytes: int
+    """GPU: the most bytes that a kernel can see of one buffer."""
+    subgroup_sizes: tuple[int, int]
+    """GPU: how many lanes run in step, at least and at most."""
+    f16: bool
+    """GPU: whether it computes in float16."""
 
 
 class ContextInfo(NamedTuple):
@@ -61,6 +67,9 @@ def _device(number: int) -> Device:
         kernel=info.kernel.decode(),
         memory_bytes=info.memory_bytes,
         threads=info.threads,
+        max_binding_bytes=info.max_binding_bytes,
+        subgroup_sizes=(info.subgroup_min, info.subgroup_max),
+        f16=bool(info.f16),
     )
 
 

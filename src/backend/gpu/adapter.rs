@@ -1,0 +1,107 @@
+//! Finding GPUs: through Vulkan, Metal or DX12, whichever the system has. None of them need be there.
+//!
+//! Libraries of the system are loaded when this is first called and not before; a machine without a loader or a
+//! driver simply has no adapters.
+
+use crate::backend::device::{DeviceInfo, DeviceKind};
+
+/// All adapters, the fastest kind first and those that a CPU emulates last. The order is the same on every call.
+pub(crate) fn adapters() -> Vec<DeviceInfo> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    // No validation layers, no debug names, nothing from the environment.
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    let backends = descriptor.backends;
+    let instance = wgpu::Instance::new(descriptor);
+    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
+    found.sort_by_key(|adapter| {
+        let info = adapter.get_info();
+        (rank(info.device_type), u8::from(info.backend != wgpu::Backend::Vulkan))
+    });
+    // On Windows a GPU is there twice, through Vulkan and through DX12.
+    let mut seen = std::collections::HashSet::new();
+    found.retain(|adapter| {
+        let info = adapter.get_info();
+        let real = info.device_type != wgpu::DeviceType::Cpu;
+        let first = seen.insert((info.backend, info.vendor, info.device, info.device_pci_bus_id.clone()));
+        let other = (wgpu::Backend::Vulkan, info.vendor, info.device, info.device_pci_bus_id);
+        first && !(real && info.backend == wgpu::Backend::Dx12 && seen.contains(&other))
+    });
+    found.iter().map(describe).collect()
+}
+
+fn rank(kind: wgpu::DeviceType) -> u8 {
+    match kind {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}
+
+fn describe(adapter: &wgpu::Adapter) -> DeviceInfo {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    DeviceInfo {
+        kind: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
+            wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+            wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
+            wgpu::DeviceType::Cpu => DeviceKind::Cpu,
+            wgpu::DeviceType::Other => DeviceKind::Other,
+        },
+        vendor: vendor(info.vendor).into(),
+        backend: match info.backend {
+            wgpu::Backend::Vulkan => "vulkan",
+            wgpu::Backend::Metal => "metal",
+            wgpu::Backend::Dx12 => "dx12",
+            _ => "other",
+        },
+        name: info.name,
+        kernel: "",
+        memory_bytes: memory_bytes(adapter),
+        threads: 0,
+        max_binding_bytes: limits.max_storage_buffer_binding_size,
+        subgroup_sizes: (info.subgroup_min_size, info.subgroup_max_size),
+        f16: adapter.features().contains(wgpu::Features::SHADER_F16),
+    }
+}
+
+/// The makers by their PCI numbers (Mesa's software adapter has one of Khronos's).
+fn vendor(number: u32) -> &'static str {
+    match number {
+        0x1002 | 0x1022 => "AMD",
+        0x1010 => "Imagination",
+        0x106b => "Apple",
+        0x10de => "NVIDIA",
+        0x13b5 => "ARM",
+        0x1414 => "Microsoft",
+        0x14e4 => "Broadcom",
+        0x5143 => "Qualcomm",
+        0x8086 => "Intel",
+        0x1_0005 => "Mesa",
+        _ => "",
+    }
+}
+
+/// Bytes of the largest heap of the device's own; 0 where the system does not tell.
+#[cfg(not(any(target_os = "macos", target_os = "ios")))]
+#[expect(unsafe_code, reason = "wgpu does not pass on what Vulkan tells")]
+fn memory_bytes(adapter: &wgpu::Adapter) -> u64 {
+    const DEVICE_LOCAL: u32 = 1;
+    // SAFETY: nothing of it is kept or destroyed; the adapter outlives the guard.
+    let Some(vulkan) = (unsafe { adapter.as_hal::<wgpu::hal::api::Vulkan>() }) else { return 0 };
+    let instance = vulkan.shared_instance().raw_instance();
+    // SAFETY: the physical device is of this instance, both alive.
+    let memory = unsafe { instance.get_physical_device_memory_properties(vulkan.raw_physical_device()) };
+    let heaps = &memory.memory_heaps[..(memory.memory_heap_count as usize).min(memory.memory_heaps.len())];
+    let own = heaps.iter().filter(|heap| heap.flags.as_raw() & DEVICE_LOCAL != 0);
+    own.map(|heap| heap.size).max().unwrap_or(0)
+}
+
+/// Metal does not tell; memory is shared there.
+#[cfg(any(target_os = "macos", target_os = "ios"))]
+fn memory_bytes(_: &wgpu::Adapter) -> u64 {
+    0
+}

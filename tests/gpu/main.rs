@@ -1,0 +1,8 @@
+//! The GPU backend on an adapter that the CPU emulates (Mesa's llvmpipe): right results, no speed.
+//!
+//! Without such an adapter these tests pass without having run, unless `IVF_REQUIRE_GPU` is set: tests/gpu/run.sh installs
+//! one and sets it.
+#![cfg(feature = "gpu")]
+
+mod devices;
+mod support;
