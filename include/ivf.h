@@ -51,8 +51,9 @@
  *   library      ivf_version ivf_abi_version ivf_status_name ivf_last_error
  *   devices      ivf_device_count ivf_device_get_info
  *   context      ivf_context_create ivf_context_get_info ivf_context_destroy
- *   index        ivf_index_create ivf_index_destroy ivf_index_get_info ivf_index_describe ivf_list_sizes ivf_centroids
- *   vectors      ivf_train ivf_set_centroids ivf_add ivf_update ivf_remove ivf_remove_filter ivf_reset ivf_compact
+ *   index        ivf_index_create ivf_index_clone ivf_index_destroy ivf_index_get_info ivf_index_describe ivf_list_sizes ivf_centroids
+ *   vectors      ivf_train ivf_set_centroids ivf_add ivf_update ivf_remove ivf_remove_filter ivf_merge ivf_reset
+ *                ivf_compact
  *   reading back ivf_ids ivf_reconstruct_range ivf_search_and_reconstruct ivf_reconstruct
  *   filters      ivf_filter_create_range ivf_filter_create_bitmap ivf_filter_create_ids ivf_filter_create_and
  *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
@@ -173,7 +174,7 @@
 #define IVF_SEEDING_PLUS_PLUS 2
 
 // The threads and the device that calls run on, shared by any number of indexes and calls. Wherever a
-// function takes a context, NULL means the one that the library makes for all who need no other: every core
+// function takes a context, NULL means (unless it says otherwise) the one that the library makes for all who need no other: every core
 // that the process may use, and the best device.
 typedef struct ivf_context ivf_context;
 
@@ -297,7 +298,7 @@ typedef struct ivf_progress {
   uint32_t struct_size;
   // 0.
   uint32_t reserved;
-  // What is being done: "train", "add", "update", "search", "knn", "kmeans", "save" or "load". Lives for ever.
+  // What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "save" or "load". Lives for ever.
   const char *stage;
   // Units done, out of `total`.
   uint64_t done;
@@ -688,6 +689,35 @@ ivf_status ivf_update(ivf_index *index,
 ivf_status ivf_remove_filter(ivf_index *index,
                              const ivf_filter *filter,
                              uint64_t *removed);
+
+// Adds the vectors of another index, which keeps them, as they are: nothing is trained or rounded again.
+//
+// - `other`: an index of the same dimension, metric, description and centroids, not `index` itself. To have
+//   moved its vectors, `ivf_reset` it afterwards.
+// - `add_id`: added to the ids of `other`; 0 keeps them.
+// - `merged`: receives the number of vectors added; may be NULL.
+// - `options`: NULL for the defaults.
+//
+// Threads: changes the index and reads `other`. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if
+// the two differ, and the text says in what, or if an id plus `add_id` is negative or too large;
+// `IVF_E_DUPLICATE_ID` for an id that both have, unless the index was created to allow that;
+// `IVF_E_NOT_TRAINED`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is added.
+ivf_status ivf_merge(ivf_index *index,
+                     const ivf_index *other,
+                     int64_t add_id,
+                     uint64_t *merged,
+                     const ivf_add_options *options);
+
+// Makes a copy of an index, which from then on is an index of its own. Lists that are mapped from a file stay
+// there until they are changed, and the file must stay as it is while either index lives.
+//
+// - `context`: what the copy runs on; NULL for the context of `index`.
+// - `clone`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
+//
+// Threads: searches go on meanwhile. Cost: one copy of all memory. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+ivf_status ivf_index_clone(const ivf_index *index,
+                           const ivf_context *context,
+                           ivf_index **clone);
 
 // Copies the ids of all vectors that can be found, ascending. With `ivf_reconstruct` it reads a whole index.
 //

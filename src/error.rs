@@ -90,6 +90,16 @@ pub enum Error {
         /// Its second row.
         row: usize,
     },
+    /// An id that a merge cannot take over.
+    #[error(
+        "id {id} is {place}; shift the merged ids by add_id, or create the index with duplicate ids allowed"
+    )]
+    ClashingId {
+        /// The id, shifted.
+        id: i64,
+        /// "in both indexes", or "twice in the index to merge".
+        place: &'static str,
+    },
     /// No vector with this id.
     #[error("no vector has the id {id}")]
     NotFound {

@@ -201,3 +201,81 @@ fn search_and_reconstruct_returns_the_hits_vectors() {
         assert!(ids.contains(&-1), "some hits are missing in this test");
     }
 }
+
+#[test]
+fn merge_parts_equal_the_whole() {
+    for metric in METRICS {
+        for description in ["Flat", "IVF7,Flat", "IVF7,SQfp16", "IVF7,SQbf16"] {
+            let all = vectors(2, 0..600);
+            let part = |from: i64, to: i64, shift: i64| -> BTreeMap<i64, Vec<f32>> {
+                all.range(from..to).map(|(&id, row)| (id - shift, row.clone())).collect()
+            };
+            let mut index = built(metric, description, &part(0, 250, 0));
+            // The second part has removed vectors of its own, which must not come along.
+            let mut second = built(metric, description, &part(250, 600, 250));
+            second.add(matrix(&numbers(8, 40 * DIM)), None, 0, &Control::default()).unwrap();
+            second.remove(&(350..390).collect::<Vec<_>>()).unwrap();
+            assert_eq!(index.merge(&second, 250, 0, &Control::default()).unwrap(), 350);
+            assert!(state(&index) == state(&built(metric, description, &all)), "{metric:?} {description}");
+            assert_eq!((index.info().count, index.info().next_id), (600, 600));
+            assert_eq!(second.info().count, 350);
+        }
+    }
+}
+
+#[test]
+fn merge_of_unlike_or_clashing_is_refused_and_changes_nothing() {
+    let mut index = built(Metric::L2, "IVF7,Flat", &vectors(2, 0..100));
+    let before = state(&index);
+    let none = Control::default();
+    let mut refused = |other: &Index, add_id, part: &str| {
+        let error = index.merge(other, add_id, 0, &none).unwrap_err().to_string();
+        assert!(error.contains(part), "expected {part:?} in {error:?}");
+        assert!(state(&index) == before);
+    };
+    let like = built(Metric::L2, "IVF7,Flat", &vectors(3, 0..50));
+    refused(&like, 0, "in both indexes");
+    refused(&like, 99, "id 99 is in both indexes");
+    refused(&like, -1, "got 0 plus -1");
+    refused(&like, i64::MAX - 49, "plus");
+    refused(&built(Metric::InnerProduct, "IVF7,Flat", &vectors(3, 200..250)), 0, "expected the metric L2");
+    refused(
+        &built(Metric::L2, "IVF7,SQfp16", &vectors(3, 200..250)),
+        0,
+        "expected \"IVF7,Flat\", got \"IVF7,SQfp16\"",
+    );
+    let mut moved =
+        Index::new(context(1, None), DIM, Metric::L2, "IVF7,Flat", &IndexOptions::default()).unwrap();
+    refused(&moved, 0, "not trained");
+    let mut centroids = numbers(1, NLIST * DIM);
+    centroids[3 * DIM] += 1.0;
+    moved.set_centroids(matrix(&centroids)).unwrap();
+    refused(&moved, 0, "got another in list 3");
+    let narrow = Index::new(context(1, None), 3, Metric::L2, "Flat", &IndexOptions::default()).unwrap();
+    refused(&narrow, 0, "expected 12 columns, got 3");
+    let repeats = IndexOptions { allow_duplicate_ids: true, ..Default::default() };
+    let mut twice = Index::new(context(1, None), DIM, Metric::L2, "IVF7,Flat", &repeats).unwrap();
+    twice.set_centroids(matrix(&numbers(1, NLIST * DIM))).unwrap();
+    twice.add(matrix(&numbers(4, 2 * DIM)), Some(&[300, 300]), 0, &none).unwrap();
+    refused(&twice, 0, "id 300 is twice in the index to merge");
+    // An index that allows repetition takes them.
+    assert_eq!(twice.merge(&like, 280, 0, &none).unwrap(), 50);
+    assert_eq!(twice.ids().iter().filter(|&&id| id == 300).count(), 3);
+}
+
+#[test]
+fn copy_is_equal_and_apart() {
+    let mut index = built(Metric::Cosine, "IVF7,SQfp16", &vectors(2, 0..300));
+    index.remove(&[5, 6, 7]).unwrap();
+    let before = state(&index);
+    let copy = index.copy(context(1, Some("scalar"))).unwrap();
+    assert!(copy.context().kernel_name() == "scalar" && copy.context().threads() == 1);
+    let same = index.copy(index.context().clone()).unwrap();
+    assert_eq!(same.info().dead, 3);
+    index.reset();
+    assert!(state(&same) == before);
+    assert_eq!((copy.ids(), copy.describe(), copy.info().next_id), (same.ids(), same.describe(), 300));
+    let untrained =
+        Index::new(context(1, None), DIM, Metric::L2, "IVF,Flat", &IndexOptions::default()).unwrap();
+    assert_eq!(untrained.copy(context(1, None)).unwrap().describe(), "IVF,Flat");
+}

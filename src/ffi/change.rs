@@ -1,6 +1,7 @@
-//! Section "vectors", continued: replacing vectors and removing them by a filter.
+//! Section "vectors", continued: replacing vectors, removing them by a filter, and what concerns whole indexes.
 
-use super::arguments::{self, Out, check_dim, count, matrix, values};
+use super::arguments::{self, Out, check_dim, count, give, matrix, values};
+use super::context::{ivf_context, resolve};
 use super::data::ivf_add_options;
 use super::filter::ivf_filter;
 use super::guard::guard;
@@ -8,6 +9,8 @@ use super::handle::{borrow, ivf_index};
 use super::options;
 use super::progress::Hooks;
 use super::status::ivf_status;
+use crate::error::{Error, Result};
+use crate::progress::Control;
 
 /// Replaces vectors under their ids, in place; each goes to the list that it now belongs to.
 ///
@@ -66,5 +69,80 @@ pub unsafe extern "C" fn ivf_remove_filter(
         };
         removed.set(index.write()?.remove_filter(&filter.0)? as u64);
         Ok(())
+    })
+}
+
+/// Adds the vectors of another index, which keeps them, as they are: nothing is trained or rounded again.
+///
+/// - `other`: an index of the same dimension, metric, description and centroids, not `index` itself. To have
+///   moved its vectors, `ivf_reset` it afterwards.
+/// - `add_id`: added to the ids of `other`; 0 keeps them.
+/// - `merged`: receives the number of vectors added; may be NULL.
+/// - `options`: NULL for the defaults.
+///
+/// Threads: changes the index and reads `other`. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if
+/// the two differ, and the text says in what, or if an id plus `add_id` is negative or too large;
+/// `IVF_E_DUPLICATE_ID` for an id that both have, unless the index was created to allow that;
+/// `IVF_E_NOT_TRAINED`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is added.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_merge(
+    index: *mut ivf_index,
+    other: *const ivf_index,
+    add_id: i64,
+    merged: *mut u64,
+    options: *const ivf_add_options,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: each helper checks what it is given; live handles are the caller's promise.
+        let (into, from, merged, options) = unsafe {
+            let merged = Out::optional("merged", merged)?;
+            (borrow(index)?, arguments::borrow("other", other)?, merged, options::read(options)?)
+        };
+        if std::ptr::eq(into, from) {
+            return Err(Error::argument("other: expected another index, got the same"));
+        }
+        let hooks = Hooks {
+            progress: options.progress,
+            progress_data: options.progress_data,
+            cancel: options.cancel,
+        };
+        // In the order of their addresses: two merges the other way round must not wait for each other.
+        let (mut core, source);
+        if std::ptr::from_ref(into) < std::ptr::from_ref(from) {
+            core = into.write()?;
+            source = from.read()?;
+        } else {
+            source = from.read()?;
+            core = into.write()?;
+        }
+        let _busy = from.busy();
+        let threads = options.threads as usize;
+        let work = |control: &Control<'_>| -> Result<usize> { core.merge(&source, add_id, threads, control) };
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        merged.set(unsafe { hooks.run(Some(into), work) }? as u64);
+        Ok(())
+    })
+}
+
+/// Makes a copy of an index, which from then on is an index of its own. Lists that are mapped from a file stay
+/// there until they are changed, and the file must stay as it is while either index lives.
+///
+/// - `context`: what the copy runs on; NULL for the context of `index`.
+/// - `clone`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
+///
+/// Threads: searches go on meanwhile. Cost: one copy of all memory. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_index_clone(
+    index: *const ivf_index,
+    context: *const ivf_context,
+    clone: *mut *mut ivf_index,
+) -> ivf_status {
+    // SAFETY: each helper checks what it is given; the rest is the caller's promise.
+    guard(|| unsafe {
+        give("clone", clone, || {
+            let index = borrow(index)?.read()?;
+            let context = if context.is_null() { index.context().clone() } else { resolve(context)? };
+            index.copy(context).map(ivf_index::new)
+        })
     })
 }

@@ -11,7 +11,7 @@ use crate::context::{Context, ContextOptions};
 use crate::error::Result;
 
 /// The threads and the device that calls run on, shared by any number of indexes and calls. Wherever a
-/// function takes a context, NULL means the one that the library makes for all who need no other: every core
+/// function takes a context, NULL means (unless it says otherwise) the one that the library makes for all who need no other: every core
 /// that the process may use, and the best device.
 pub struct ivf_context(Arc<Context>);
 

@@ -85,7 +85,7 @@ pub(super) fn of(error: &Error) -> ivf_status {
         Error::NotTrained => IVF_E_NOT_TRAINED,
         Error::State(_) => IVF_E_STATE,
         Error::TooFewPoints { .. } => IVF_E_TOO_FEW_POINTS,
-        Error::DuplicateId { .. } | Error::RepeatedId { .. } => IVF_E_DUPLICATE_ID,
+        Error::DuplicateId { .. } | Error::RepeatedId { .. } | Error::ClashingId { .. } => IVF_E_DUPLICATE_ID,
         Error::NotFound { .. } => IVF_E_NOT_FOUND,
         Error::Description { .. } => IVF_E_DESCRIPTION,
         Error::Memory { .. } => IVF_E_MEMORY,

@@ -3,6 +3,7 @@
 mod add;
 mod info;
 mod knn;
+mod merge;
 mod persist;
 mod range;
 mod reconstruct;

@@ -1,6 +1,7 @@
 //! The block store: every inverted list of an index, in memory or in a mapped file.
 
 pub(crate) mod block;
+mod copy;
 mod list;
 mod load;
 mod storage;

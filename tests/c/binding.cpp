@@ -213,6 +213,20 @@ void updated_vectors_are_found_and_filtered_ones_removed() {
     CHECK(std::isnan(rows_of_few[11 * dim]) && std::isnan(rows_of_few[12 * dim - 1]));
 }
 
+void merged_and_cloned_indexes_are_apart() {
+    const std::vector<float> x = rows(3, 2);
+    ivf::Index index = filled();
+    const ivf::Index clone = index.clone();
+    CHECK(index.merge(clone, 1000) == count);
+    CHECK(index.size() == 2 * count && clone.size() == count);
+    CHECK(thrown_by([&] { index.merge(clone); }) == IVF_E_DUPLICATE_ID);
+    CHECK(thrown_by([&] { index.merge(ivf::Index(dim, "Flat"), 5000); }) == IVF_E_ARGUMENT);
+    ivf::ContextOptions options;
+    options.threads = 1;
+    index.reset();
+    CHECK(clone.clone(ivf::Context(options)).search({x, dim}, 5).ids == clone.search({x, dim}, 5).ids);
+}
+
 void shape_and_centroids_are_readable() {
     const ivf::Index index = filled();
     CHECK(index.describe() == "IVF8,Flat" && index.dim() == dim);
@@ -333,6 +347,7 @@ int main() {
     RUN(empty_arrays_do_nothing);
     RUN(ids_of_ones_own_are_kept_and_removed);
     RUN(updated_vectors_are_found_and_filtered_ones_removed);
+    RUN(merged_and_cloned_indexes_are_apart);
     RUN(shape_and_centroids_are_readable);
     RUN(saved_and_serialized_come_back_equal);
     RUN(progress_is_told_on_this_thread);

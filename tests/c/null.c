@@ -47,6 +47,10 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_update(index_, ids, NULL, 1, DIM, NULL));
     REFUSED(ivf_remove_filter(NULL, NULL, NULL));
     REFUSED(ivf_remove_filter(index_, NULL, NULL));
+    REFUSED(ivf_merge(NULL, index_, 0, NULL, NULL));
+    REFUSED(ivf_merge(index_, NULL, 0, NULL, NULL));
+    REFUSED(ivf_index_clone(NULL, NULL, &made));
+    REFUSED(ivf_index_clone(index_, NULL, NULL));
     REFUSED(ivf_ids(NULL, ids, 1));
     REFUSED(ivf_ids(index_, NULL, COUNT));
     REFUSED(ivf_reconstruct_range(NULL, 0, 1, row, DIM));

@@ -93,3 +93,65 @@ fn search_and_reconstruct_has_vectors_and_nan_for_missing() {
     let status = unsafe { search(index.0, x.as_ptr(), 1, DIM, 5, to, ids_to, null_mut(), null()) };
     fails(status, IVF_E_NULL, "`vectors`");
 }
+
+#[test]
+fn merge_takes_the_others_vectors_under_shifted_ids() {
+    let x = rows(400, DIM);
+    let (one, two) =
+        (Index::new("IVF8,Flat", DIM, IVF_METRIC_L2), Index::new("IVF8,Flat", DIM, IVF_METRIC_L2));
+    let whole = Index::new("IVF8,Flat", DIM, IVF_METRIC_L2);
+    for index in [&one, &two, &whole] {
+        ok(unsafe { ivf_set_centroids(index.0, x.as_ptr(), 8, DIM) });
+    }
+    one.add(&x[..150 * DIM as usize], DIM);
+    two.add(&x[150 * DIM as usize..], DIM);
+    whole.add(&x, DIM);
+    let mut merged = 0;
+    let merge =
+        |into: &Index, from: &Index, add_id| unsafe { ivf_merge(into.0, from.0, add_id, null_mut(), null()) };
+    fails(merge(&one, &two, 0), IVF_E_DUPLICATE_ID, "in both indexes");
+    fails(merge(&one, &one, 0), IVF_E_ARGUMENT, "the same");
+    ok(unsafe { ivf_merge(one.0, two.0, 150, &mut merged, null()) });
+    assert_eq!(merged, 250);
+    assert_eq!(one.search(&x, DIM, 5, 3), whole.search(&x, DIM, 5, 3));
+    fails(unsafe { ivf_merge(one.0, null(), 0, null_mut(), null()) }, IVF_E_NULL, "`other`");
+    fails(unsafe { ivf_merge(null_mut(), one.0, 0, null_mut(), null()) }, IVF_E_NULL, "`index`");
+}
+
+#[test]
+fn merge_both_ways_at_once_ends() {
+    let (one, two) =
+        (Index::filled("Flat", DIM, IVF_METRIC_L2, 10), Index::filled("Flat", DIM, IVF_METRIC_L2, 10));
+    std::thread::scope(|scope| {
+        for (into, from, shift) in [(&one, &two, 1000), (&two, &one, 1_000_000)] {
+            scope.spawn(move || {
+                for round in 1..50 {
+                    // Clashes are refused; what counts is that neither waits for ever.
+                    let _ = unsafe { ivf_merge(into.0, from.0, shift * round, null_mut(), null()) };
+                    ok(unsafe { ivf_reset(into.0) });
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn clone_is_an_index_of_its_own() {
+    let index = Index::filled("IVF8,Flat", DIM, IVF_METRIC_L2, 400);
+    let (x, mut clone) = (rows(30, DIM), null_mut());
+    ok(unsafe { ivf_index_clone(index.0, null(), &mut clone) });
+    let clone = Index(clone);
+    let before = index.search(&x, DIM, 5, 3);
+    ok(unsafe { ivf_reset(index.0) });
+    assert_eq!(clone.search(&x, DIM, 5, 3), before);
+    assert_eq!((clone.info().count, clone.info().next_id), (400, 400));
+    let mut context = null_mut();
+    let options = ivf_context_options { threads: 1, kernel: c"scalar".as_ptr(), ..sized() };
+    ok(unsafe { ivf_context_create(&options, &mut context) });
+    let mut other = null_mut();
+    ok(unsafe { ivf_index_clone(clone.0, context, &mut other) });
+    assert_eq!(Index(other).search(&x, DIM, 5, 3).1, before.1);
+    unsafe { ivf_context_destroy(context) };
+    fails(unsafe { ivf_index_clone(null(), null(), &mut other) }, IVF_E_NULL, "`index`");
+    fails(unsafe { ivf_index_clone(clone.0, null(), null_mut()) }, IVF_E_NULL, "`clone`");
+}

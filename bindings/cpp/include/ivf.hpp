@@ -521,6 +521,11 @@ public:
         return Index(made);
     }
 
+    /// A copy that is an index of its own, on the same context.
+    Index clone() const { return clone_on(nullptr); }
+    /// The same on another context.
+    Index clone(const Context& context) const { return clone_on(context.get()); }
+
     IndexInfo info() const {
         IndexInfo info{};
         info.struct_size = sizeof info;
@@ -609,6 +614,16 @@ public:
         std::uint64_t removed = 0;
         detail::check(ivf_remove_filter(get(), filter.get(), &removed));
         return removed;
+    }
+
+    /// Adds the vectors of another index, which keeps them, under their ids plus add_id. Both must have the same
+    /// dimension, metric, description and centroids. Returns how many came.
+    std::uint64_t merge(const Index& other, std::int64_t add_id = 0, const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        std::uint64_t merged = 0;
+        call.finish(ivf_merge(get(), other.get(), add_id, &merged, &to));
+        return merged;
     }
 
     /// Drops all vectors; the training stays.
@@ -721,6 +736,12 @@ public:
     ivf_index* get() const { return handle_.get(); }
 
 private:
+    Index clone_on(const ivf_context* context) const {
+        ivf_index* made = nullptr;
+        detail::check(ivf_index_clone(get(), context, &made));
+        return Index(made);
+    }
+
     void add_rows(const Rows& x, const std::int64_t* ids, const AddOptions& options) {
         detail::Call call(options.progress);
         const auto to = call.options<ivf_add_options>(options);

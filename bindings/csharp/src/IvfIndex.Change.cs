@@ -56,6 +56,52 @@ namespace Ivf
             }
         }
 
+        /// <summary>Adds the vectors of another index, which keeps them, as they are.</summary>
+        /// <param name="other">An index of the same dimension, metric, description and centroids.</param>
+        /// <param name="addId">Added to the other's ids; 0 keeps them.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call, in which case nothing is added.</param>
+        /// <returns>The number of vectors added.</returns>
+        /// <exception cref="IvfArgumentException">The two differ; the text says in what.</exception>
+        /// <exception cref="IvfDimensionException">They differ in their dimension.</exception>
+        /// <exception cref="IvfDuplicateIdException">An id that both have, unless this index allows that.</exception>
+        /// <exception cref="IvfNotTrainedException">One of them has no centroids yet.</exception>
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe long Merge(
+            IvfIndex other, long addId = 0, AddOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
+        {
+            if (other == null)
+                throw new ArgumentNullException(nameof(other));
+            options = options ?? AddOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
+            using (Borrowed self = handle.Borrow())
+            using (Borrowed from = other.handle.Borrow())
+            {
+                ulong merged = 0;
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_merge(self.Pointer, from.Pointer, addId, &merged, &native));
+                return (long)merged;
+            }
+        }
+
+        /// <summary>
+        /// Makes a copy that is an index of its own. Lists that are mapped from a file stay there until they are changed, and
+        /// the file must stay as it is while either index lives.
+        /// </summary>
+        /// <param name="context">What the copy runs on; null for this index's own context.</param>
+        /// <remarks>Cost: one copy of all memory.</remarks>
+        public unsafe IvfIndex Clone(IvfContext context = null)
+        {
+            using (Borrowed self = handle.Borrow())
+            using (Borrowed on = IvfContext.Borrow(context))
+            {
+                IntPtr made;
+                int status = Native.ivf_index_clone(self.Pointer, on.Pointer, &made);
+                return Made(null, status, made);
+            }
+        }
+
         /// <summary>The ids of all vectors, ascending.</summary>
         /// <returns>[Count]</returns>
         /// <exception cref="IvfArgumentException">Another thread adds or removes vectors meanwhile.</exception>

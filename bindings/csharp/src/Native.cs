@@ -59,6 +59,9 @@ namespace Ivf
             IntPtr context, uint dim, int metric, byte* description, ivf_index_options* options, IntPtr* index);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_index_clone(IntPtr index, IntPtr context, IntPtr* clone);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern void ivf_index_destroy(IntPtr index);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -93,6 +96,10 @@ namespace Ivf
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_remove_filter(IntPtr index, IntPtr filter, ulong* removed);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_merge(
+            IntPtr index, IntPtr other, long add_id, ulong* merged, ivf_add_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_reset(IntPtr index);

@@ -39,6 +39,34 @@ namespace Ivf.Tests
             }
         }
 
+        public static void Merge_ShiftedIds_AreFound()
+        {
+            using (IvfIndex index = Data.Trained(X, Dim))
+            using (IvfIndex other = index.Clone())
+            {
+                Check.Throws<IvfDuplicateIdException>(() => index.Merge(other), "in both indexes");
+                Check.Throws<IvfArgumentException>(() => index.Merge(index), "the same");
+                Check.Throws<ArgumentNullException>(() => index.Merge(null));
+                Check.Equal(400L, index.Merge(other, 1000), "merged");
+                Check.Equal(800L, index.Count, "vectors");
+                Check.Sequence(new[] { 5L, 1005L }, index.Search(Data.Row(X, Dim, 5), 2, All).Ids, "ids");
+                Check.Equal(400L, other.Count, "vectors of the other");
+            }
+        }
+
+        public static void Clone_OnAContext_IsApart()
+        {
+            using (var context = new IvfContext(new ContextOptions { Threads = 1 }))
+            using (IvfIndex index = Data.Trained(X, Dim))
+            using (IvfIndex clone = index.Clone(context))
+            {
+                long[] before = index.Search(X, 3, All).Ids;
+                index.Reset();
+                Check.Equal(400L, clone.Count, "vectors of the clone");
+                Check.Sequence(before, clone.Search(X, 3, All).Ids, "ids");
+            }
+        }
+
         public static void ReconstructRange_Ids_GiveTheirRows()
         {
             using (IvfIndex index = Data.Trained(X, Dim))

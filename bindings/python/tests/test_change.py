@@ -60,3 +60,28 @@ def test_search_and_reconstruct_gives_the_vectors_of_the_hits(index, x, queries)
     assert (found.ids[0, 2:] == -1).all()
     assert np.isnan(vectors[0, 2:]).all()
     assert np.isfinite(vectors[0, :2]).all()
+
+
+def test_merge_adds_the_others_vectors(index, x, queries):
+    first, second = ivf.Index(24, "IVF16,Flat"), ivf.Index(24, "IVF16,Flat")
+    for part, vectors in ((first, x[:1000]), (second, x[1000:])):
+        part.set_centroids(index.centroids)
+        part.add(vectors)
+    with pytest.raises(ivf.DuplicateIdError, match="in both indexes"):
+        first.merge(second)
+    assert first.merge(second, add_id=1000) == 2000
+    for got, want in zip(first.search(queries, 5, 4), index.search(queries, 5, 4)):
+        np.testing.assert_array_equal(got, want)
+    assert len(second) == 2000
+    with pytest.raises(ivf.ArgumentError, match='expected "IVF16,Flat", got "Flat"'):
+        first.merge(ivf.Index(24))
+
+
+def test_clone_is_apart_and_may_run_elsewhere(index, queries):
+    before = index.search(queries, 5)
+    context = ivf.Context(threads=1)
+    clones = [index.clone(), index.clone(context)]
+    assert clones[1].context is context
+    index.reset()
+    for clone in clones:
+        np.testing.assert_array_equal(clone.search(queries, 5).ids, before.ids)

@@ -112,8 +112,13 @@ class Persistent(Core):
         index._adopt(pointer, context)
         return index
 
+    def clone(self: Self, context: Context | None = None) -> Self:
+        """A copy that is an index of its own, on the same context or on another."""
+        own = self._context if context is None else context
+        return self._of(make(library.ivf_index_clone, self._handle, handle_of(context)), own)
+
     def __copy__(self: Self) -> Self:
-        return type(self).from_bytes(self._bytes(), context=self._context)
+        return self.clone()
 
     def __deepcopy__(self: Self, _memo: Any) -> Self:
         return self.__copy__()

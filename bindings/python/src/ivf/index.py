@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from . import _abi
 from ._arrays import Ids, Rows, integers, rows, text, unsigned
-from ._call import Cancel, Progress, call, call_long, library, make
+from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
 from ._errors import ArgumentError
 from ._info import Described
 from ._persist import Persistent
@@ -164,6 +164,31 @@ class Index(Described, Searching, Persistent):
         removed = ctypes.c_uint64()
         call(library.ivf_remove, self._handle, wanted, len(wanted), ctypes.byref(removed))
         return removed.value
+
+    def merge(
+        self,
+        other: Index,
+        add_id: int = 0,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Adds the vectors of another index, which keeps them, and returns how many.
+
+        Both must have the same dimension, metric, description and centroids. add_id is added to the other's ids,
+        which must be new here unless ids may repeat.
+        """
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        merged = ctypes.c_uint64()
+        call_long(
+            *(library.ivf_merge, self._handle, other._handle, add_id, ctypes.byref(merged), options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
+        return merged.value
 
     def reset(self) -> None:
         """Removes all vectors; the training stays, and so does the next id."""

@@ -1,0 +1,169 @@
+//! Whole indexes: taking in another's vectors, and copies.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use super::Index;
+use crate::coarse::Coarse;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::lists::{List, set_bias};
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
+
+/// Rows that are read out of a list at once.
+const ROWS: usize = 256;
+
+impl Index {
+    /// Adds the vectors of `other`, which keeps them, under their ids plus `add_id`; returns how many. Both
+    /// must have the same dimension, metric, description and centroids.
+    ///
+    /// An id that this index has already, or would get twice, is an [`Error::ClashingId`] unless this index
+    /// allows ids to repeat. On failure, and when cancelled, nothing is added.
+    pub fn merge(
+        &mut self,
+        other: &Self,
+        add_id: i64,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<usize> {
+        self.check_alike(other)?;
+        let next_id = self.check_merged_ids(other, add_id)?;
+        let dim = self.dim;
+        for (list, from) in self.lists.lists.iter_mut().zip(&other.lists.lists) {
+            list.reserve(from.live(), dim)?;
+            control.check()?;
+        }
+        // From here on nothing can fail: all memory is there.
+        let bias = set_bias(self.context.kernels(), self.metric);
+        let workers = self.context.workers(threads).min(1 + other.count / ROWS);
+        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists));
+        let failure = Mutex::new(None);
+        self.context.parallel(workers, &|_| {
+            let mut rows = Vec::new();
+            loop {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((list, from)) = next else { break };
+                let taken = each_chunk(from, dim, &mut rows, |x, ids| {
+                    let order: Vec<u32> = (0u32..).take(ids.len()).collect();
+                    list.append(x, dim, &order, |row| ids[row] + add_id, &bias)
+                });
+                if let Err(error) = taken {
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                }
+            }
+        })?;
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
+        }
+        self.count += other.count;
+        self.next_id = next_id;
+        self.directory.take();
+        control.report("merge", other.count, other.count, 0.0).or(Ok(()))?;
+        Ok(other.count)
+    }
+
+    /// A copy in memory of its own, which runs on `context`. Lists that lie in a mapped file stay there.
+    pub fn copy(&self, context: Arc<Context>) -> Result<Self> {
+        let coarse = match &self.coarse {
+            None => None,
+            Some(coarse) => {
+                let centroids = MatrixRef::new("centroids", coarse.centroids(), coarse.nlist(), self.dim)?;
+                Some(Coarse::new(&context, centroids, self.coarse_metric())?)
+            }
+        };
+        Ok(Self {
+            context,
+            dim: self.dim,
+            metric: self.metric,
+            description: self.description.clone(),
+            coarse,
+            lists: self.lists.copy()?,
+            count: self.count,
+            next_id: self.next_id,
+            nprobe: self.nprobe,
+            allow_duplicate_ids: self.allow_duplicate_ids,
+            directory: OnceLock::new(),
+        })
+    }
+
+    /// Fails unless a vector belongs to the same list in both, and is held there alike.
+    fn check_alike(&self, other: &Self) -> Result<()> {
+        self.check_trained()?;
+        other.check_trained()?;
+        let (what, expected, got) = ("index to merge", self.dim, other.dim);
+        if expected != got {
+            return Err(Error::Dimension { what, expected, got });
+        }
+        if self.metric != other.metric {
+            return Err(Error::argument(format!(
+                "{what}: expected the metric {:?}, got {:?}",
+                self.metric, other.metric
+            )));
+        }
+        let (expected, got) = (self.describe(), other.describe());
+        if expected != got {
+            return Err(Error::argument(format!("{what}: expected \"{expected}\", got \"{got}\"")));
+        }
+        if let (Some(ours), Some(theirs)) = (&self.coarse, &other.coarse)
+            && let Some(place) =
+                ours.centroids().iter().zip(theirs.centroids()).position(|(a, b)| a.to_bits() != b.to_bits())
+        {
+            return Err(Error::argument(format!(
+                "{what}: expected the same centroids, got another in list {}; give both the same ones",
+                place / self.dim
+            )));
+        }
+        Ok(())
+    }
+
+    /// Fails on an id of `other` that cannot be taken over; else the next free id afterwards.
+    fn check_merged_ids(&self, other: &Self, add_id: i64) -> Result<i64> {
+        let mut ids = Vec::with_capacity(other.count);
+        for (id, ..) in other.lists.live_ids() {
+            // One below the largest: the next id has to fit too.
+            match id.checked_add(add_id).filter(|&id| (0..i64::MAX).contains(&id)) {
+                Some(id) => ids.push(id),
+                None => {
+                    return Err(Error::argument(format!(
+                        "add_id: expected ids from 0 to {} after it, got {id} plus {add_id}",
+                        i64::MAX - 1
+                    )));
+                }
+            }
+        }
+        if !self.allow_duplicate_ids {
+            if other.allow_duplicate_ids {
+                let mut seen = HashSet::with_capacity(ids.len());
+                if let Some(&id) = ids.iter().find(|&&id| !seen.insert(id)) {
+                    return Err(Error::ClashingId { id, place: "twice in the index to merge" });
+                }
+            }
+            if ids.iter().any(|&id| id < self.next_id)
+                && let Some(id) = self.find_any(&ids)
+            {
+                return Err(Error::ClashingId { id, place: "in both indexes" });
+            }
+        }
+        Ok(ids.iter().max().map_or(self.next_id, |&largest| self.next_id.max(largest + 1)))
+    }
+}
+
+/// Calls `take` with the live vectors of a list as rows, and their ids.
+fn each_chunk(
+    list: &List,
+    dim: usize,
+    rows: &mut Vec<f32>,
+    mut take: impl FnMut(&[f32], &[i64]) -> Result<()>,
+) -> Result<()> {
+    let live: Vec<usize> = (0..list.len()).filter(|&slot| list.is_live(slot)).collect();
+    for slots in live.chunks(ROWS) {
+        rows.resize(slots.len() * dim, 0.0);
+        for (&slot, row) in slots.iter().zip(rows.chunks_exact_mut(dim)) {
+            list.read(slot, dim, row);
+        }
+        let ids: Vec<i64> = slots.iter().map(|&slot| list.ids[slot]).collect();
+        take(rows, &ids)?;
+    }
+    Ok(())
+}
