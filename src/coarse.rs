@@ -9,6 +9,7 @@ use crate::lists::{List, set_bias};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
+use crate::rows::RowsRef;
 use crate::topk::Hit;
 
 /// Centroids, as rows for those who ask and as blocks for the scan.
@@ -26,7 +27,7 @@ impl Coarse {
         let mut blocks = List::new(Element::F32);
         let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
         let bias = set_bias(context.kernels(), metric);
-        blocks.append(centroids.data(), dim, &rows, |row| row as i64, bias)?;
+        blocks.append(centroids.into(), &rows, |row| row as i64, bias)?;
         blocks.compact(dim)?;
         Ok(Self { metric, dim, rows: centroids.data().to_vec(), blocks })
     }
@@ -52,7 +53,7 @@ impl Coarse {
     pub(crate) fn assign(
         &self,
         context: &Context,
-        x: MatrixRef<'_>,
+        x: RowsRef<'_>,
         workers: usize,
         labels: &mut [u32],
         keys: &mut [f32],

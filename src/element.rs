@@ -132,7 +132,6 @@ impl<'a> Values<'a> {
     }
 
     /// Writes all values as float32 into `out`, which is as long.
-    #[cfg(test)]
     pub(crate) fn widen(&self, out: &mut [f32]) {
         with_values!(self, values => Scalar::widen(values, out));
     }
@@ -170,7 +169,6 @@ pub(crate) trait Scalar: Pod + Into<f32> + Send + Sync {
     fn narrow<'a>(from: &'a [f32], buffer: &'a mut [Self]) -> &'a [Self];
 
     /// Writes `from` as float32 into `out`, which is as long.
-    #[cfg(test)]
     fn widen(from: &[Self], out: &mut [f32]);
 }
 
@@ -184,7 +182,6 @@ impl Scalar for f32 {
         from
     }
 
-    #[cfg(test)]
     fn widen(from: &[Self], out: &mut [f32]) {
         out.copy_from_slice(from);
     }
@@ -201,7 +198,6 @@ impl Scalar for f16 {
         buffer
     }
 
-    #[cfg(test)]
     fn widen(from: &[Self], out: &mut [f32]) {
         from.convert_to_f32_slice(out);
     }
@@ -218,7 +214,6 @@ impl Scalar for bf16 {
         buffer
     }
 
-    #[cfg(test)]
     fn widen(from: &[Self], out: &mut [f32]) {
         from.convert_to_f32_slice(out);
     }
@@ -238,7 +233,6 @@ impl Scalar for u8 {
         buffer
     }
 
-    #[cfg(test)]
     fn widen(from: &[Self], out: &mut [f32]) {
         out.iter_mut().zip(from).for_each(|(to, &from)| *to = f32::from(from));
     }

@@ -40,6 +40,7 @@ mod metric;
 mod output;
 mod persist;
 mod progress;
+mod rows;
 mod topk;
 
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
@@ -55,3 +56,4 @@ pub use matrix::MatrixRef;
 pub use metric::Metric;
 pub use persist::LoadOptions;
 pub use progress::{Callback, Cancel, Control, Report};
+pub use rows::RowsRef;

@@ -16,7 +16,18 @@ const LAYERS: &[&[&str]] = &[
     &["context", "backend"],
     &["kernel"],
     // The layout of a block is what lists, backends and kernels share.
-    &["lists::block", "element", "output", "collect", "topk", "matrix", "metric", "progress", "error"],
+    &[
+        "lists::block",
+        "element",
+        "output",
+        "collect",
+        "topk",
+        "rows",
+        "matrix",
+        "metric",
+        "progress",
+        "error",
+    ],
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

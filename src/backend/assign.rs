@@ -11,11 +11,12 @@ use super::scan::Scorer;
 use super::workspace::Workspace;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::kernel::{Kernels, MAX_QUERIES, TileInput, pack};
+use crate::kernel::{Kernels, TileInput, pack};
 use crate::lists::block::BLOCK;
-use crate::matrix::{MatrixRef, squared_norm};
+use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::progress::Cancel;
+use crate::rows::RowsRef;
 
 /// Rows of a panel: eight tiles of the widest kernels.
 const PANEL: usize = 96;
@@ -29,7 +30,7 @@ const STRIPE: usize = 1 << 17;
 /// Rows of a matrix: all of them, or those named.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
-    pub(crate) x: MatrixRef<'a>,
+    pub(crate) x: RowsRef<'a>,
     pub(crate) numbers: Option<&'a [u32]>,
 }
 
@@ -39,10 +40,27 @@ impl<'a> Rows<'a> {
         self.numbers.map_or(self.x.rows(), <[u32]>::len)
     }
 
-    /// The `i`-th of them.
+    /// The `i`-th of them, in `buffer` if it does not lie there as float32.
     #[inline]
-    pub(crate) fn row(&self, i: usize) -> &'a [f32] {
-        self.x.row(self.numbers.map_or(i, |numbers| numbers[i] as usize))
+    pub(crate) fn row<'b>(&self, i: usize, buffer: &'b mut Vec<f32>) -> &'b [f32]
+    where
+        'a: 'b,
+    {
+        self.x.row(self.numbers.map_or(i, |numbers| numbers[i] as usize), buffer)
+    }
+
+    /// All of them (as many as `panel` is long), in `buffer` if they do not lie there as float32.
+    fn panel<'b>(&self, buffer: &'b mut Vec<f32>, panel: &mut [&'b [f32]])
+    where
+        'a: 'b,
+    {
+        let number = |i| self.numbers.map_or(i, |numbers| numbers[i] as usize);
+        if let Some(x) = self.x.as_matrix() {
+            panel.iter_mut().enumerate().for_each(|(i, row)| *row = x.row(number(i)));
+            return;
+        }
+        self.x.gather((0..panel.len()).map(number), buffer);
+        panel.iter_mut().zip(buffer.chunks_exact(self.x.dim())).for_each(|(row, read)| *row = read);
     }
 
     /// The row of `x` that the `i`-th is.
@@ -63,7 +81,7 @@ impl<'a> Rows<'a> {
 /// minus the similarity) for each row of `x`. The same on any number of workers.
 pub(crate) fn assign(
     context: &Context,
-    x: MatrixRef<'_>,
+    x: RowsRef<'_>,
     centroids: ListView<'_>,
     metric: Metric,
     workers: usize,
@@ -132,7 +150,8 @@ impl<'a> Nearest<'a> {
         Self { kernels, workspace, metric, cancel }
     }
 
-    /// As [`assign_rows`], for a panel of at most [`PANEL`] rows.
+    /// As [`assign_rows`], for a panel of at most [`PANEL`] rows: where rows are widened or normalised, it is
+    /// so many at a time.
     pub(crate) fn find(
         &mut self,
         rows: Rows<'_>,
@@ -141,7 +160,24 @@ impl<'a> Nearest<'a> {
         labels: &mut [u32],
         keys: &mut [f32],
     ) -> Result<()> {
-        let dim = rows.x.dim();
+        let mut buffer = std::mem::take(&mut self.workspace.panel);
+        let mut panel = [&[][..]; PANEL];
+        let panel = &mut panel[..rows.len()];
+        rows.panel(&mut buffer, panel);
+        let result = self.find_panel(panel, rows.x.dim(), centroids, hints, labels, keys);
+        self.workspace.panel = buffer;
+        result
+    }
+
+    fn find_panel(
+        &mut self,
+        rows: &[&[f32]],
+        dim: usize,
+        centroids: &ListView<'_>,
+        hints: Option<&[f32]>,
+        labels: &mut [u32],
+        keys: &mut [f32],
+    ) -> Result<()> {
         let lanes = centroids.bias.len();
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = rows.len().div_ceil(self.kernels.max_queries);
@@ -149,7 +185,7 @@ impl<'a> Nearest<'a> {
         let mut scorers = [Scorer::new(self.metric, &[], 0.0); PANEL];
         let mut thresholds = [f32::MIN; PANEL];
         for (i, scorer) in scorers[..rows.len()].iter_mut().enumerate() {
-            let row = rows.row(i);
+            let row = rows[i];
             let norm = if self.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
             *scorer = Scorer::new(self.metric, row, norm);
             if let Some(hints) = hints {
@@ -168,7 +204,7 @@ impl<'a> Nearest<'a> {
                 self.cancel.check()?;
                 let last = (first + tile).min(rows.len());
                 self.scan(
-                    rows.slice(first, last),
+                    &rows[first..last],
                     &scorers[first..last],
                     centroids,
                     lanes.clone(),
@@ -185,7 +221,7 @@ impl<'a> Nearest<'a> {
                     continue;
                 }
                 let (label, key) = (&mut labels[i..=i], &mut keys[i..=i]);
-                let (row, scorer) = (rows.slice(i, i + 1), &scorers[i..=i]);
+                let (row, scorer) = (&rows[i..=i], &scorers[i..=i]);
                 self.scan(row, scorer, centroids, 0..lanes, &mut [f32::MIN], label, key);
             }
         }
@@ -195,7 +231,7 @@ impl<'a> Nearest<'a> {
     /// Scans some lanes for the rows of a tile.
     fn scan(
         &mut self,
-        rows: Rows<'_>,
+        rows: &[&[f32]],
         scorers: &[Scorer<'_>],
         centroids: &ListView<'_>,
         lanes: std::ops::Range<usize>,
@@ -203,13 +239,9 @@ impl<'a> Nearest<'a> {
         labels: &mut [u32],
         keys: &mut [f32],
     ) {
-        let (count, dim) = (rows.len(), rows.x.dim());
-        let mut queries = [&[][..]; MAX_QUERIES];
-        for (i, query) in queries[..count].iter_mut().enumerate() {
-            *query = rows.row(i);
-        }
+        let (count, dim) = (rows.len(), rows[0].len());
         let scratch = &mut self.workspace.scratch;
-        pack(&queries[..count], dim, &mut scratch.packed);
+        pack(rows, dim, &mut scratch.packed);
         let end = lanes.end;
         for start in lanes.step_by(BLOCK) {
             let end = (start + BLOCK).min(end);

@@ -25,8 +25,10 @@ pub(crate) struct Workspace {
     pub(crate) bars: Vec<AtomicU32>,
     /// Other workers' workspaces while their selections are merged.
     pub(crate) parts: Vec<Workspace>,
-    /// Normalised queries.
+    /// Queries, normalised or of another type.
     pub(crate) floats: Vec<f32>,
+    /// A panel of rows, the same.
+    pub(crate) panel: Vec<f32>,
     /// The coarse step's lists.
     pub(crate) lists: Vec<i64>,
 }
@@ -43,6 +45,7 @@ impl Workspace {
             bars: Vec::new(),
             parts: Vec::new(),
             floats: Vec::new(),
+            panel: Vec::new(),
             lists: Vec::new(),
         }
     }

@@ -7,19 +7,30 @@ use super::Index;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::set_bias;
-use crate::matrix::{MatrixRef, squared_norm};
+use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// Rows assigned between two looks at progress and cancellation.
 const ROWS_A_STEP: usize = 1 << 16;
 
 impl Index {
-    /// Adds `x` (`[n, dim]`) under `ids` (`[n]`), or under the next free ids. On failure, and when
+    /// Adds `x` (`[n, dim]`, of any element type) under `ids` (`[n]`), or the next free ids. On failure, and when
     /// cancelled, nothing is added.
-    pub fn add(
+    pub fn add<'x>(
         &mut self,
-        x: MatrixRef<'_>,
+        x: impl Into<RowsRef<'x>>,
+        ids: Option<&[i64]>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.add_rows(x.into(), ids, threads, control)
+    }
+
+    fn add_rows(
+        &mut self,
+        x: RowsRef<'_>,
         ids: Option<&[i64]>,
         threads: usize,
         control: &Control<'_>,
@@ -32,9 +43,7 @@ impl Index {
             Some(ids) => self.check_ids(ids, x.rows())?,
             None => self.next_after(self.next_id, x.rows())?,
         };
-        let mut buffer = Vec::new();
-        let data = self.prepared(x, &mut buffer);
-        let x = MatrixRef::new("rows", data, x.rows(), self.dim)?;
+        let x = self.prepared(x);
         let workers = self.context.workers(threads);
 
         let labels = self.assign("add", x, workers, control)?;
@@ -48,7 +57,6 @@ impl Index {
         let first = self.next_id;
         let id_of = |row: usize| ids.map_or_else(|| first + row as i64, |ids| ids[row]);
         let bias = set_bias(self.context.kernels(), self.metric);
-        let dim = self.dim;
         let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)));
         let failure = Mutex::new(None);
         self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
@@ -57,7 +65,7 @@ impl Index {
                 let Some((list, range)) = next else { break };
                 let rows = &order[range[0] as usize..range[1] as usize];
                 if !rows.is_empty()
-                    && let Err(error) = list.append(x.data(), dim, rows, id_of, &bias)
+                    && let Err(error) = list.append(x, rows, id_of, &bias)
                 {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
@@ -76,7 +84,7 @@ impl Index {
     pub(super) fn assign(
         &self,
         stage: &'static str,
-        x: MatrixRef<'_>,
+        x: RowsRef<'_>,
         workers: usize,
         control: &Control<'_>,
     ) -> Result<Vec<u32>> {
@@ -98,13 +106,14 @@ impl Index {
     }
 
     /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
-    pub(super) fn check_range(&self, x: MatrixRef<'_>) -> Result<()> {
+    pub(super) fn check_range(&self, x: RowsRef<'_>) -> Result<()> {
         let element = self.lists.element;
-        if element == Element::F32 || self.metric == Metric::Cosine {
+        if element == Element::F32 || element == x.element() || self.metric == Metric::Cosine {
             return Ok(());
         }
+        let mut buffer = Vec::new();
         for row in 0..x.rows() {
-            let values = x.row(row);
+            let values = x.row(row, &mut buffer);
             if let Some((column, range)) = element.misfit(values) {
                 return Err(Error::argument(format!(
                     "rows: row {row}, column {column}: expected {range}, got {}",

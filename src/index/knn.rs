@@ -6,22 +6,23 @@ use super::search::Request;
 use super::{Index, IndexOptions, SearchOptions, SearchOutput};
 use crate::context::Context;
 use crate::error::Result;
-use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
-/// The `k` rows of `x` (`[n, dim]`) nearest to each query (`[m, dim]`), exactly. Ids are row
+/// The `k` rows of `x` (`[n, dim]`, of any element type, as are the queries) nearest to each query (`[m, dim]`), exactly. Ids are row
 /// numbers. Of the options, `threads` and `filter` count.
-pub fn knn(
+pub fn knn<'q, 'x>(
     context: &Arc<Context>,
-    queries: MatrixRef<'_>,
-    x: MatrixRef<'_>,
+    queries: impl Into<RowsRef<'q>>,
+    x: impl Into<RowsRef<'x>>,
     metric: Metric,
     k: usize,
     options: &SearchOptions<'_>,
     output: SearchOutput<'_>,
     control: &Control<'_>,
 ) -> Result<()> {
+    let (queries, x) = (queries.into(), x.into());
     queries.check_dim("queries", x.dim())?;
     output.check(queries.rows(), k)?;
     queries.check_finite("queries")?;

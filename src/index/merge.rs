@@ -46,7 +46,12 @@ impl Index {
                 let Some((list, from)) = next else { break };
                 let taken = each_chunk(from, dim, &mut rows, |x, ids| {
                     let order: Vec<u32> = (0u32..).take(ids.len()).collect();
-                    list.append(x, dim, &order, |row| ids[row] + add_id, &bias)
+                    list.append(
+                        MatrixRef::new("rows", x, ids.len(), dim)?.into(),
+                        &order,
+                        |row| ids[row] + add_id,
+                        &bias,
+                    )
                 });
                 if let Err(error) = taken {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);

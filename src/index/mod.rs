@@ -27,8 +27,8 @@ use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::factory::Description;
 use crate::lists::Lists;
-use crate::matrix::{MatrixRef, squared_norm};
 use crate::metric::Metric;
+use crate::rows::RowsRef;
 
 /// Most dimensions a vector may have: a block of 32 must stay addressable in 32 bits.
 pub(crate) const MAX_DIM: usize = 1 << 20;
@@ -133,24 +133,7 @@ impl Index {
     }
 
     /// `x` as this metric stores and compares it: normalised for cosine, else as it is. A zero row stays.
-    fn prepared<'a>(&self, x: MatrixRef<'a>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
-        if self.metric == Metric::Cosine { normalize(x, buffer) } else { x.data() }
+    fn prepared<'a>(&self, x: RowsRef<'a>) -> RowsRef<'a> {
+        if self.metric == Metric::Cosine { x.normalized() } else { x }
     }
-}
-
-/// Rows of length 1; zero rows stay zero.
-fn normalize<'a>(x: MatrixRef<'_>, buffer: &'a mut Vec<f32>) -> &'a [f32] {
-    buffer.clear();
-    for row in 0..x.rows() {
-        let row = x.row(row);
-        // In float64: the square of a tiny value must not vanish.
-        let norm = match squared_norm(row) {
-            norm if norm >= f32::MIN_POSITIVE * 1e6 => f64::from(norm),
-            _ => row.iter().map(|&v| f64::from(v) * f64::from(v)).sum(),
-        };
-        let scale = if norm > 0.0 { 1.0 / norm.sqrt() } else { 0.0 };
-        #[expect(clippy::cast_possible_truncation, reason = "rounding to float32 is meant")]
-        buffer.extend(row.iter().map(|&v| (f64::from(v) * scale) as f32));
-    }
-    buffer
 }

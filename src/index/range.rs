@@ -4,20 +4,21 @@ use super::search::Request;
 use super::{Index, RangeOutput, SearchOptions};
 use crate::backend;
 use crate::error::{Error, Result};
-use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 impl Index {
     /// Finds, for each query, all vectors of the lists visited that are strictly better than `radius`:
     /// squared distance below it (L2), similarity above it.
-    pub fn range_search(
+    pub fn range_search<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         radius: f32,
         options: &SearchOptions<'_>,
         control: &Control<'_>,
     ) -> Result<RangeOutput> {
+        let queries = queries.into();
         self.check_trained()?;
         queries.check_dim("queries", self.dim)?;
         if radius.is_nan() {
@@ -29,7 +30,7 @@ impl Index {
         let mut found = Vec::new();
         if self.count > 0 {
             let mut workspace = self.context.workspaces().take();
-            let step = self.queries_a_step(options);
+            let step = self.queries_a_step(queries, options);
             for from in (0..queries.rows()).step_by(step) {
                 let to = (from + step).min(queries.rows());
                 let request =

@@ -56,7 +56,7 @@ impl Index {
         control: &Control<'_>,
     ) -> Result<()> {
         let SearchOutput { distances, ids, hits } = output;
-        let request = Request { stage: "search", queries, k, given: None };
+        let request = Request { stage: "search", queries: queries.into(), k, given: None };
         self.check_room(ids.len(), vectors)?;
         self.run(&request, options, SearchOutput { distances, ids: &mut *ids, hits }, control)?;
         vectors.fill(f32::NAN);

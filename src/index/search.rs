@@ -3,11 +3,12 @@
 use super::{Index, SearchOutput};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::matrix::MatrixRef;
 use crate::output::TopKSink;
 use crate::progress::{Cancel, Control};
+use crate::rows::RowsRef;
 
 /// What a search may set; the default is the index's own way.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +28,7 @@ pub struct SearchOptions<'a> {
 pub(super) struct Request<'a> {
     /// The name that progress goes by.
     pub(super) stage: &'static str,
-    pub(super) queries: MatrixRef<'a>,
+    pub(super) queries: RowsRef<'a>,
     pub(super) k: usize,
     /// The caller's own coarse step: `[n, nprobe]` and nprobe.
     pub(super) given: Option<(&'a [i64], usize)>,
@@ -36,27 +37,30 @@ pub(super) struct Request<'a> {
 /// Multiply-adds between two looks at progress: a fifth of a second or so.
 const WORK_A_STEP: usize = 1 << 34;
 
+/// Values of queries that are widened at a time: 16 MiB.
+const WIDENED_VALUES: usize = 1 << 22;
+
 /// Queries between two looks at progress, at least and at most.
 const QUERIES_A_STEP: (usize, usize) = (1 << 10, 1 << 15);
 
 impl Index {
-    /// Finds the `k` best of each query (`[n, dim]`).
-    pub fn search(
+    /// Finds the `k` best of each query (`[n, dim]`, of any element type).
+    pub fn search<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         k: usize,
         options: &SearchOptions<'_>,
         output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
-        let request = Request { stage: "search", queries, k, given: None };
+        let request = Request { stage: "search", queries: queries.into(), k, given: None };
         self.run(&request, options, output, control)
     }
 
     /// Finds the `k` best of each query in the lists given (`[n, nprobe]`, best first, -1 = none).
-    pub fn search_preassigned(
+    pub fn search_preassigned<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         lists: &[i64],
         nprobe: usize,
         k: usize,
@@ -64,6 +68,7 @@ impl Index {
         output: SearchOutput<'_>,
         control: &Control<'_>,
     ) -> Result<()> {
+        let queries = queries.into();
         self.check_trained()?;
         let expected = queries.rows().checked_mul(nprobe).ok_or(Error::Overflow {
             what: "lists",
@@ -101,7 +106,7 @@ impl Index {
             return control.check();
         }
         let mut workspace = self.context.workspaces().take();
-        let step = self.queries_a_step(options);
+        let step = self.queries_a_step(queries, options);
         for from in (0..queries.rows()).step_by(step) {
             let to = (from + step).min(queries.rows());
             let given = given.map(|(lists, nprobe)| (&lists[from * nprobe..to * nprobe], nprobe));
@@ -115,11 +120,16 @@ impl Index {
     }
 
     /// How many queries to search between two looks at progress.
-    pub(super) fn queries_a_step(&self, options: &SearchOptions<'_>) -> usize {
+    pub(super) fn queries_a_step(&self, queries: RowsRef<'_>, options: &SearchOptions<'_>) -> usize {
         let nlist = self.nlist().max(1);
         let nprobe = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe.min(nlist) };
         let vectors = nlist + self.count / nlist * nprobe;
-        (WORK_A_STEP / (vectors * self.dim)).clamp(QUERIES_A_STEP.0, QUERIES_A_STEP.1)
+        let step = (WORK_A_STEP / (vectors * self.dim)).clamp(QUERIES_A_STEP.0, QUERIES_A_STEP.1);
+        match queries.element() {
+            Element::F32 => step,
+            // Those are copied.
+            _ => step.min((WIDENED_VALUES / self.dim).max(1)),
+        }
     }
 
     fn step(
@@ -146,7 +156,7 @@ impl Index {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
         let Workspace { floats, lists, .. } = workspace;
-        let data = self.prepared(queries, floats);
+        let data = self.prepared(queries).matrix(floats);
         let probes = match (request.given, &self.coarse) {
             (Some((lists, nprobe)), _) => Probes::Lists { lists, nprobe },
             (None, None) => Probes::All,

@@ -9,6 +9,7 @@ use crate::lists::Lists;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// How [`Index::train`] finds centroids.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +24,17 @@ pub struct TrainOptions {
 const ITERATIONS: usize = 10;
 
 impl Index {
-    /// Finds the lists' centroids in `x` (`[n, dim]`). A flat index needs no training and only checks `x`.
-    pub fn train(&mut self, x: MatrixRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
+    /// Finds the lists' centroids in `x` (`[n, dim]`, of any element type). A flat index needs no training and only checks `x`.
+    pub fn train<'x>(
+        &mut self,
+        x: impl Into<RowsRef<'x>>,
+        options: &TrainOptions,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.train_rows(x.into(), options, control)
+    }
+
+    fn train_rows(&mut self, x: RowsRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
         x.check_dim("training rows", self.dim)?;
         self.check_empty()?;
         let nlist = match self.description.lists {
@@ -36,15 +46,8 @@ impl Index {
         if options.iterations == 0 {
             options.iterations = ITERATIONS;
         }
-        let found = if self.metric == Metric::Cosine {
-            x.check_finite("training rows")?;
-            let mut rows = Vec::new();
-            let data = super::normalize(x, &mut rows);
-            let x = MatrixRef::new("training rows", data, x.rows(), self.dim)?;
-            cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?
-        } else {
-            cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?
-        };
+        let x = self.prepared(x);
+        let found = cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?;
         self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
     }
 
@@ -69,7 +72,7 @@ impl Index {
             Some(_) => {}
         }
         let mut buffer = Vec::new();
-        let data = self.prepared(centroids, &mut buffer);
+        let data = self.prepared(centroids.into()).matrix(&mut buffer);
         self.accept(MatrixRef::new("centroids", data, got, self.dim)?)
     }
 

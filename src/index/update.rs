@@ -7,8 +7,8 @@ use super::remove::{bury, pack_if_due, passing};
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::lists::set_bias;
-use crate::matrix::MatrixRef;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// What happens to one list.
 #[derive(Default)]
@@ -27,10 +27,20 @@ impl Index {
     ///
     /// An id that no vector has is an [`Error::NotFound`], one that is given twice an [`Error::RepeatedId`].
     /// On failure, and when cancelled, nothing is changed.
-    pub fn update(
+    pub fn update<'x>(
         &mut self,
         ids: &[i64],
-        x: MatrixRef<'_>,
+        x: impl Into<RowsRef<'x>>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        self.update_rows(ids, x.into(), threads, control)
+    }
+
+    fn update_rows(
+        &mut self,
+        ids: &[i64],
+        x: RowsRef<'_>,
         threads: usize,
         control: &Control<'_>,
     ) -> Result<()> {
@@ -43,9 +53,7 @@ impl Index {
         x.check_finite("rows")?;
         self.check_range(x)?;
         let places = self.places(ids, &rows)?;
-        let mut buffer = Vec::new();
-        let data = self.prepared(x, &mut buffer);
-        let x = MatrixRef::new("rows", data, x.rows(), self.dim)?;
+        let x = self.prepared(x);
         let labels = self.assign("update", x, self.context.workers(threads), control)?;
 
         let mut gone = 0;
@@ -77,14 +85,15 @@ impl Index {
         // From here on nothing can fail: all memory is there.
         let bias = set_bias(self.context.kernels(), self.metric);
         let mut moved = false;
+        let mut buffer = Vec::new();
         for (&list, change) in &changes {
             let store = &mut self.lists.lists[list as usize];
             for &(slot, row) in &change.replaced {
-                store.replace(slot as usize, self.dim, x.row(row as usize), &bias)?;
+                store.replace(slot as usize, self.dim, x.row(row as usize, &mut buffer), &bias)?;
             }
             bury(store, &change.left)?;
             if !change.arriving.is_empty() {
-                store.append(x.data(), self.dim, &change.arriving, |row| ids[row], &bias)?;
+                store.append(x, &change.arriving, |row| ids[row], &bias)?;
             }
             let packed = pack_if_due(store, self.dim);
             moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();

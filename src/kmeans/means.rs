@@ -65,6 +65,7 @@ pub(super) fn update(
     let chunks = Mutex::new(centroids.rows.chunks_mut(CENTROIDS * dim).enumerate());
     context.parallel(workers.min(k.div_ceil(CENTROIDS)), &|_| {
         let mut sums = vec![0f64; dim];
+        let mut buffers = Buffers::default();
         loop {
             let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((chunk, centroids)) = next else { break };
@@ -73,7 +74,7 @@ pub(super) fn update(
                 if points.is_empty() || cancel.is_set() {
                     continue;
                 }
-                sum(rows, points, &mut sums);
+                sum(rows, points, &mut sums, &mut buffers);
                 place(&sums, points.len(), spherical, centroid);
             }
         }
@@ -81,19 +82,23 @@ pub(super) fn update(
     cancel.check()
 }
 
+/// Rows that [`sum`] reads at a time.
+pub(super) type Buffers = [Vec<f32>; 4];
+
 /// The sum of some rows. Four rows are added in float32 and their sum in float64: fast, and no error
 /// grows with the number of rows.
-pub(super) fn sum(rows: Rows<'_>, points: &[u32], sums: &mut [f64]) {
+pub(super) fn sum(rows: Rows<'_>, points: &[u32], sums: &mut [f64], buffers: &mut Buffers) {
     sums.fill(0.0);
-    let row = |point: u32| rows.row(point as usize);
+    let [a, b, c, d] = buffers;
     let fours = points.chunks_exact(4);
     for &point in fours.remainder() {
-        for (sum, &value) in sums.iter_mut().zip(row(point)) {
+        for (sum, &value) in sums.iter_mut().zip(rows.row(point as usize, a)) {
             *sum += f64::from(value);
         }
     }
     for four in fours {
-        let (a, b, c, d) = (row(four[0]), row(four[1]), row(four[2]), row(four[3]));
+        let (a, b) = (rows.row(four[0] as usize, a), rows.row(four[1] as usize, b));
+        let (c, d) = (rows.row(four[2] as usize, c), rows.row(four[3] as usize, d));
         for ((((sum, &a), &b), &c), &d) in sums.iter_mut().zip(a).zip(b).zip(c).zip(d) {
             *sum += f64::from((a + b) + (c + d));
         }

@@ -4,7 +4,7 @@
 //! their mean; a step's points count together, which gives the same as one after another.
 
 use super::centroids::Centroids;
-use super::means::{Groups, normalize, split, sum};
+use super::means::{Buffers, Groups, normalize, split, sum};
 use super::random::Random;
 use super::seeding::seed;
 use super::task::Task;
@@ -23,6 +23,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
     let (mut labels, mut keys) = (vec![0u32; batch], vec![0f32; batch]);
     let mut numbers = vec![0u32; batch];
     let mut groups = Groups::default();
+    let mut buffers = Buffers::default();
     let mut met = vec![0usize; k];
     let mut recent = vec![None; k];
     let weigh = |key: f32| if task.spherical { 1.0 } else { f64::from(key) };
@@ -43,7 +44,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
             let weight: f64 = points.iter().map(|&point| weigh(keys[point as usize])).sum();
             recent[centroid] = Some(recent[centroid].unwrap_or(0.0) + weight);
             met[centroid] += points.len();
-            sum(rows, points, &mut sums);
+            sum(rows, points, &mut sums, &mut buffers);
             let rate = 1.0 / met[centroid] as f64;
             pull(centroids.row_mut(centroid), &sums, points.len() as f64, rate, task.spherical);
         }

@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::{Cancel, Control};
+use crate::rows::RowsRef;
 use centroids::Centroids;
 use random::Random;
 use task::Task;
@@ -68,14 +69,14 @@ pub struct KMeans {
 /// Finds `k` centroids in `x` (`[n, dim]`), telling `control` of every iteration under "kmeans".
 ///
 /// Fails if there are fewer points than centroids, if `k` is 0 and if a row is not finite.
-pub fn kmeans(
+pub fn kmeans<'x>(
     context: &Context,
-    x: MatrixRef<'_>,
+    x: impl Into<RowsRef<'x>>,
     k: usize,
     options: &KMeansOptions,
     control: &Control<'_>,
 ) -> Result<KMeans> {
-    cluster(context, x, k, options, Purpose::Caller, control)
+    cluster(context, x.into(), k, options, Purpose::Caller, control)
 }
 
 /// What centroids are found for.
@@ -100,7 +101,7 @@ impl Purpose {
 /// As [`kmeans`], for either purpose.
 pub(crate) fn cluster(
     context: &Context,
-    x: MatrixRef<'_>,
+    x: RowsRef<'_>,
     k: usize,
     options: &KMeansOptions,
     purpose: Purpose,
@@ -144,9 +145,9 @@ const SEED: u64 = 1234;
 
 /// Writes the nearest of `centroids` (ties: the first) for each row of `x`, and its squared distance, or
 /// similarity if `spherical`. Both slices are `[n]`.
-pub fn assign(
+pub fn assign<'x>(
     context: &Context,
-    x: MatrixRef<'_>,
+    x: impl Into<RowsRef<'x>>,
     centroids: MatrixRef<'_>,
     spherical: bool,
     threads: usize,
@@ -154,6 +155,7 @@ pub fn assign(
     distances: &mut [f32],
     control: &Control<'_>,
 ) -> Result<()> {
+    let x = x.into();
     x.check_dim("rows", centroids.dim())?;
     for (what, got) in [("labels", labels.len()), ("distances", distances.len())] {
         if got != x.rows() {
@@ -176,7 +178,7 @@ pub fn assign(
 }
 
 /// Fails with the first row that is not finite.
-fn check_finite(context: &Context, x: MatrixRef<'_>, workers: usize, cancel: Cancel<'_>) -> Result<()> {
+fn check_finite(context: &Context, x: RowsRef<'_>, workers: usize, cancel: Cancel<'_>) -> Result<()> {
     const ROWS: usize = 4096;
     let (next, first) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
     context.parallel(workers.min(x.rows().div_ceil(ROWS)), &|_| {

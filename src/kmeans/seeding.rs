@@ -27,9 +27,10 @@ pub(super) fn seed(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> 
         Seeding::PlusPlus => plus_plus(task, rows, random)?,
         Seeding::Default | Seeding::Random => random.deal(rows.len(), &[task.k]),
     };
+    let mut buffer = Vec::new();
     for (centroid, &point) in chosen.iter().enumerate() {
         let row = centroids.row_mut(centroid);
-        row.copy_from_slice(rows.row(point as usize));
+        row.copy_from_slice(rows.row(point as usize, &mut buffer));
         if task.spherical {
             normalize(row);
         }
@@ -42,11 +43,13 @@ pub(super) fn seed(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> 
 fn plus_plus(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result<Vec<u32>> {
     let (k, dim) = (task.k, task.dim());
     let points = random.deal(rows.len(), &[rows.len().min(k.saturating_mul(POOL))]);
-    let mut pool: Vec<f32> = points.iter().flat_map(|&point| rows.row(point as usize)).copied().collect();
+    let mut pool = Vec::new();
+    rows.x.gather(points.iter().map(|&point| rows.number(point) as usize), &mut pool);
     if task.spherical {
         pool.chunks_exact_mut(dim).for_each(normalize);
     }
-    let pool = Rows { x: MatrixRef::new("points", &pool, points.len(), dim)?, numbers: None };
+    let matrix = MatrixRef::new("points", &pool, points.len(), dim)?;
+    let pool = Rows { x: matrix.into(), numbers: None };
     let mut distances = vec![f32::INFINITY; pool.len()];
     let (mut labels, mut keys) = (vec![0; pool.len()], vec![0.0; pool.len()]);
     let mut sums = vec![0.0; pool.len()];
@@ -76,7 +79,7 @@ fn plus_plus(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result
         if chosen.len() < k {
             let mut newest = Centroids::new(round, dim, Metric::L2)?;
             for (i, &point) in chosen[first..].iter().enumerate() {
-                newest.row_mut(i).copy_from_slice(pool.row(point));
+                newest.row_mut(i).copy_from_slice(matrix.row(point));
             }
             newest.pack(task.context);
             task.assign(pool, &newest, false, &mut labels, &mut keys)?;

@@ -5,14 +5,14 @@ use super::{KMeansOptions, Purpose, Seeding};
 use crate::backend::{Rows, assign_rows};
 use crate::context::Context;
 use crate::error::Result;
-use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// The options with defaults filled in, and the data.
 pub(super) struct Task<'a, 'c> {
     pub(super) context: &'a Context,
-    pub(super) x: MatrixRef<'a>,
+    pub(super) x: RowsRef<'a>,
     pub(super) k: usize,
     pub(super) workers: usize,
     pub(super) iterations: usize,
@@ -31,7 +31,7 @@ pub(super) struct Task<'a, 'c> {
 impl<'a, 'c> Task<'a, 'c> {
     pub(super) fn new(
         context: &'a Context,
-        x: MatrixRef<'a>,
+        x: RowsRef<'a>,
         k: usize,
         options: &KMeansOptions,
         purpose: Purpose,

@@ -7,9 +7,21 @@ use crate::element::{Element, Scalar, Values, with_element, with_values};
 use crate::error::Result;
 use crate::kernel::Kernels;
 use crate::metric::Metric;
+use crate::rows::RowsRef;
 
 /// The bias of a lane that no scan may return: padding, or a removed vector.
 pub(crate) const NEVER: f32 = f32::NEG_INFINITY;
+
+/// The numbers of the rows of a block.
+const FIRST: [u32; BLOCK] = {
+    let mut first = [0; BLOCK];
+    let mut row = 1;
+    while row < BLOCK {
+        first[row] = first[row - 1] + 1;
+        row += 1;
+    }
+    first
+};
 
 /// Vectors of one list.
 ///
@@ -87,15 +99,15 @@ impl List {
         Ok(())
     }
 
-    /// Appends `rows` (indices into `x`, row-major) with their ids; `bias_of` fills a block's biases.
+    /// Appends `rows` (indices into `x`) with their ids; `bias_of` fills a block's biases.
     pub(crate) fn append(
         &mut self,
-        x: &[f32],
-        dim: usize,
+        x: RowsRef<'_>,
         rows: &[u32],
         id_of: impl Fn(usize) -> i64,
         bias_of: impl Fn(Values<'_>, &mut [f32]),
     ) -> Result<()> {
+        let dim = x.dim();
         let old = self.len();
         let len = old + rows.len();
         let old_lanes = lanes(old);
@@ -115,13 +127,23 @@ impl List {
                 block[d * full + narrow..(d + 1) * full].fill(0);
             }
         }
+        let direct = x.as_matrix();
+        let mut buffer = Vec::new();
         let mut slot = old;
         let mut rest = rows;
         while !rest.is_empty() {
             let (base, stride) = locate(slot, new_lanes, dim);
             let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
+            // Rows of another type are widened a block at a time.
+            let (x, numbers) = match direct {
+                Some(x) => (x.data(), now),
+                None => {
+                    x.gather(now.iter().map(|&row| row as usize), &mut buffer);
+                    (&buffer[..], &FIRST[..now.len()])
+                }
+            };
             with_element!(self.element, E => {
-                scatter::<E>(x, dim, now, &mut bytemuck::cast_slice_mut(vectors)[base..], stride);
+                scatter::<E>(x, dim, numbers, &mut bytemuck::cast_slice_mut(vectors)[base..], stride);
             });
             slot += now.len();
             rest = later;
