@@ -565,7 +565,7 @@ ivf_status ivf_list_sizes(const ivf_index *index, uint64_t *sizes, uint64_t nlis
 // Copies the centroids: list `i` holds the vectors whose nearest centroid is row `i`.
 //
 // - `centroids`: `[nlist, dim]`, row-major; of length 1 each for the cosine metric.
-// - `nlist`, `dim`: as `ivf_index_get_info` says.
+// - `nlist`, `dim`: as `ivf_index_get_info` says; behind transforms, `dim` is what they make of it.
 //
 // Errors: `IVF_E_NULL`; `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a "Flat" index, which has none;
 // `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if the index has another number of lists.

@@ -40,8 +40,10 @@ mod metric;
 mod output;
 mod persist;
 mod progress;
+mod random;
 mod rows;
 mod topk;
+mod transform;
 
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
 pub use context::{Context, ContextOptions};

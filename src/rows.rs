@@ -139,7 +139,7 @@ impl<'a> From<MatrixRef<'a>> for RowsRef<'a> {
 }
 
 /// Scales a row to length 1; a zero row stays zero.
-fn normalize(row: &mut [f32]) {
+pub(crate) fn normalize(row: &mut [f32]) {
     // In float64: the square of a tiny value must not vanish.
     let norm = match squared_norm(row) {
         norm if norm >= f32::MIN_POSITIVE * 1e6 => f64::from(norm),

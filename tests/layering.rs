@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
         "matrix",
         "metric",
         "progress",
+        "random",
         "error",
     ],
 ];

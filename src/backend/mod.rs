@@ -7,12 +7,14 @@ mod cpu;
 pub(crate) mod device;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+mod multiply;
 mod plan;
 mod scan;
 pub(crate) mod workspace;
 
 pub(crate) use assign::{Rows, assign, assign_rows};
 pub(crate) use cpu::{scan_best, scan_within};
+pub(crate) use multiply::multiply;
 
 use crate::element::Values;
 use crate::metric::Metric;

@@ -29,6 +29,8 @@ pub(crate) struct Workspace {
     pub(crate) floats: Vec<f32>,
     /// A panel of rows, the same.
     pub(crate) panel: Vec<f32>,
+    /// Transformed queries, in the first.
+    pub(crate) between: [Vec<f32>; 2],
     /// The coarse step's lists.
     pub(crate) lists: Vec<i64>,
 }
@@ -46,6 +48,7 @@ impl Workspace {
             parts: Vec::new(),
             floats: Vec::new(),
             panel: Vec::new(),
+            between: Default::default(),
             lists: Vec::new(),
         }
     }

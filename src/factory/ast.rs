@@ -41,6 +41,10 @@ pub(crate) enum Transform {
     Normalize,
     /// `ITQ`, `ITQd`.
     Itq { out: Option<usize> },
+    /// `Lineard`: a matrix of any origin, as a file of faiss's has it. Cannot be trained.
+    Linear { out: usize },
+    /// `Center`: the mean subtracted.
+    Center,
 }
 
 /// `IVFn`, `IVF`, `IVFn_HNSWm`.
@@ -117,6 +121,8 @@ impl fmt::Display for Transform {
             Self::Hadamard => f.write_str("HR"),
             Self::Normalize => f.write_str("L2norm"),
             Self::Itq { out } => write!(f, "ITQ{}", Maybe(out)),
+            Self::Linear { out } => write!(f, "Linear{out}"),
+            Self::Center => f.write_str("Center"),
         }
     }
 }

@@ -3,7 +3,7 @@
 mod ast;
 mod parse;
 
-pub(crate) use ast::{Code, Description, ListsSpec};
+pub(crate) use ast::{Code, Description, ListsSpec, Transform as TransformSpec};
 
 use crate::error::{Error, Result};
 
@@ -21,10 +21,6 @@ impl Description {
 
     /// The first part that is not built, and where it stands.
     fn unbuilt(&self, places: &parse::Places) -> Option<(usize, String)> {
-        let transform = self.transforms.iter().zip(&places.transforms).next();
-        if let Some((transform, &place)) = transform {
-            return Some((place, transform.to_string()));
-        }
         if let Some(lists) = self.lists
             && lists.hnsw.is_some()
         {

@@ -133,6 +133,7 @@ fn transform(part: &str) -> Option<Read<Transform>> {
     let read = match part {
         "L2norm" | "L2Norm" => Ok(Transform::Normalize),
         "HR" => Ok(Transform::Hadamard),
+        "Center" => Ok(Transform::Center),
         _ => {
             if let Some(rest) = part.strip_prefix("PCA") {
                 pca(rest)
@@ -140,6 +141,8 @@ fn transform(part: &str) -> Option<Read<Transform>> {
                 opq(rest)
             } else if let Some(rest) = part.strip_prefix("RR") {
                 optional(2, rest, DIMENSIONS).map(|out| Transform::Rotation { out })
+            } else if let Some(rest) = part.strip_prefix("Linear") {
+                number(6, rest, DIMENSIONS, (1, MAX_COUNT)).map(|out| Transform::Linear { out })
             } else if let Some(rest) = part.strip_prefix("ITQ") {
                 optional(3, rest, DIMENSIONS).map(|out| Transform::Itq { out })
             } else {

@@ -128,7 +128,7 @@ pub unsafe extern "C" fn ivf_set_centroids(
     guard(|| {
         // SAFETY: NULL or a live handle, by the caller's promise.
         let index = unsafe { borrow(index) }?;
-        check_dim("centroids", index.dim(), dim)?;
+        check_dim("centroids", index.list_dim(), dim)?;
         // SAFETY: `matrix` checks the pointer and the size; its length is the caller's promise.
         let centroids = unsafe { matrix("centroids", centroids, nlist, dim) }?;
         index.write()?.set_centroids(centroids)

@@ -12,6 +12,7 @@ use crate::index::Index;
 pub struct ivf_index {
     // Known without the lock: an index never changes its dimension.
     dim: usize,
+    list_dim: usize,
     index: RwLock<Index>,
 }
 
@@ -23,11 +24,17 @@ thread_local! {
 
 impl ivf_index {
     pub(super) fn new(index: Index) -> Self {
-        Self { dim: index.info().dim, index: RwLock::new(index) }
+        let info = index.info();
+        Self { dim: info.dim, list_dim: info.list_dim, index: RwLock::new(index) }
     }
 
     pub(super) fn dim(&self) -> usize {
         self.dim
+    }
+
+    /// Columns of a centroid.
+    pub(super) fn list_dim(&self) -> usize {
+        self.list_dim
     }
 
     /// The index for reading, at the same time as others who read.

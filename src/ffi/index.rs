@@ -222,7 +222,7 @@ pub unsafe extern "C" fn ivf_list_sizes(index: *const ivf_index, sizes: *mut u64
 /// Copies the centroids: list `i` holds the vectors whose nearest centroid is row `i`.
 ///
 /// - `centroids`: `[nlist, dim]`, row-major; of length 1 each for the cosine metric.
-/// - `nlist`, `dim`: as `ivf_index_get_info` says.
+/// - `nlist`, `dim`: as `ivf_index_get_info` says; behind transforms, `dim` is what they make of it.
 ///
 /// Errors: `IVF_E_NULL`; `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a "Flat" index, which has none;
 /// `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if the index has another number of lists.
@@ -238,8 +238,8 @@ pub unsafe extern "C" fn ivf_centroids(
         let index = unsafe { borrow(index) }?;
         let known = index.read()?;
         let known = known.centroids()?;
-        check_dim("centroids", index.dim(), dim)?;
-        check_nlist("centroids", known.len() / index.dim(), nlist)?;
+        check_dim("centroids", index.list_dim(), dim)?;
+        check_nlist("centroids", known.len() / index.list_dim(), nlist)?;
         // SAFETY: `values_mut` checks it, as many values exist already; the length is the caller's promise.
         unsafe { values_mut("centroids", centroids, known.len()) }?.copy_from_slice(known);
         Ok(())

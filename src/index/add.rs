@@ -36,15 +36,16 @@ impl Index {
         control: &Control<'_>,
     ) -> Result<()> {
         self.check_trained()?;
-        x.check_dim("rows", self.dim)?;
+        x.check_dim("rows", self.input_dim())?;
         x.check_finite("rows")?;
+        let workers = self.context.workers(threads);
+        let (mut floats, mut between) = Default::default();
+        let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
         self.check_range(x)?;
         let next_id = match ids {
             Some(ids) => self.check_ids(ids, x.rows())?,
             None => self.next_after(self.next_id, x.rows())?,
         };
-        let x = self.prepared(x);
-        let workers = self.context.workers(threads);
 
         let labels = self.assign("add", x, workers, control)?;
         let (order, starts) = group_by_list(&labels, self.lists.lists.len());

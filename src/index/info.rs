@@ -9,6 +9,8 @@ use crate::metric::Metric;
 pub struct IndexInfo {
     /// Columns of a vector.
     pub dim: usize,
+    /// Columns of a centroid: as many, or what the transforms make of them.
+    pub list_dim: usize,
     /// How vectors are compared.
     pub metric: Metric,
     /// Whether vectors can be added.
@@ -42,7 +44,8 @@ impl Index {
             self.directory.get().map_or(0, |map| map.capacity() * size_of::<(i64, (u32, u32, u8))>());
         let lists = self.lists.lists.capacity() * size_of::<crate::lists::List>();
         IndexInfo {
-            dim: self.dim,
+            dim: self.input_dim(),
+            list_dim: self.dim,
             metric: self.metric,
             trained: self.is_trained(),
             count: self.count,
@@ -50,7 +53,7 @@ impl Index {
             nprobe: self.default_nprobe(),
             dead: self.lists.dead(),
             next_id: self.next_id,
-            memory_bytes: (vectors + coarse + directory + lists) as u64,
+            memory_bytes: (vectors + coarse + directory + lists + self.transforms.memory_bytes()) as u64,
             vector_bytes: vectors as u64,
             is_ivf: self.description.is_ivf(),
             allow_duplicate_ids: self.allow_duplicate_ids,
@@ -62,7 +65,7 @@ impl Index {
         self.lists.lists.iter().map(|list| list.live()).collect()
     }
 
-    /// The lists' centroids, `[nlist, dim]`.
+    /// The lists' centroids, `[nlist, list_dim]`.
     pub fn centroids(&self) -> Result<&[f32]> {
         if !self.description.is_ivf() {
             return Err(Error::State("a Flat index has no centroids".into()));

@@ -16,7 +16,7 @@ const ROWS: usize = 256;
 
 impl Index {
     /// Adds the vectors of `other`, which keeps them, under their ids plus `add_id`; returns how many. Both
-    /// must have the same dimension, metric, description and centroids.
+    /// must have the same dimension, metric, description, transforms and centroids.
     ///
     /// An id that this index has already, or would get twice, is an [`Error::ClashingId`] unless this index
     /// allows ids to repeat. On failure, and when cancelled, nothing is added.
@@ -82,6 +82,7 @@ impl Index {
             dim: self.dim,
             metric: self.metric,
             description: self.description.clone(),
+            transforms: self.transforms.clone(),
             coarse,
             lists: self.lists.copy()?,
             count: self.count,
@@ -96,7 +97,7 @@ impl Index {
     fn check_alike(&self, other: &Self) -> Result<()> {
         self.check_trained()?;
         other.check_trained()?;
-        let (what, expected, got) = ("index to merge", self.dim, other.dim);
+        let (what, expected, got) = ("index to merge", self.input_dim(), other.input_dim());
         if expected != got {
             return Err(Error::Dimension { what, expected, got });
         }
@@ -109,6 +110,11 @@ impl Index {
         let (expected, got) = (self.describe(), other.describe());
         if expected != got {
             return Err(Error::argument(format!("{what}: expected \"{expected}\", got \"{got}\"")));
+        }
+        if !self.transforms.is_same(&other.transforms) {
+            return Err(Error::argument(format!(
+                "{what}: expected the same transforms, got others; train one and copy it"
+            )));
         }
         if let (Some(ours), Some(theirs)) = (&self.coarse, &other.coarse)
             && let Some(place) =

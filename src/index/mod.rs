@@ -10,6 +10,7 @@ mod reconstruct;
 mod remove;
 mod search;
 mod train;
+mod transforms;
 mod update;
 
 use std::collections::HashMap;
@@ -28,7 +29,7 @@ use crate::error::{Error, Result};
 use crate::factory::Description;
 use crate::lists::Lists;
 use crate::metric::Metric;
-use crate::rows::RowsRef;
+use crate::transform::Chain;
 
 /// Most dimensions a vector may have: a block of 32 must stay addressable in 32 bits.
 pub(crate) const MAX_DIM: usize = 1 << 20;
@@ -48,9 +49,12 @@ pub struct IndexOptions {
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
 pub struct Index {
     context: Arc<Context>,
+    /// Columns of what the lists hold: after the transforms.
     dim: usize,
     metric: Metric,
     description: Description,
+    /// Shared with copies.
+    transforms: Arc<Chain>,
     /// `None` for flat indexes and before training.
     coarse: Option<Coarse>,
     /// One list for flat indexes, none before training.
@@ -82,12 +86,14 @@ impl Index {
                 "{description}: expected the metric L2 or inner product, got cosine: normalised vectors are no whole numbers"
             )));
         }
+        let transforms = transforms::chain(&description, dim)?;
         let lists = Lists::new(usize::from(!description.is_ivf()), description.element());
         Ok(Self {
             context,
-            dim,
+            dim: transforms.d_out(dim),
             metric,
             description,
+            transforms: Arc::new(transforms),
             coarse: None,
             lists,
             count: 0,
@@ -125,15 +131,10 @@ impl Index {
     }
 
     fn is_trained(&self) -> bool {
-        !self.description.is_ivf() || self.coarse.is_some()
+        (!self.description.is_ivf() || self.coarse.is_some()) && self.transforms.is_trained()
     }
 
     fn check_trained(&self) -> Result<()> {
         if self.is_trained() { Ok(()) } else { Err(Error::NotTrained) }
-    }
-
-    /// `x` as this metric stores and compares it: normalised for cosine, else as it is. A zero row stays.
-    fn prepared<'a>(&self, x: RowsRef<'a>) -> RowsRef<'a> {
-        if self.metric == Metric::Cosine { x.normalized() } else { x }
     }
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{Index, MAX_DIM};
+use super::{Index, MAX_DIM, transforms};
 use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -72,6 +72,7 @@ impl Index {
             dim: self.dim,
             metric: self.metric,
             description,
+            transforms: &self.transforms,
             trained: self.is_trained(),
             nlist: if self.description.is_ivf() { Some(self.description.nlist()) } else { None },
             centroids: self.coarse.as_ref().map(Coarse::centroids),
@@ -91,8 +92,14 @@ impl Index {
             Error::Description { .. } => Error::corrupt(error.to_string()),
             other => other,
         })?;
+        let transforms = transforms::check_loaded(&description, parts.transforms, parts.dim)?;
+        if parts.trained && !transforms.is_trained() {
+            return Err(Error::corrupt(format!("{description}: trained, but its transforms are not")));
+        }
+        let untrained = !transforms.is_trained();
         let (lists, centroids) = match (description.is_ivf(), description.nlist(), parts.trained) {
             (false, _, true) => (1, None),
+            (false, _, false) if untrained => (1, None),
             (true, Some(nlist), true) => (nlist, nlist.checked_mul(parts.dim)),
             (true, _, false) => (0, None),
             (false, _, false) | (true, None, true) => {
@@ -119,6 +126,7 @@ impl Index {
             dim: parts.dim,
             metric: parts.metric,
             description,
+            transforms: Arc::new(transforms),
             coarse: None,
             count: parts.lists.live(),
             lists: parts.lists,

@@ -20,7 +20,7 @@ impl Index {
     ) -> Result<RangeOutput> {
         let queries = queries.into();
         self.check_trained()?;
-        queries.check_dim("queries", self.dim)?;
+        queries.check_dim("queries", self.input_dim())?;
         if radius.is_nan() {
             return Err(Error::argument("radius: expected a number, got NaN"));
         }

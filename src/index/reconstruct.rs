@@ -21,11 +21,7 @@ impl Index {
         if let Some(&id) = ids.iter().find(|id| !directory.contains_key(id)) {
             return Err(Error::NotFound { id });
         }
-        for (id, row) in ids.iter().zip(out.chunks_exact_mut(self.dim)) {
-            let (list, slot) = directory[id];
-            self.lists.lists[list as usize].read(slot as usize, self.dim, row);
-        }
-        Ok(())
+        self.read_places(ids.iter().map(|id| Some(directory[id])), out)
     }
 
     /// The same for the ids `first..first + n`, all of which must be there.
@@ -64,9 +60,30 @@ impl Index {
             return Ok(());
         }
         let directory = self.directory();
-        for (id, row) in ids.iter().zip(vectors.chunks_exact_mut(self.dim)) {
-            if let Some(&(list, slot)) = directory.get(id) {
-                self.lists.lists[list as usize].read(slot as usize, self.dim, row);
+        self.read_places(ids.iter().map(|id| directory.get(id).copied()), vectors)
+    }
+
+    /// Writes the vectors in these places into the rows of `out`, the transforms undone; a row whose vector is
+    /// missing becomes NaN.
+    fn read_places(&self, places: impl Iterator<Item = Option<(u32, u32)>>, out: &mut [f32]) -> Result<()> {
+        const ROWS: usize = 1024;
+        let wide = self.input_dim();
+        let mut buffer = vec![0f32; if self.transforms.is_empty() { 0 } else { ROWS * self.dim }];
+        let mut places = places.fuse();
+        for out in out.chunks_mut(ROWS * wide) {
+            let places: Vec<_> = places.by_ref().take(out.len() / wide).collect();
+            let inner = if buffer.is_empty() { &mut *out } else { &mut buffer[..places.len() * self.dim] };
+            for (place, row) in places.iter().zip(inner.chunks_exact_mut(self.dim)) {
+                match *place {
+                    Some((list, slot)) => self.lists.lists[list as usize].read(slot as usize, self.dim, row),
+                    None => row.fill(f32::NAN),
+                }
+            }
+            if !buffer.is_empty() {
+                self.reversed(&buffer[..places.len() * self.dim], out)?;
+                let missing =
+                    places.iter().zip(out.chunks_exact_mut(wide)).filter(|(place, _)| place.is_none());
+                missing.for_each(|(_, row)| row.fill(f32::NAN));
             }
         }
         Ok(())
@@ -74,10 +91,11 @@ impl Index {
 
     /// Fails unless `out` holds `rows` vectors.
     fn check_room(&self, rows: usize, out: &[f32]) -> Result<()> {
-        let expected = rows.checked_mul(self.dim).ok_or(Error::Overflow {
+        let dim = self.input_dim();
+        let expected = rows.checked_mul(dim).ok_or(Error::Overflow {
             what: "vectors",
             rows: rows as u64,
-            dim: self.dim as u64,
+            dim: dim as u64,
         })?;
         if out.len() != expected {
             return Err(Error::Length { what: "vectors", expected, got: out.len() });

@@ -98,7 +98,7 @@ impl Index {
     ) -> Result<()> {
         let &Request { stage, queries, k, given } = request;
         self.check_trained()?;
-        queries.check_dim("queries", self.dim)?;
+        queries.check_dim("queries", self.input_dim())?;
         output.check(queries.rows(), k)?;
         queries.check_finite("queries")?;
         output.clear(self.metric);
@@ -155,8 +155,8 @@ impl Index {
     ) -> Result<ScanJob<'a>> {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
-        let Workspace { floats, lists, .. } = workspace;
-        let data = self.prepared(queries).matrix(floats);
+        let Workspace { floats, lists, between, .. } = workspace;
+        let data = self.prepared_matrix(queries, workers, cancel, floats, between)?.data();
         let probes = match (request.given, &self.coarse) {
             (Some((lists, nprobe)), _) => Probes::Lists { lists, nprobe },
             (None, None) => Probes::All,

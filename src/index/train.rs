@@ -1,6 +1,8 @@
 //! Training: the lists' centroids, by k-means or as given.
 
-use super::Index;
+use std::sync::Arc;
+
+use super::{Index, transforms};
 use crate::coarse::Coarse;
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
@@ -10,6 +12,7 @@ use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
 use crate::rows::RowsRef;
+use crate::transform::Between;
 
 /// How [`Index::train`] finds centroids.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +27,8 @@ pub struct TrainOptions {
 const ITERATIONS: usize = 10;
 
 impl Index {
-    /// Finds the lists' centroids in `x` (`[n, dim]`, of any element type). A flat index needs no training and only checks `x`.
+    /// Trains the transforms with `x` (`[n, dim]`, of any element type), then finds the lists' centroids. A
+    /// flat index without transforms needs no training and only checks `x`.
     pub fn train<'x>(
         &mut self,
         x: impl Into<RowsRef<'x>>,
@@ -35,8 +39,25 @@ impl Index {
     }
 
     fn train_rows(&mut self, x: RowsRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
-        x.check_dim("training rows", self.dim)?;
+        x.check_dim("training rows", self.input_dim())?;
         self.check_empty()?;
+        if self.transforms.is_empty() {
+            return self.train_lists(x, options, control);
+        }
+        let training = transforms::training(&self.context, options.threads, options.kmeans.seed, control);
+        let mut between = Between::default();
+        let trained = self.trained_transforms(x, &training, &mut between)?;
+        self.train_lists(
+            MatrixRef::new("training rows", &between[0], x.rows(), self.dim)?.into(),
+            options,
+            control,
+        )?;
+        self.transforms = Arc::new(trained);
+        Ok(())
+    }
+
+    /// The same for rows that the transforms have been applied to.
+    fn train_lists(&mut self, x: RowsRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
         let nlist = match self.description.lists {
             None => return x.check_finite("training rows"),
             Some(lists) => lists.nlist.unwrap_or_else(|| choose_nlist(x.rows())),
@@ -46,12 +67,12 @@ impl Index {
         if options.iterations == 0 {
             options.iterations = ITERATIONS;
         }
-        let x = self.prepared(x);
+        let x = self.measured(x);
         let found = cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?;
         self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
     }
 
-    /// Takes `centroids` (`[nlist, dim]`) as the result of training; for cosine, their directions.
+    /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions.
     pub fn set_centroids(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         centroids.check_dim("centroids", self.dim)?;
         centroids.check_finite("centroids")?;
@@ -71,8 +92,17 @@ impl Index {
             }
             Some(_) => {}
         }
+        if !self.transforms.is_trained() {
+            return Err(Error::State(
+                "centroids cannot be set before the index's transforms are trained: call train".into(),
+            ));
+        }
         let mut buffer = Vec::new();
-        let data = self.prepared(centroids.into()).matrix(&mut buffer);
+        let data = if self.metric == Metric::Cosine {
+            RowsRef::from(centroids).normalized().matrix(&mut buffer)
+        } else {
+            centroids.data()
+        };
         self.accept(MatrixRef::new("centroids", data, got, self.dim)?)
     }
 

@@ -45,16 +45,18 @@ impl Index {
         control: &Control<'_>,
     ) -> Result<()> {
         self.check_trained()?;
-        x.check_dim("rows", self.dim)?;
+        x.check_dim("rows", self.input_dim())?;
         if ids.len() != x.rows() {
             return Err(Error::Length { what: "ids", expected: x.rows(), got: ids.len() });
         }
         let rows = rows_by_id(ids)?;
         x.check_finite("rows")?;
+        let workers = self.context.workers(threads);
+        let (mut floats, mut between) = Default::default();
+        let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
         self.check_range(x)?;
         let places = self.places(ids, &rows)?;
-        let x = self.prepared(x);
-        let labels = self.assign("update", x, self.context.workers(threads), control)?;
+        let labels = self.assign("update", x, workers, control)?;
 
         let mut gone = 0;
         let mut changes: HashMap<u32, Change> = HashMap::new();

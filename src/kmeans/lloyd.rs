@@ -3,11 +3,11 @@
 use super::Purpose;
 use super::centroids::Centroids;
 use super::means::{Groups, split, update};
-use super::random::Random;
 use super::seeding::seed;
 use super::task::Task;
 use crate::backend::Rows;
 use crate::error::Result;
+use crate::random::Random;
 
 /// One run: centroids, and their objective when they last met all points.
 ///

@@ -5,11 +5,11 @@
 
 use super::centroids::Centroids;
 use super::means::{Buffers, Groups, normalize, split, sum};
-use super::random::Random;
 use super::seeding::seed;
 use super::task::Task;
 use crate::backend::Rows;
 use crate::error::Result;
+use crate::random::Random;
 
 /// Points met for each centroid, on average, between two looks for centroids that meet none.
 const REPAIR: usize = 8;

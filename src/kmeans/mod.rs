@@ -4,7 +4,6 @@ mod centroids;
 mod lloyd;
 mod means;
 mod mini_batch;
-mod random;
 mod seeding;
 mod task;
 
@@ -16,9 +15,9 @@ use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::{Cancel, Control};
+use crate::random::Random;
 use crate::rows::RowsRef;
 use centroids::Centroids;
-use random::Random;
 use task::Task;
 
 /// How the first centroids are chosen.
@@ -141,7 +140,7 @@ pub(crate) fn cluster(
 }
 
 /// The seed of those who name none.
-const SEED: u64 = 1234;
+pub(crate) const SEED: u64 = 1234;
 
 /// Writes the nearest of `centroids` (ties: the first) for each row of `x`, and its squared distance, or
 /// similarity if `spherical`. Both slices are `[n]`.

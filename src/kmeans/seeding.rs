@@ -7,12 +7,12 @@
 use super::Seeding;
 use super::centroids::Centroids;
 use super::means::normalize;
-use super::random::Random;
 use super::task::Task;
 use crate::backend::Rows;
 use crate::error::Result;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
+use crate::random::Random;
 
 /// Points looked at for each centroid.
 const POOL: usize = 16;

@@ -26,6 +26,7 @@
 //! | tag | section |
 //! |---|---|
 //! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`), whose code tells the element type |
+//! | `XFRM` | only where the index string names transforms: i32 number, then each as in faiss's files (code, own fields, i32 columns in, i32 columns out, u8 trained). `dim` in `META` is what they lead to |
 //! | `CENT` | f32 `[nlist, dim]` centroids; only in a trained IVF index |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
 //! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding |
@@ -58,6 +59,7 @@ use crate::error::{Error, Result};
 use crate::lists::Lists;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::transform::Chain;
 
 use source::Source;
 
@@ -84,6 +86,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) metric: Metric,
     /// Canonical: "Flat" or "IVF512,SQfp16"; "IVF,Flat" while the size is not chosen.
     pub(crate) description: &'a str,
+    pub(crate) transforms: &'a Chain,
     pub(crate) trained: bool,
     /// Of an IVF index the number of lists, once it is chosen.
     pub(crate) nlist: Option<Option<usize>>,
@@ -101,6 +104,7 @@ pub(crate) struct LoadedParts {
     pub(crate) dim: usize,
     pub(crate) metric: Metric,
     pub(crate) description: String,
+    pub(crate) transforms: Chain,
     pub(crate) trained: bool,
     pub(crate) centroids: Option<Vec<f32>>,
     pub(crate) lists: Lists,

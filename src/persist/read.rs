@@ -3,11 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, Table, VECTORS, name,
+    BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, TRANSFORMS, Table,
+    VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{LoadOptions, LoadedParts, check, map};
+use super::{LoadOptions, LoadedParts, check, faiss, map};
 use crate::context::Context;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -15,6 +16,7 @@ use crate::lists::block::lanes;
 use crate::lists::{List, Lists, Storage};
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::transform::Chain;
 
 /// Reads an index of ours. Lengths are checked before anything is allocated for them.
 pub(super) fn read(
@@ -26,6 +28,10 @@ pub(super) fn read(
     let table = Table::decode(source)?;
     let meta = read_all(source, table.need(META)?, control)?;
     let mut parts = decode_meta(&meta)?;
+    if let Some(section) = table.get(TRANSFORMS) {
+        let bytes: Vec<u8> = read_all(source, section, control)?;
+        parts.transforms = faiss::decode_transforms(&bytes)?;
+    }
     if let Some(section) = table.get(CENTROIDS) {
         parts.centroids = Some(read_all(source, section, control)?);
     }
@@ -129,6 +135,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         metric: metric.map_err(|()| fail(format!("expected a metric from 0 to 2, got {}", meta.metric)))?,
         description: description.to_owned(),
         trained: meta.flags & TRAINED != 0,
+        transforms: Chain::default(),
         centroids: None,
         lists: Lists::new(0, Element::F32),
         next_id: meta.next_id,

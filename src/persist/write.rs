@@ -3,10 +3,10 @@
 
 use std::io::Write;
 
-use super::Parts;
 use super::format::{
-    self, BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, Table, Tag,
+    self, BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, TRANSFORMS, Table, Tag,
 };
+use super::{Parts, faiss};
 use crate::error::{Error, Result};
 use crate::lists::List;
 use crate::progress::Control;
@@ -44,6 +44,7 @@ pub(super) fn write(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_
 struct Body<'a> {
     parts: &'a Parts<'a>,
     meta: Vec<u8>,
+    transforms: Vec<u8>,
     lists: Vec<ListEntry>,
 }
 
@@ -51,13 +52,19 @@ impl<'a> Body<'a> {
     fn new(parts: &'a Parts<'a>) -> Result<Self> {
         let entry = |list: &List| ListEntry { len: list.len() as u64, dead: list.dead as u64 };
         let lists = parts.lists.lists.iter().map(entry).collect();
-        Ok(Self { parts, meta: meta(parts)?, lists })
+        let transforms = faiss::encode_transforms(parts.transforms)?;
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists })
     }
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, CENTROIDS, LISTS, BIAS, IDS, self.vectors()] {
-            if tag == CENTROIDS && self.parts.centroids.is_none() {
+        for tag in [META, TRANSFORMS, CENTROIDS, LISTS, BIAS, IDS, self.vectors()] {
+            let missing = match tag {
+                CENTROIDS => self.parts.centroids.is_none(),
+                TRANSFORMS => self.parts.transforms.is_empty(),
+                _ => false,
+            };
+            if missing {
                 continue;
             }
             let mut length = 0u64;
@@ -79,6 +86,7 @@ impl<'a> Body<'a> {
         let lists = &self.parts.lists.lists;
         match tag {
             META => take(&self.meta),
+            TRANSFORMS => take(&self.transforms),
             CENTROIDS => take(bytemuck::cast_slice(self.parts.centroids.unwrap_or_default())),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),

@@ -233,6 +233,107 @@ class FilesTest(unittest.TestCase):
                 path.write_bytes(old)
                 self.assert_same(ivf.load(path), theirs, 2)
 
+    # ---- transforms
+
+    TRANSFORMS = {
+        "PCA12,Flat": "PCA12,Flat",
+        "PCAR12,IVF16,Flat": "PCAR12,IVF16,Flat",
+        "PCAW12,Flat": "PCAW12,Flat",
+        "PCAWR12,IVF16,Flat": "PCAWR12,IVF16,Flat",
+        "OPQ4,IVF16,Flat": "Linear24,IVF16,Flat",
+        "OPQ4_12,Flat": "Linear12,Flat",
+        "RR,IVF16,Flat": "RR24,IVF16,Flat",
+        "RR40,Flat": "RR40,Flat",
+        "HR,IVF16,Flat": "HR,IVF16,Flat",
+        "L2norm,Flat": "L2norm,Flat",
+        "ITQ,Flat": "ITQ24,Flat",
+        "ITQ12,Flat": "ITQ12,Flat",
+        "PCA20,RR16,L2norm,IVF16,Flat": "PCA20,RR16,L2norm,IVF16,Flat",
+    }
+
+    def test_transforms_of_every_type_find_the_same(self) -> None:
+        x = rows(4000, 24) * np.linspace(0.2, 2, 24, dtype=np.float32) + 0.3
+        for metric, number in METRICS.items():
+            for theirs_as, ours_as in self.TRANSFORMS.items():
+                with self.subTest(metric=metric, description=theirs_as):
+                    theirs = faiss.index_factory(24, theirs_as, number)
+                    untrained = self.from_faiss(theirs)
+                    self.assertEqual(untrained.description, ours_as)
+                    self.assertEqual(untrained.is_trained, theirs.is_trained)
+                    theirs.train(x)
+                    theirs.add(x)
+                    if "IVF" in theirs_as:
+                        faiss.extract_index_ivf(theirs).nprobe = 5
+                    ours = self.from_faiss(theirs)
+                    self.assert_kept(ours, theirs, ours_as)
+                    self.assert_near(ours, theirs, x[:300] * 1.01)
+                    back = self.to_faiss(ours)
+                    self.assertIsInstance(back, faiss.IndexPreTransform)
+                    self.assert_near(ours, back, x[:300] * 1.01)
+                    if not theirs_as.startswith("ITQ"):
+                        self.assertEqual(self.bytes, faiss.serialize_index(theirs).tobytes(), "there and back")
+                    if theirs_as in ("OPQ4_12,Flat", "RR40,Flat", "L2norm,Flat"):
+                        expected = theirs.reconstruct_n(0, 5)
+                        np.testing.assert_allclose(ours.reconstruct(np.arange(5)), expected, atol=1e-4)
+
+    def test_transforms_trained_here_find_the_same_there(self) -> None:
+        x = rows(4000, 24) * np.linspace(0.2, 2, 24, dtype=np.float32) + 0.3
+        for metric in METRICS:
+            for description in [*self.TRANSFORMS, "Center,Flat"]:
+                with self.subTest(metric=metric, description=description):
+                    ours = ivf.Index(24, description, metric=metric)
+                    untrained = self.to_faiss(ours)
+                    self.assertEqual(untrained.is_trained, ours.is_trained)
+                    ours.train(x)
+                    ours.add(x, ids=np.arange(4000) * 3 + 1)
+                    self.assert_near(ours, self.to_faiss(ours), x[:300] * 1.01)
+
+    def test_transforms_keep_what_faiss_keeps(self) -> None:
+        x = rows(6000, 32) * np.linspace(0.05, 2, 32, dtype=np.float32)
+        x = (x @ np.linalg.qr(rows(32, 32, 3))[0]).astype(np.float32)
+        mean = x.mean(axis=0)
+        for dim in (4, 16):
+            ours = ivf.Index(32, f"PCA{dim},Flat")
+            ours.train(x)
+            ours.add(x)
+            theirs = faiss.index_factory(32, f"PCA{dim},Flat")
+            theirs.train(x)
+            both = []
+            for index in (self.to_faiss(ours), theirs):
+                pca = faiss.downcast_VectorTransform(index.chain.at(0))
+                both.append(faiss.vector_to_array(pca.A).reshape(dim, 32))
+            # The same subspace: the cosines of the angles between them are all 1.
+            self.assertGreater(np.linalg.svd(both[0] @ both[1].T)[1].min(), 1 - 1e-4)
+            kept = [np.var((x - mean) @ matrix.T, axis=0).sum() for matrix in both]
+            self.assertGreater(kept[0], kept[1] * (1 - 1e-5))
+
+    def test_opq_loses_no_more_than_that_of_faiss(self) -> None:
+        x = rows(8000, 32) * np.linspace(0.05, 2, 32, dtype=np.float32)
+        x = (x @ np.linalg.qr(rows(32, 32, 3))[0]).astype(np.float32)
+
+        def error(index: faiss.Index) -> float:
+            turned = index.chain.at(0).apply(x)
+            pq = faiss.ProductQuantizer(32, 4, 8)
+            pq.train(turned)
+            return float(((turned - pq.decode(pq.compute_codes(turned))) ** 2).sum())
+
+        ours = ivf.Index(32, "OPQ4,Flat")
+        ours.train(x)
+        theirs = faiss.index_factory(32, "OPQ4,Flat")
+        theirs.train(x)
+        a, b = error(self.to_faiss(ours)), error(theirs)
+        self.assertLess(a, b * 1.01)
+
+    def assert_near(self, ours: ivf.Index, theirs: faiss.Index, queries: np.ndarray) -> None:
+        """As assert_same, for distances whose digits the transform has moved."""
+        expected, expected_ids = theirs.search(queries, K)
+        distances, ids = ours.search(queries, K)
+        missing = expected_ids < 0
+        np.testing.assert_array_equal(ids < 0, missing)
+        expected, distances = np.where(missing, 0, expected), np.where(missing, 0, distances)
+        np.testing.assert_allclose(distances, expected, rtol=1e-4, atol=1e-4)
+        self.assertGreater((ids == expected_ids).mean(), 0.998)
+
     def test_types_that_are_not_supported_are_refused_by_name(self) -> None:
         names = {
             "SQ8": "`IxSQ` (scalar quantizer)",
@@ -251,7 +352,6 @@ class FilesTest(unittest.TestCase):
             "IMI2x2,Flat": "`Imiq` (inverted multi-index)",
             "HNSW8,Flat": "`IHNf` (HNSW Flat)",
             "NSG8,Flat": "`INSf` (NSG Flat)",
-            "PCA2,Flat": "`IxPT` (pre-transform)",
             "IVF4,Flat,RFlat": "`IxRF` (refine)",
             "IDMap,SQ8": "`IxSQ` (scalar quantizer)",
             "RaBitQ": "`Ixrq` (RaBitQ)",

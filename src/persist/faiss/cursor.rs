@@ -28,6 +28,14 @@ impl Cursor<'_> {
         self.plain()
     }
 
+    pub(super) fn u32(&mut self) -> Result<u32> {
+        self.plain()
+    }
+
+    pub(super) fn f32(&mut self) -> Result<f32> {
+        self.plain()
+    }
+
     pub(super) fn i32(&mut self) -> Result<i32> {
         self.plain()
     }

@@ -1,5 +1,5 @@
 //! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
-//! `IvFL` are read too) and either within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! `IvFL` are read too), either of them behind transforms (`IxPT`) and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
 //! `impl/index_write.cpp` and `impl/index_read.cpp`.
 //!
 //! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
@@ -11,9 +11,11 @@ mod codes;
 mod cursor;
 mod lists;
 mod read;
+mod transforms;
 mod write;
 
 pub(super) use read::read;
+pub(super) use transforms::{decode_transforms, encode_transforms};
 pub(super) use write::{check_writable, write};
 
 /// An object's four-letter code.
@@ -27,6 +29,8 @@ const IVF_FLAT: Code = *b"IwFl";
 const IVF_FLAT_OLD: Code = *b"IvFl";
 /// The same, vectors as bytes.
 const IVF_FLAT_OLD_BYTES: Code = *b"IvFL";
+/// Transforms, then an index.
+const PRE_TRANSFORM: Code = *b"IxPT";
 const ID_MAP: Code = *b"IxMp";
 const ID_MAP_2: Code = *b"IxM2";
 const ARRAY_LISTS: Code = *b"ilar";

@@ -3,9 +3,10 @@
 use super::codes::{self, unsupported};
 use super::cursor::Cursor;
 use super::lists::{self, Place};
+use super::transforms::read_chain;
 use super::{
     ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
-    IVF_FLAT_OLD_BYTES, NO_LISTS, SPARSE_SIZES,
+    IVF_FLAT_OLD_BYTES, NO_LISTS, PRE_TRANSFORM, SPARSE_SIZES,
 };
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -15,12 +16,12 @@ use crate::persist::source::Source;
 use crate::persist::transfer::Transfer;
 use crate::persist::{LoadOptions, LoadedParts, check};
 use crate::progress::Control;
+use crate::transform::Chain;
 
 /// Most id maps around each other.
 const MAX_NESTING: usize = 50;
 
-const SUPPORTED: &str =
-    "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxMp and IxM2 (id maps) around them";
+const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxPT (transforms), IxMp and IxM2 (id maps) around them";
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
@@ -78,10 +79,11 @@ impl Reader<'_, '_> {
         match code {
             FLAT_L2 | FLAT_IP | FLAT => self.flat(),
             IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES => self.ivf(code),
-            ID_MAP | ID_MAP_2 if depth == MAX_NESTING => {
+            ID_MAP | ID_MAP_2 | PRE_TRANSFORM if depth == MAX_NESTING => {
                 Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
             }
             ID_MAP | ID_MAP_2 => self.id_map(depth),
+            PRE_TRANSFORM => self.transformed(depth),
             other => Err(unsupported("index", other, SUPPORTED)),
         }
     }
@@ -123,11 +125,38 @@ impl Reader<'_, '_> {
         Ok(loaded(&header, "Flat".into(), None, lists, 0))
     }
 
+    fn transformed(&mut self, depth: usize) -> Result<LoadedParts> {
+        let header = self.header()?;
+        let mut chain = read_chain(&mut self.cursor)?;
+        let mut parts = self.index(depth + 1)?;
+        let inner = parts.transforms.d_in(parts.dim);
+        let count = parts.lists.live() as u64;
+        if (chain.d_in(inner), chain.d_out(inner), parts.metric, count)
+            != (header.dim, inner, header.metric, header.count)
+        {
+            return Err(fault(format!(
+                "transforms: expected {} columns and an index of {} vectors behind them, got {} and {count}",
+                header.dim,
+                header.count,
+                chain.d_in(inner)
+            )));
+        }
+        let names: String = chain.steps.iter().map(|step| format!("{step},")).collect();
+        parts.description.insert_str(0, &names);
+        parts.trained &= chain.is_trained();
+        if !parts.trained && count > 0 {
+            return Err(fault("transforms: vectors behind some that are not trained".into()));
+        }
+        chain.steps.append(&mut parts.transforms.steps);
+        parts.transforms = chain;
+        Ok(parts)
+    }
+
     fn id_map(&mut self, depth: usize) -> Result<LoadedParts> {
         let header = self.header()?;
         let mut parts = self.index(depth + 1)?;
         let ids: Vec<i64> = self.cursor.vector("id map")?;
-        if (parts.dim, parts.metric) != (header.dim, header.metric)
+        if (parts.transforms.d_in(parts.dim), parts.metric) != (header.dim, header.metric)
             || [ids.len(), parts.lists.live()].iter().any(|&count| count as u64 != header.count)
         {
             return Err(fault(format!(
@@ -324,6 +353,7 @@ fn loaded(
         metric: header.metric,
         trained: description == "Flat" || centroids.is_some(),
         description,
+        transforms: Chain::default(),
         centroids,
         lists,
         next_id: 0,

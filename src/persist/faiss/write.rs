@@ -3,7 +3,10 @@
 
 use std::io::Write;
 
-use super::{ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, SPARSE_SIZES, UNUSED};
+use super::transforms::encode_transforms;
+use super::{
+    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, PRE_TRANSFORM, SPARSE_SIZES, UNUSED,
+};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::List;
@@ -24,7 +27,7 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
             parts.description
         )));
     }
-    match i32::try_from(parts.dim) {
+    match i32::try_from(parts.dim.max(parts.transforms.d_in(parts.dim))) {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::Unsupported(format!("faiss has no index of {} dimensions", parts.dim))),
     }
@@ -55,8 +58,9 @@ fn write_flat(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> 
     let counting = parts.lists.live_ids().map(|(id, _, _)| id).eq((0i64..).take(live));
     let mut head = Bytes::default();
     if !counting {
-        head.code(ID_MAP_2).header(parts, live, true);
+        head.code(ID_MAP_2).header_of(parts, parts.transforms.d_in(parts.dim), live, parts.trained);
     }
+    head.transforms(parts, live)?;
     head.code(flat_code(parts)).header(parts, live, true).size(live * parts.dim);
     let ids = if counting { 0 } else { 8 + 8 * live };
     let mut out = Counted::new(out, control, (head.0.len() + live * parts.dim * 4 + ids) as u64);
@@ -77,6 +81,7 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
     let live = parts.lists.live();
     let centroids = parts.centroids.unwrap_or_default();
     let mut head = Bytes::default();
+    head.transforms(parts, live)?;
     head.code(IVF_FLAT).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
     head.code(flat_code(parts)).header(parts, centroids.len() / parts.dim, true).size(centroids.len());
     let mut tail = Bytes::default();
@@ -139,16 +144,25 @@ fn put_ids(out: &mut Counted<'_, '_>, list: &List) -> Result<()> {
 
 /// Packed numbers.
 #[derive(Default)]
-struct Bytes(Vec<u8>);
+pub(super) struct Bytes(pub(super) Vec<u8>);
 
 impl Bytes {
-    fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.0.extend_from_slice(bytes);
         self
     }
 
-    fn code(&mut self, code: super::Code) -> &mut Self {
+    pub(super) fn code(&mut self, code: super::Code) -> &mut Self {
         self.bytes(&code)
+    }
+
+    pub(super) fn int(&mut self, value: i32) -> &mut Self {
+        self.bytes(&value.to_le_bytes())
+    }
+
+    /// A count and as many values.
+    pub(super) fn floats(&mut self, values: &[f32]) -> &mut Self {
+        self.size(values.len()).bytes(bytemuck::cast_slice(values))
     }
 
     fn size(&mut self, size: usize) -> &mut Self {
@@ -156,7 +170,21 @@ impl Bytes {
     }
 
     fn header(&mut self, parts: &Parts<'_>, count: usize, trained: bool) -> &mut Self {
-        let dim = i32::try_from(parts.dim).expect("invariant: check_writable");
+        self.header_of(parts, parts.dim, count, trained)
+    }
+
+    /// The transforms, if there are any, as an index around the one that follows.
+    fn transforms(&mut self, parts: &Parts<'_>, count: usize) -> Result<&mut Self> {
+        if parts.transforms.is_empty() {
+            return Ok(self);
+        }
+        let dim = parts.transforms.d_in(parts.dim);
+        self.code(PRE_TRANSFORM).header_of(parts, dim, count, parts.trained);
+        Ok(self.bytes(&encode_transforms(parts.transforms)?))
+    }
+
+    fn header_of(&mut self, parts: &Parts<'_>, dim: usize, count: usize, trained: bool) -> &mut Self {
+        let dim = i32::try_from(dim).expect("invariant: check_writable");
         let metric = i32::from(parts.metric == Metric::L2);
         self.bytes(&dim.to_le_bytes()).size(count).bytes(&UNUSED);
         self.bytes(&[u8::from(trained)]).bytes(&metric.to_le_bytes())
