@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::backend::workspace::WorkspacePool;
 use crate::error::{Error, Result};
 use crate::kernel::Kernels;
+use crate::pool::Pool;
 
 /// How a [`Context`] is made.
 #[derive(Clone, Debug, Default)]
@@ -25,12 +26,6 @@ pub struct Context {
     kernels: &'static Kernels,
     pool: Mutex<Option<Arc<Pool>>>,
     workspaces: WorkspacePool,
-}
-
-/// A rayon pool and the process that it lives in: after a fork its threads are gone.
-struct Pool {
-    process: u32,
-    threads: rayon::ThreadPool,
 }
 
 impl Context {
@@ -82,31 +77,20 @@ impl Context {
             work(0);
             return Ok(());
         }
-        let pool = self.pool()?;
-        pool.threads.in_place_scope(|scope| {
-            for worker in 1..workers {
-                scope.spawn(move |_| work(worker));
-            }
-            work(0);
-        });
+        self.pool()?.run(workers, work);
         Ok(())
     }
 
     /// The pool, started on first use, and again in the child of a fork.
     fn pool(&self) -> Result<Arc<Pool>> {
-        let process = std::process::id();
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(pool) = slot.as_ref().filter(|pool| pool.process == process) {
+        if let Some(pool) = slot.as_ref().filter(|pool| pool.is_here()) {
             return Ok(pool.clone());
         }
-        let threads = rayon::ThreadPoolBuilder::new()
-            .num_threads((self.threads - 1).max(1))
-            .thread_name(|worker| format!("ivf-{worker}"))
-            .build()
-            .map_err(|error| Error::Device(format!("starting {} threads: {error}", self.threads)))?;
+        let pool = Arc::new(Pool::new((self.threads - 1).max(1))?);
         // The parent's pool is forgotten, not dropped: its threads do not exist in this process.
         std::mem::forget(slot.take());
-        Ok(slot.insert(Arc::new(Pool { process, threads })).clone())
+        Ok(slot.insert(pool).clone())
     }
 }
 

@@ -39,6 +39,7 @@ mod matrix;
 mod metric;
 mod output;
 mod persist;
+mod pool;
 mod progress;
 mod random;
 mod rows;

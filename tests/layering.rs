@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
         "output",
         "collect",
         "topk",
+        "pool",
         "rows",
         "matrix",
         "metric",

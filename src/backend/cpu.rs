@@ -21,8 +21,8 @@ use crate::topk::{self, Hit, State};
 /// Pairs a list that make a worker's own chunk of queries pay: it reads each list alone.
 const PAIRS_PER_LIST: usize = 64;
 
-/// Multiply-adds below which waking a thread costs more than it brings.
-const WORTH_A_THREAD: usize = 1 << 20;
+/// Multiply-adds below which a second thread costs more than it brings, even if it is awake.
+const WORTH_A_THREAD: usize = 1 << 17;
 
 /// Bytes of selection buffers a worker.
 const SELECTION_BYTES: usize = 16 << 20;

@@ -15,6 +15,9 @@ use crate::rows::RowsRef;
 /// Rows assigned between two looks at progress and cancellation.
 const ROWS_A_STEP: usize = 1 << 16;
 
+/// Rows from which on it pays to ask for huge pages: the lists' new memory is then mostly contiguous.
+const HUGE_PAGE_ROWS: usize = 1 << 12;
+
 impl Index {
     /// Adds `x` (`[n, dim]`, of any element type) under `ids` (`[n]`), or the next free ids. On failure, and when
     /// cancelled, nothing is added.
@@ -52,6 +55,9 @@ impl Index {
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
             list.reserve((range[1] - range[0]) as usize, self.dim)?;
+        }
+        if x.rows() >= HUGE_PAGE_ROWS {
+            self.lists.advise_huge_pages();
         }
         control.check()?;
         // From here on nothing can fail: all memory is there.

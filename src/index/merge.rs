@@ -34,6 +34,7 @@ impl Index {
             list.reserve(from.live(), dim)?;
             control.check()?;
         }
+        self.lists.advise_huge_pages();
         // From here on nothing can fail: all memory is there.
         let bias = set_bias(self.context.kernels(), self.metric);
         let workers = self.context.workers(threads).min(1 + other.count / ROWS);

@@ -159,12 +159,13 @@ unsafe fn column<E>(input: &TileInput<'_>, vectors: &[E], block: usize, lane: us
     }
 }
 
-/// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions.
+/// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions. `WIDE`: the registers are those
+/// of `MAX_BLOCKS` blocks side by side. One or two queries wait for memory, so what they read next is prefetched.
 ///
 /// # Safety
 /// The columns lie within the input, whose blocks are `width` lanes wide.
 #[inline(always)]
-unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const PREFETCH: bool>(
+unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE: bool>(
     input: &TileInput<'_>,
     columns: [Column<E>; C],
     width: usize,
@@ -180,6 +181,8 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const PREFE
                 *sum = S::load(column.bias);
             }
         }
+        // Bytes of a block.
+        let block = input.dim * width * size_of::<E>();
         let mut from = 0;
         while from < input.dim {
             let to = (from + CHUNK).min(input.dim);
@@ -189,11 +192,15 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const PREFE
             let mut offset = from * width;
             for d in 0..to - from {
                 let mut values = [S::zero(); C];
+                // Past the end of these blocks lie, after those beside them, the ones that come next.
+                let last = (from + d) * width * size_of::<E>() + AHEAD >= block;
+                let ahead = if WIDE && last { AHEAD + (MAX_BLOCKS - 1) * block } else { AHEAD };
                 for (value, column) in values.iter_mut().zip(&columns) {
-                    *value = E::load(column.vectors.add(offset));
+                    let place = column.vectors.add(offset);
+                    *value = E::load(place);
                     // Once a line, which two registers may share.
-                    if PREFETCH && (column.lane * size_of::<E>()).is_multiple_of(64) {
-                        S::prefetch(column.vectors.wrapping_add(offset).cast::<u8>().wrapping_add(AHEAD));
+                    if (WIDE || Q <= 2) && (column.lane * size_of::<E>()).is_multiple_of(64) {
+                        S::prefetch(place.cast::<u8>().wrapping_add(ahead));
                     }
                 }
                 for (q, row) in sums.iter_mut().enumerate() {

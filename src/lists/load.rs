@@ -1,5 +1,6 @@
 //! Making a list of a known length and filling it in place, from several threads if need be.
 
+use super::Lists;
 use super::block::{BLOCK, lanes, width};
 use super::list::{List, NEVER, scatter};
 use crate::element::{Element, Values, with_element};
@@ -14,22 +15,37 @@ pub(crate) struct ListSlices<'a> {
     pub(crate) ids: &'a mut [i64],
 }
 
-impl List {
-    /// A list of `len` vectors of zeros with no one's bias yet. Memory takes its time to be had; `check` is
+impl Lists {
+    /// Lists of these lengths, of zeros with no one's bias yet. Memory takes its time to be had; `check` is
     /// asked now and then whether to go on.
-    pub(crate) fn with_len(
+    pub(crate) fn with_lens(
         element: Element,
-        len: usize,
+        lens: impl Iterator<Item = usize> + Clone,
         dim: usize,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<Self> {
-        let mut list = Self::new(element);
+        let mut lists = Self::new(0, element);
+        for len in lens.clone() {
+            let mut list = List::new(element);
+            list.reserve(len, dim)?;
+            lists.lists.push(list);
+        }
+        lists.advise_huge_pages();
+        for (list, len) in lists.lists.iter_mut().zip(lens) {
+            list.resize(len, dim, check)?;
+        }
+        Ok(lists)
+    }
+}
+
+impl List {
+    /// Sets the length of an empty list.
+    fn resize(&mut self, len: usize, dim: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
         let lanes = lanes(len);
-        list.vectors.to_mut()?.resize_in_steps(lanes * dim * element.size(), check)?;
-        list.bias.to_mut()?.resize(lanes)?;
-        list.bias.to_mut()?.as_mut_slice().fill(NEVER);
-        list.ids.to_mut()?.resize(len)?;
-        Ok(list)
+        self.vectors.to_mut()?.resize_in_steps(lanes * dim * self.element.size(), check)?;
+        self.bias.to_mut()?.resize(lanes)?;
+        self.bias.to_mut()?.as_mut_slice().fill(NEVER);
+        self.ids.to_mut()?.resize(len)
     }
 
     /// The list's memory, copied out of a shared region if need be.

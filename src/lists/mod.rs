@@ -2,6 +2,7 @@
 
 pub(crate) mod block;
 mod copy;
+mod huge;
 mod list;
 mod load;
 mod storage;

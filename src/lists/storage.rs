@@ -31,6 +31,12 @@ impl<T: Pod> AlignedVec<T> {
         self.lines.capacity() * Self::PER_LINE
     }
 
+    /// The addresses of all that is allocated.
+    pub(crate) fn allocation(&self) -> std::ops::Range<usize> {
+        let start = self.lines.as_ptr().addr();
+        start..start + self.lines.capacity() * size_of::<Line>()
+    }
+
     /// Makes room for `capacity` elements in all.
     pub(crate) fn reserve_exact(&mut self, capacity: usize) -> Result<()> {
         let lines = capacity.div_ceil(Self::PER_LINE);

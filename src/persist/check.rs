@@ -150,19 +150,18 @@ fn room<T: Default + Clone>(count: usize) -> Result<Vec<T>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lists::List;
 
     /// Lists of these ids, in turn, without vectors.
     fn lists(ids: impl IntoIterator<Item = i64>) -> Lists {
         let ids: Vec<i64> = ids.into_iter().collect();
-        let mut lists = Lists::new(0, Element::F32);
-        for list in 0..3 {
-            let ids: Vec<i64> = ids.iter().copied().skip(list).step_by(3).collect();
-            let mut store = List::with_len(Element::F32, ids.len(), 1, &|| Ok(())).expect("small");
+        let parts: Vec<Vec<i64>> =
+            (0..3).map(|list| ids.iter().copied().skip(list).step_by(3).collect()).collect();
+        let mut lists =
+            Lists::with_lens(Element::F32, parts.iter().map(Vec::len), 1, &|| Ok(())).expect("small");
+        for (store, ids) in lists.lists.iter_mut().zip(&parts) {
             let slices = store.slices_mut().expect("owned");
-            slices.ids.copy_from_slice(&ids);
+            slices.ids.copy_from_slice(ids);
             slices.bias[..ids.len()].fill(0.0);
-            lists.lists.push(store);
         }
         lists
     }

@@ -179,12 +179,11 @@ fn fill(
     entries: &[ListEntry],
     dim: usize,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(0, sections.element);
-    for entry in entries {
-        let check = || transfer.control.check();
-        let mut list = List::with_len(sections.element, to_usize(entry.len)?, dim, &check)?;
+    let lens = entries.iter().map(|entry| to_usize(entry.len)).collect::<Result<Vec<_>>>()?;
+    let check = || transfer.control.check();
+    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), dim, &check)?;
+    for (list, entry) in lists.lists.iter_mut().zip(entries) {
         list.dead = to_usize(entry.dead)?;
-        lists.lists.push(list);
     }
     let (mut bias, mut ids, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
     for list in &mut lists.lists {

@@ -3,7 +3,7 @@
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
-use crate::lists::{List, Lists, fill_blocks, set_bias};
+use crate::lists::{Lists, fill_blocks, set_bias};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::persist::check;
@@ -36,7 +36,6 @@ pub(super) fn read(
     dim: usize,
     metric: Metric,
 ) -> Result<Lists> {
-    let mut lists = Lists::new(0, Element::F32);
     for place in places {
         if u32::try_from(place.len).is_err() {
             return Err(Error::Unsupported(format!(
@@ -45,8 +44,9 @@ pub(super) fn read(
                 place.len
             )));
         }
-        lists.lists.push(List::with_len(Element::F32, place.len, dim, &|| transfer.control.check())?);
     }
+    let lens = places.iter().map(|place| place.len);
+    let mut lists = Lists::with_lens(Element::F32, lens, dim, &|| transfer.control.check())?;
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * dim * size_of::<f32>())).max(1);
     for (list, &place) in lists.lists.iter_mut().zip(places) {
