@@ -29,7 +29,8 @@
  *
  * - Status: what can fail returns `ivf_status`, 0 for success; the text is in `ivf_last_error()`. A call that fails
  *   changes no index, file or context; what it has written to output buffers by then is unspecified.
- * - Data: matrices are float32, row-major, `[rows, columns]`, without gaps. Ids are int64, from 0 on. Distances of L2
+ * - Data: matrices are float32 (in the calls of section "typed rows" of other types too), row-major, `[rows, columns]`,
+ *   without gaps. Ids are int64, from 0 on. Distances of L2
  *   are squared. NaN, infinity, and rows whose squared length exceeds float32 are refused by row number.
  * - Pointers: required unless "may be NULL" or "NULL for" is said; a buffer of no elements (n = 0) may be NULL, and
  *   such a call does nothing and succeeds. Buffers are the caller's, must be aligned for their type and as long as
@@ -61,6 +62,7 @@
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
  *   no index     ivf_kmeans ivf_knn
+ *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
  */
 
 
@@ -172,6 +174,18 @@
 
 // k-means++: each next point drawn in proportion to its squared distance from those drawn before.
 #define IVF_SEEDING_PLUS_PLUS 2
+
+// float32.
+#define IVF_ELEMENT_F32 0
+
+// IEEE 754 binary16: `_Float16`, `half`, `System.Half`, `numpy.float16`.
+#define IVF_ELEMENT_F16 1
+
+// bfloat16: the upper half of a float32.
+#define IVF_ELEMENT_BF16 2
+
+// Bytes, as the whole numbers from 0 to 255.
+#define IVF_ELEMENT_U8 3
 
 // The threads and the device that calls run on, shared by any number of indexes and calls. Wherever a
 // function takes a context, NULL means (unless it says otherwise) the one that the library makes for all who need no other: every core
@@ -985,6 +999,107 @@ ivf_status ivf_knn(const ivf_context *context,
                    float *distances,
                    int64_t *ids,
                    const ivf_search_options *options);
+
+// `ivf_train` from rows of any type. Wherever typed rows are taken, the result is that of the same values as
+// float32, bit for bit, and values are widened a few hundred rows at a time, never as a whole copy.
+//
+// - `x`: `[n, dim]`, row-major, of the type `element`, aligned for it.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `options`: as in `ivf_train`.
+//
+// Errors: as `ivf_train`; `IVF_E_ARGUMENT` for an unknown element.
+ivf_status ivf_train_typed(ivf_index *index,
+                           const void *x,
+                           int32_t element,
+                           uint64_t n,
+                           uint32_t dim,
+                           const ivf_train_options *options);
+
+// `ivf_add` of rows of any type. What the index holds them in is its own: the description says that.
+//
+// - `x`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `ids`, `options`: as in `ivf_add`.
+//
+// Errors: as `ivf_add`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_add_typed(ivf_index *index,
+                         const void *x,
+                         int32_t element,
+                         uint64_t n,
+                         uint32_t dim,
+                         const int64_t *ids,
+                         const ivf_add_options *options);
+
+// `ivf_search` with queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `distances`, `ids`, `options`: as in `ivf_search`.
+//
+// Errors: as `ivf_search`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_search_typed(const ivf_index *index,
+                            const void *queries,
+                            int32_t element,
+                            uint64_t n,
+                            uint32_t dim,
+                            uint32_t k,
+                            float *distances,
+                            int64_t *ids,
+                            const ivf_search_options *options);
+
+// `ivf_range_search` with queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `radius`, `options`, `result`: as in `ivf_range_search`.
+//
+// Errors: as `ivf_range_search`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_range_search_typed(const ivf_index *index,
+                                  const void *queries,
+                                  int32_t element,
+                                  uint64_t n,
+                                  uint32_t dim,
+                                  float radius,
+                                  const ivf_search_options *options,
+                                  ivf_range_result **result);
+
+// `ivf_kmeans` of points of any type.
+//
+// - `x`: `[n, dim]`, row-major, of the type `element`, aligned for it.
+// - `element`: `IVF_ELEMENT_*`.
+// - `context`, `k`, `centroids` (float32), `options`: as in `ivf_kmeans`.
+//
+// Errors: as `ivf_kmeans`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_kmeans_typed(const ivf_context *context,
+                            const void *x,
+                            int32_t element,
+                            uint64_t n,
+                            uint32_t dim,
+                            uint32_t k,
+                            float *centroids,
+                            const ivf_kmeans_options *options);
+
+// `ivf_knn` of rows of any type; queries and rows may differ in theirs.
+//
+// - `queries`: `[n_queries, dim]`, row-major, of the type `queries_element`; NULL if `n_queries` is 0.
+// - `x`: `[n, dim]`, row-major, of the type `x_element`; NULL if `n` is 0.
+// - `queries_element`, `x_element`: `IVF_ELEMENT_*`.
+// - `context`, `metric`, `k`, `distances`, `ids`, `options`: as in `ivf_knn`.
+//
+// Errors: as `ivf_knn`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_knn_typed(const ivf_context *context,
+                         const void *queries,
+                         int32_t queries_element,
+                         uint64_t n_queries,
+                         const void *x,
+                         int32_t x_element,
+                         uint64_t n,
+                         uint32_t dim,
+                         int32_t metric,
+                         uint32_t k,
+                         float *distances,
+                         int64_t *ids,
+                         const ivf_search_options *options);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -2,14 +2,19 @@
 //! checked here, before Rust sees any of it. That a buffer is as long as its shape says only the caller can
 //! know.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
+use super::typed::{IVF_ELEMENT_BF16, IVF_ELEMENT_F16, IVF_ELEMENT_F32, IVF_ELEMENT_U8};
+use crate::element::{Values, bf16, f16};
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
+use crate::rows::RowsRef;
 
 /// Types of which any bytes are a value.
 pub(super) trait Plain: Copy {}
 impl Plain for u8 {}
+impl Plain for f16 {}
+impl Plain for bf16 {}
 impl Plain for f32 {}
 impl Plain for f64 {}
 impl Plain for i64 {}
@@ -97,6 +102,48 @@ pub(super) unsafe fn matrix<'a>(
         usize::try_from(rows).map_err(|_| Error::Overflow { what: name, rows, dim: u64::from(dim) })?;
     // SAFETY: `len` came from `count`; the rest is the caller's promise.
     MatrixRef::new(name, unsafe { values(name, pointer, len) }?, rows, dim as usize)
+}
+
+/// A row-major `[rows, dim]` matrix of the type `element` (`IVF_ELEMENT_*`) to read.
+///
+/// # Safety
+/// `pointer` is NULL or points at `rows * dim` values of the type that nobody writes meanwhile.
+pub(super) unsafe fn rows<'a>(
+    name: &'static str,
+    pointer: *const c_void,
+    element: i32,
+    rows: u64,
+    dim: u32,
+) -> Result<RowsRef<'a>> {
+    /// # Safety
+    /// As for `rows`.
+    unsafe fn of<'a, T: Plain>(
+        name: &'static str,
+        pointer: *const c_void,
+        rows: u64,
+        dim: u32,
+    ) -> Result<&'a [T]> {
+        let len = count::<T>(name, rows, u64::from(dim))?;
+        // SAFETY: `len` came from `count`; the rest is the caller's promise.
+        unsafe { values(name, pointer.cast::<T>(), len) }
+    }
+    // SAFETY: the caller's promise is the same.
+    let values = unsafe {
+        match element {
+            IVF_ELEMENT_F32 => Values::F32(of(name, pointer, rows, dim)?),
+            IVF_ELEMENT_F16 => Values::F16(of(name, pointer, rows, dim)?),
+            IVF_ELEMENT_BF16 => Values::Bf16(of(name, pointer, rows, dim)?),
+            IVF_ELEMENT_U8 => Values::U8(of(name, pointer, rows, dim)?),
+            got => {
+                return Err(Error::argument(format!(
+                    "element: expected 0 (float32), 1 (float16), 2 (bfloat16) or 3 (uint8), got {got}"
+                )));
+            }
+        }
+    };
+    let rows =
+        usize::try_from(rows).map_err(|_| Error::Overflow { what: name, rows, dim: u64::from(dim) })?;
+    RowsRef::new(name, values, rows, dim as usize)
 }
 
 /// Fails unless rows of `got` columns are what the index holds. Asked before a buffer becomes a slice: of

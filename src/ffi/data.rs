@@ -2,13 +2,15 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{Out, check_dim, count, matrix, values, values_mut};
+use super::arguments::{Out, check_dim, count, matrix, rows, values, values_mut};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::kmeans::seeding;
 use super::options::{self, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
+use crate::error::Result;
 use crate::index::TrainOptions;
 use crate::kmeans::KMeansOptions;
 
@@ -79,33 +81,44 @@ pub unsafe extern "C" fn ivf_train(
     dim: u32,
     options: *const ivf_train_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
-        let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
-        check_dim("x", index.dim(), dim)?;
-        // SAFETY: `matrix` checks the pointer and the size; its length is the caller's promise.
-        let x = unsafe { matrix("x", x, n, dim) }?;
-        let train = TrainOptions {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { train(index, x.cast(), IVF_ELEMENT_F32, n, dim, options) })
+}
+
+/// `ivf_train` for rows of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn train(
+    index: *mut ivf_index,
+    x: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    options: *const ivf_train_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
+    let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
+    check_dim("x", index.dim(), dim)?;
+    // SAFETY: `rows` checks the pointer and the size; its length is the caller's promise.
+    let x = unsafe { rows("x", x, element, n, dim) }?;
+    let train = TrainOptions {
+        threads: options.threads as usize,
+        kmeans: KMeansOptions {
             threads: options.threads as usize,
-            kmeans: KMeansOptions {
-                threads: options.threads as usize,
-                iterations: options.iterations as usize,
-                seeding: seeding(options.seeding)?,
-                seed: options.seed,
-                max_points_per_centroid: options.max_points_per_centroid as usize,
-                restarts: options.restarts as usize,
-                ..KMeansOptions::default()
-            },
-        };
-        let hooks = Hooks {
-            progress: options.progress,
-            progress_data: options.progress_data,
-            cancel: options.cancel,
-        };
-        let mut core = index.write()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), |control| core.train(x, &train, control)) }
-    })
+            iterations: options.iterations as usize,
+            seeding: seeding(options.seeding)?,
+            seed: options.seed,
+            max_points_per_centroid: options.max_points_per_centroid as usize,
+            restarts: options.restarts as usize,
+            ..KMeansOptions::default()
+        },
+    };
+    let hooks =
+        Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
+    let mut core = index.write()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), |control| core.train(x, &train, control)) }
 }
 
 /// Sets the centroids of an IVF index, which is trained by that; an index that is trained but empty gets new
@@ -156,27 +169,38 @@ pub unsafe extern "C" fn ivf_add(
     ids: *const i64,
     options: *const ivf_add_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
-        let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
-        check_dim("x", index.dim(), dim)?;
-        // SAFETY: `matrix`, `count` and `values` check the pointers and the sizes; their lengths are the
-        // caller's promise.
-        let (x, ids) = unsafe {
-            let x = matrix("x", x, n, dim)?;
-            let ids =
-                if ids.is_null() { None } else { Some(values("ids", ids, count::<i64>("ids", n, 1)?)?) };
-            (x, ids)
-        };
-        let hooks = Hooks {
-            progress: options.progress,
-            progress_data: options.progress_data,
-            cancel: options.cancel,
-        };
-        let mut core = index.write()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), |control| core.add(x, ids, options.threads as usize, control)) }
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { add(index, x.cast(), IVF_ELEMENT_F32, n, dim, ids, options) })
+}
+
+/// `ivf_add` for rows of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn add(
+    index: *mut ivf_index,
+    x: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    ids: *const i64,
+    options: *const ivf_add_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
+    let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
+    check_dim("x", index.dim(), dim)?;
+    // SAFETY: `rows`, `count` and `values` check the pointers and the sizes; their lengths are the
+    // caller's promise.
+    let (x, ids) = unsafe {
+        let x = rows("x", x, element, n, dim)?;
+        let ids = if ids.is_null() { None } else { Some(values("ids", ids, count::<i64>("ids", n, 1)?)?) };
+        (x, ids)
+    };
+    let hooks =
+        Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
+    let mut core = index.write()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), |control| core.add(x, ids, options.threads as usize, control)) }
 }
 
 /// Removes vectors by id. No search returns them from then on; their space comes back with `ivf_compact`,

@@ -2,17 +2,19 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{Out, count, matrix, values_mut};
+use super::arguments::{Out, count, rows, values_mut};
 use super::context::{ivf_context, resolve};
 use super::guard::guard;
 use super::options::{self, flag, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::kmeans::{KMeansOptions, Seeding, assign, kmeans};
 use crate::matrix::MatrixRef;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// The library's choice.
 pub const IVF_SEEDING_DEFAULT: i32 = 0;
@@ -93,56 +95,69 @@ pub unsafe extern "C" fn ivf_kmeans(
     centroids: *mut f32,
     options: *const ivf_kmeans_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
-        let (context, options, x, centroids) = unsafe {
-            let length = count::<f32>("centroids", u64::from(k), u64::from(dim))?;
-            let x = matrix("x", x, n, dim)?;
-            (resolve(context)?, options::read(options)?, x, values_mut("centroids", centroids, length)?)
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cluster(context, x.cast(), IVF_ELEMENT_F32, n, dim, k, centroids, options) })
+}
+
+/// `ivf_kmeans` for points of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn cluster(
+    context: *const ivf_context,
+    x: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    centroids: *mut f32,
+    options: *const ivf_kmeans_options,
+) -> Result<()> {
+    // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
+    let (context, options, x, centroids) = unsafe {
+        let length = count::<f32>("centroids", u64::from(k), u64::from(dim))?;
+        let x = rows("x", x, element, n, dim)?;
+        (resolve(context)?, options::read(options)?, x, values_mut("centroids", centroids, length)?)
+    };
+    // SAFETY: as above.
+    let (labels, objective) = unsafe {
+        let labels = if options.labels.is_null() {
+            None
+        } else {
+            Some(values_mut("labels", options.labels, count::<i64>("labels", n, 1)?)?)
         };
-        // SAFETY: as above.
-        let (labels, objective) = unsafe {
-            let labels = if options.labels.is_null() {
-                None
-            } else {
-                Some(values_mut("labels", options.labels, count::<i64>("labels", n, 1)?)?)
-            };
-            (labels, Out::optional("objective", options.objective)?)
-        };
-        let wants_objective = !options.objective.is_null();
-        let settings = KMeansOptions {
-            threads: options.threads as usize,
-            iterations: options.iterations as usize,
-            seeding: seeding(options.seeding)?,
-            seed: options.seed,
-            max_points_per_centroid: options.max_points_per_centroid as usize,
-            restarts: options.restarts as usize,
-            spherical: flag("spherical", options.spherical)?,
-            mini_batch: options.mini_batch as usize,
-        };
-        let hooks = Hooks {
-            progress: options.progress,
-            progress_data: options.progress_data,
-            cancel: options.cancel,
-        };
-        let work = |control: &Control<'_>| {
-            let found = kmeans(&context, x, k as usize, &settings, control)?;
-            if labels.is_some() || wants_objective {
-                let found = MatrixRef::new("centroids", &found.centroids, k as usize, dim as usize)?;
-                objective.set(label(&context, x, found, &settings, labels, control)?);
-            }
-            centroids.copy_from_slice(&found.centroids);
-            Ok(())
-        };
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(None, work) }
-    })
+        (labels, Out::optional("objective", options.objective)?)
+    };
+    let wants_objective = !options.objective.is_null();
+    let settings = KMeansOptions {
+        threads: options.threads as usize,
+        iterations: options.iterations as usize,
+        seeding: seeding(options.seeding)?,
+        seed: options.seed,
+        max_points_per_centroid: options.max_points_per_centroid as usize,
+        restarts: options.restarts as usize,
+        spherical: flag("spherical", options.spherical)?,
+        mini_batch: options.mini_batch as usize,
+    };
+    let hooks =
+        Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
+    let work = |control: &Control<'_>| {
+        let found = kmeans(&context, x, k as usize, &settings, control)?;
+        if labels.is_some() || wants_objective {
+            let found = MatrixRef::new("centroids", &found.centroids, k as usize, dim as usize)?;
+            objective.set(label(&context, x, found, &settings, labels, control)?);
+        }
+        centroids.copy_from_slice(&found.centroids);
+        Ok(())
+    };
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(None, work) }
 }
 
 /// Writes the nearest centroid of every point, if they are wanted; returns the mean distance (or similarity).
 fn label(
     context: &Context,
-    x: MatrixRef<'_>,
+    x: RowsRef<'_>,
     centroids: MatrixRef<'_>,
     settings: &KMeansOptions,
     mut labels: Option<&mut [i64]>,

@@ -1,10 +1,14 @@
 //! Section "knn": exact search of data against data, without an index.
 
-use super::arguments::matrix;
+use std::ffi::c_void;
+
+use super::arguments::rows;
 use super::context::{ivf_context, resolve};
 use super::guard::guard;
 use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
+use crate::error::Result;
 use crate::index::knn;
 use crate::metric::Metric;
 use crate::progress::Control;
@@ -34,18 +38,39 @@ pub unsafe extern "C" fn ivf_knn(
     ids: *mut i64,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        let metric = Metric::from_number(metric)?;
-        // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
-        let (context, queries, x, search) = unsafe {
-            let (queries, x) = (matrix("queries", queries, n_queries, dim)?, matrix("x", x, n, dim)?);
-            (resolve(context)?, queries, x, Search::prepare(n_queries, k, distances, ids, options)?)
-        };
-        search.refuse("ivf_knn", true, true)?;
-        let Search { options, output, hooks } = search;
-        let work =
-            |control: &Control<'_>| knn(&context, queries, x, metric, k as usize, &options, output, control);
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(None, work) }
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        let (queries, x) = ((queries.cast(), IVF_ELEMENT_F32, n_queries), (x.cast(), IVF_ELEMENT_F32, n));
+        find(context, queries, x, dim, metric, k, distances, ids, options)
     })
+}
+
+/// `ivf_knn` for rows of any type: each pointer with its element and the number of rows.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn find(
+    context: *const ivf_context,
+    queries: (*const c_void, i32, u64),
+    x: (*const c_void, i32, u64),
+    dim: u32,
+    metric: i32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    let metric = Metric::from_number(metric)?;
+    // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
+    let (context, queries, x, search) = unsafe {
+        let search = Search::prepare(queries.2, k, distances, ids, options)?;
+        let queries = rows("queries", queries.0, queries.1, queries.2, dim)?;
+        (resolve(context)?, queries, rows("x", x.0, x.1, x.2, dim)?, search)
+    };
+    search.refuse("ivf_knn", true, true)?;
+    let Search { options, output, hooks } = search;
+    let work =
+        |control: &Control<'_>| knn(&context, queries, x, metric, k as usize, &options, output, control);
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(None, work) }
 }

@@ -27,6 +27,7 @@ mod range;
 mod readback;
 mod search;
 mod status;
+mod typed;
 
 pub use change::*;
 pub use context::*;
@@ -44,3 +45,4 @@ pub use range::*;
 pub use readback::*;
 pub use search::*;
 pub use status::*;
+pub use typed::*;

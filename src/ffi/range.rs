@@ -1,11 +1,15 @@
 //! Section "range search": every vector within a radius.
 
-use super::arguments::{self, check_dim, give, matrix, take_back};
+use std::ffi::c_void;
+
+use super::arguments::{self, check_dim, give, rows, take_back};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::options::{self, growing};
 use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
+use crate::error::Result;
 use crate::index::RangeOutput;
 use crate::progress::Control;
 
@@ -55,20 +59,35 @@ pub unsafe extern "C" fn ivf_range_search(
     options: *const ivf_search_options,
     result: *mut *mut ivf_range_result,
 ) -> ivf_status {
-    let make = || {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: `matrix` and `without_output` check pointers and sizes; lengths are the caller's promise.
-        let (queries, (options, hooks)) =
-            unsafe { (matrix("queries", queries, n, dim)?, Search::without_output(options)?) };
-        let core = index.read()?;
-        let work = |control: &Control<'_>| core.range_search(queries, radius, &options, control);
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }.map(ivf_range_result)
-    };
-    // SAFETY: `give` checks the pointer.
-    guard(|| unsafe { give("result", result, make) })
+    // SAFETY: `give` checks the pointer; the caller's promise is the same.
+    guard(|| unsafe {
+        give("result", result, || find(index, queries.cast(), IVF_ELEMENT_F32, n, dim, radius, options))
+    })
+}
+
+/// `ivf_range_search` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn find(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    radius: f32,
+    options: *const ivf_search_options,
+) -> Result<ivf_range_result> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: `rows` and `without_output` check pointers and sizes; lengths are the caller's promise.
+    let (queries, (options, hooks)) =
+        unsafe { (rows("queries", queries, element, n, dim)?, Search::without_output(options)?) };
+    let core = index.read()?;
+    let work = |control: &Control<'_>| core.range_search(queries, radius, &options, control);
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), work) }.map(ivf_range_result)
 }
 
 /// Fills `view` with what a range search found.

@@ -2,13 +2,14 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{check_dim, count, matrix, values, values_mut};
+use super::arguments::{check_dim, count, matrix, rows, values, values_mut};
 use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::options::{self, growing, reserved};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
 use crate::error::{Error, Result};
 use crate::index::{SearchOptions, SearchOutput};
 use crate::progress::Control;
@@ -160,19 +161,37 @@ pub unsafe extern "C" fn ivf_search(
     ids: *mut i64,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: `matrix` and `prepare` check pointers and sizes; the lengths are the caller's promise.
-        let (queries, search) =
-            unsafe { (matrix("queries", queries, n, dim)?, Search::prepare(n, k, distances, ids, options)?) };
-        let Search { options, output, hooks } = search;
-        let core = index.read()?;
-        let work = |control: &Control<'_>| core.search(queries, k as usize, &options, output, control);
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { search(index, queries.cast(), IVF_ELEMENT_F32, n, dim, k, distances, ids, options) })
+}
+
+/// `ivf_search` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn search(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: `rows` and `prepare` check pointers and sizes; the lengths are the caller's promise.
+    let (queries, search) = unsafe {
+        (rows("queries", queries, element, n, dim)?, Search::prepare(n, k, distances, ids, options)?)
+    };
+    let Search { options, output, hooks } = search;
+    let core = index.read()?;
+    let work = |control: &Control<'_>| core.search(queries, k as usize, &options, output, control);
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), work) }
 }
 
 /// Searches like `ivf_search`, in lists that you chose: the coarse step is yours.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstring>
 #include <ivf.hpp>
 #include <thread>
 
@@ -316,6 +317,35 @@ void kmeans_gives_centroids_labels_objective() {
     CHECK(nearest.ids == found.labels);
 }
 
+void rows_of_any_type_are_their_values() {
+    std::vector<std::uint8_t> bytes(count * dim);
+    for (std::size_t i = 0; i < bytes.size(); i++) bytes[i] = static_cast<std::uint8_t>(i * 7919 % 251);
+    const std::vector<float> x(bytes.begin(), bytes.end());
+    std::vector<ivf::bf16> halves(x.size());  // up to 255: bfloat16 has them all
+    for (std::size_t i = 0; i < x.size(); i++) {
+        std::uint32_t bits;
+        std::memcpy(&bits, &x[i], sizeof bits);
+        halves[i].bits = static_cast<std::uint16_t>(bits >> 16);
+    }
+    const auto built = [](const ivf::AnyRows& rows) {
+        ivf::Index index(dim, "IVF8,Flat");
+        index.train(rows);
+        index.add(rows);
+        return index;
+    };
+    const ivf::Index wide = built({x, dim}), narrow = built({bytes, dim}), half = built({halves, dim});
+    CHECK(narrow.serialize() == wide.serialize() && half.serialize() == wide.serialize());
+    const ivf::Neighbors expected = wide.search({x, dim}, 3);
+    CHECK(narrow.search({bytes, dim}, 3).ids == expected.ids);
+    CHECK(narrow.search({halves.data(), count, dim}, 3).distances == expected.distances);
+    CHECK(narrow.range_search({bytes, dim}, 1000).total() == wide.range_search({x, dim}, 1000).total());
+    CHECK(ivf::kmeans({bytes, dim}, 5).centroids == ivf::kmeans({x, dim}, 5).centroids);
+    CHECK(ivf::knn({bytes, dim}, {halves, dim}, 3).ids == ivf::knn({x, dim}, {x, dim}, 3).ids);
+    CHECK(thrown_by([&] { ivf::AnyRows(bytes, dim + 1); }) == IVF_E_DIMENSION);
+    const std::vector<ivf::f16> infinite(dim, ivf::f16{0x7c00});
+    CHECK(thrown_by([&] { ivf::Index(dim, "Flat").add({infinite, dim}); }) == IVF_E_NOT_FINITE);
+}
+
 void context_and_devices_tell_what_they_are() {
     const std::vector<ivf::DeviceInfo> devices = ivf::devices();
     CHECK(!devices.empty() && devices[0].type == IVF_DEVICE_TYPE_CPU);
@@ -354,6 +384,7 @@ int main() {
     RUN(progress_true_or_flag_cancels);
     RUN(progress_exception_reaches_the_caller);
     RUN(kmeans_gives_centroids_labels_objective);
+    RUN(rows_of_any_type_are_their_values);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();
 }

@@ -15,3 +15,4 @@ mod options;
 mod persist;
 mod support;
 mod threads;
+mod typed;

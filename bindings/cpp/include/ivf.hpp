@@ -5,7 +5,7 @@
 /// exception thrown by a progress function reaches the caller.
 ///
 /// Threads: the const members of one Index may run at once in any number of threads; the others wait for
-/// each other and for them. Matrices are float32, row-major, [n, dim].
+/// each other and for them. Matrices are float32 (AnyRows: of other types too), row-major, [n, dim].
 #ifndef IVF_HPP
 #define IVF_HPP
 
@@ -90,6 +90,55 @@ struct Rows {
         if (dim == 0 || x.size() % dim != 0)
             throw Error(IVF_E_DIMENSION, "expected rows of " + std::to_string(dim) + " numbers, got " +
                                              std::to_string(x.size()) + " numbers");
+    }
+};
+
+/// A half-precision value by its bits (IEEE 754 binary16). Where the compiler has std::float16_t, arrays of it
+/// are taken too; where it has another such type, cast a pointer to it.
+struct f16 {
+    std::uint16_t bits;
+};
+/// A bfloat16 value by its bits: the upper half of a float. As f16.
+struct bf16 {
+    std::uint16_t bits;
+};
+
+/// Borrowed vectors of any type: float, f16, bf16 or std::uint8_t, [n, dim], row-major. They are widened a few
+/// at a time; the results are those of the same values as float.
+struct AnyRows {
+    const void* data;
+    std::int32_t element;  ///< IVF_ELEMENT_...
+    std::uint64_t n;
+    std::uint32_t dim;
+
+    AnyRows(const Rows& x) : AnyRows(x.data, IVF_ELEMENT_F32, x.n, x.dim) {}
+    AnyRows(const float* data, std::uint64_t n, std::uint32_t dim) : AnyRows(data, IVF_ELEMENT_F32, n, dim) {}
+    AnyRows(const f16* data, std::uint64_t n, std::uint32_t dim) : AnyRows(data, IVF_ELEMENT_F16, n, dim) {}
+    AnyRows(const bf16* data, std::uint64_t n, std::uint32_t dim) : AnyRows(data, IVF_ELEMENT_BF16, n, dim) {}
+    AnyRows(const std::uint8_t* data, std::uint64_t n, std::uint32_t dim)
+        : AnyRows(data, IVF_ELEMENT_U8, n, dim) {}
+    /// Throws Error (IVF_E_DIMENSION) unless x holds whole rows; so do the others.
+    AnyRows(Span<const float> x, std::uint32_t dim) : AnyRows(Rows(x, dim)) {}
+    AnyRows(Span<const f16> x, std::uint32_t dim) : AnyRows(x.data(), IVF_ELEMENT_F16, whole(x, dim), dim) {}
+    AnyRows(Span<const bf16> x, std::uint32_t dim) : AnyRows(x.data(), IVF_ELEMENT_BF16, whole(x, dim), dim) {}
+    AnyRows(Span<const std::uint8_t> x, std::uint32_t dim)
+        : AnyRows(x.data(), IVF_ELEMENT_U8, whole(x, dim), dim) {}
+#if defined(__STDCPP_FLOAT16_T__)
+    AnyRows(Span<const _Float16> x, std::uint32_t dim)
+        : AnyRows(x.data(), IVF_ELEMENT_F16, whole(x, dim), dim) {}
+#endif
+#if defined(__STDCPP_BFLOAT16_T__)
+    AnyRows(Span<const decltype(0.0bf16)> x, std::uint32_t dim)
+        : AnyRows(x.data(), IVF_ELEMENT_BF16, whole(x, dim), dim) {}
+#endif
+
+private:
+    AnyRows(const void* data, std::int32_t element, std::uint64_t n, std::uint32_t dim)
+        : data(data), element(element), n(n), dim(dim) {}
+
+    template <class T>
+    static std::uint64_t whole(Span<const T> x, std::uint32_t dim) {
+        return Rows(Span<const float>(static_cast<const float*>(nullptr), x.size()), dim).n;
     }
 };
 
@@ -569,7 +618,7 @@ public:
     }
 
     /// Learns the centroids from x. Throws with vectors inside (IVF_E_STATE).
-    void train(const Rows& x, const TrainOptions& options = {}) {
+    void train(const AnyRows& x, const TrainOptions& options = {}) {
         detail::Call call(options.progress);
         auto to = call.options<ivf_train_options>(options);
         to.iterations = options.iterations;
@@ -577,14 +626,14 @@ public:
         to.seed = options.seed;
         to.max_points_per_centroid = options.max_points_per_centroid;
         to.restarts = options.restarts;
-        call.finish(ivf_train(get(), x.data, x.n, x.dim, &to));
+        call.finish(ivf_train_typed(get(), x.data, x.element, x.n, x.dim, &to));
     }
 
     /// Adds x under the next free ids: info().next_id and on.
-    void add(const Rows& x, const AddOptions& options = {}) { add_rows(x, nullptr, options); }
+    void add(const AnyRows& x, const AddOptions& options = {}) { add_rows(x, nullptr, options); }
 
     /// Adds x under ids of your own: one a row.
-    void add(const Rows& x, Span<const std::int64_t> ids, const AddOptions& options = {}) {
+    void add(const AnyRows& x, Span<const std::int64_t> ids, const AddOptions& options = {}) {
         if (ids.size() != x.n)
             throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(x.n) + " ids, got " +
                                             std::to_string(ids.size()));
@@ -668,17 +717,17 @@ public:
     }
 
     /// The k nearest of every query.
-    Neighbors search(const Rows& queries, std::uint32_t k, const SearchOptions& options = {}) const {
+    Neighbors search(const AnyRows& queries, std::uint32_t k, const SearchOptions& options = {}) const {
         return detail::collect(queries.n, k, [&](const SearchBuffers& into) { search(queries, k, into, options); });
     }
 
     /// The same into buffers of the caller's: allocates nothing.
-    void search(const Rows& queries, std::uint32_t k, const SearchBuffers& into,
+    void search(const AnyRows& queries, std::uint32_t k, const SearchBuffers& into,
                 const SearchOptions& options = {}) const {
         detail::Call call(options.progress);
         const auto to = detail::search_options(call, options, into, queries.n, k);
-        call.finish(ivf_search(get(), queries.data, queries.n, queries.dim, k, into.distances.data(),
-                               into.ids.data(), &to));
+        call.finish(ivf_search_typed(get(), queries.data, queries.element, queries.n, queries.dim, k,
+                                     into.distances.data(), into.ids.data(), &to));
     }
 
     /// Searches the lists that you name: lists is [n, nprobe], -1 = none.
@@ -694,11 +743,12 @@ public:
     }
 
     /// All that is strictly nearer than radius: squared distance below it (L2), similarity above it.
-    RangeHits range_search(const Rows& queries, float radius, const SearchOptions& options = {}) const {
+    RangeHits range_search(const AnyRows& queries, float radius, const SearchOptions& options = {}) const {
         detail::Call call(options.progress);
         const auto to = detail::search_options(call, options);
         ivf_range_result* made = nullptr;
-        call.finish(ivf_range_search(get(), queries.data, queries.n, queries.dim, radius, &to, &made));
+        call.finish(ivf_range_search_typed(get(), queries.data, queries.element, queries.n, queries.dim, radius, &to,
+                                           &made));
         return RangeHits(made);
     }
 
@@ -742,10 +792,10 @@ private:
         return Index(made);
     }
 
-    void add_rows(const Rows& x, const std::int64_t* ids, const AddOptions& options) {
+    void add_rows(const AnyRows& x, const std::int64_t* ids, const AddOptions& options) {
         detail::Call call(options.progress);
         const auto to = call.options<ivf_add_options>(options);
-        call.finish(ivf_add(get(), x.data, x.n, x.dim, ids, &to));
+        call.finish(ivf_add_typed(get(), x.data, x.element, x.n, x.dim, ids, &to));
     }
 
     struct Destroy {
@@ -757,7 +807,7 @@ private:
 // ---- without an index ---------------------------------------------------------------------------
 
 /// k centroids of x with every point's label.
-inline KMeans kmeans(const Rows& x, std::uint32_t k, const KMeansOptions& options = {},
+inline KMeans kmeans(const AnyRows& x, std::uint32_t k, const KMeansOptions& options = {},
                      const Context& context = Context::shared()) {
     KMeans found;
     found.centroids.resize(detail::elements(k, x.dim));
@@ -773,12 +823,12 @@ inline KMeans kmeans(const Rows& x, std::uint32_t k, const KMeansOptions& option
     to.mini_batch = options.mini_batch;
     to.labels = found.labels.data();
     to.objective = &found.objective;
-    call.finish(ivf_kmeans(context.get(), x.data, x.n, x.dim, k, found.centroids.data(), &to));
+    call.finish(ivf_kmeans_typed(context.get(), x.data, x.element, x.n, x.dim, k, found.centroids.data(), &to));
     return found;
 }
 
 /// Exact search: the k rows of x nearest to every query; ids are row numbers.
-inline Neighbors knn(const Rows& queries, const Rows& x, std::uint32_t k, Metric metric = Metric::l2,
+inline Neighbors knn(const AnyRows& queries, const AnyRows& x, std::uint32_t k, Metric metric = Metric::l2,
                      const SearchOptions& options = {}, const Context& context = Context::shared()) {
     if (queries.dim != x.dim)
         throw Error(IVF_E_DIMENSION, "expected queries of " + std::to_string(x.dim) + " columns, got " +
@@ -786,8 +836,9 @@ inline Neighbors knn(const Rows& queries, const Rows& x, std::uint32_t k, Metric
     return detail::collect(queries.n, k, [&](const SearchBuffers& into) {
         detail::Call call(options.progress);
         const auto to = detail::search_options(call, options, into, queries.n, k);
-        call.finish(ivf_knn(context.get(), queries.data, queries.n, x.data, x.n, x.dim,
-                            static_cast<std::int32_t>(metric), k, into.distances.data(), into.ids.data(), &to));
+        call.finish(ivf_knn_typed(context.get(), queries.data, queries.element, queries.n, x.data, x.element, x.n,
+                                  x.dim, static_cast<std::int32_t>(metric), k, into.distances.data(),
+                                  into.ids.data(), &to));
     });
 }
 

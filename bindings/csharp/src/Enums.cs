@@ -16,6 +16,22 @@ namespace Ivf
         Cosine = 2,
     }
 
+    /// <summary>What one value of a row is held in.</summary>
+    public enum Element
+    {
+        /// <summary>float: float32.</summary>
+        F32 = 0,
+
+        /// <summary>IEEE 754 binary16, System.Half.</summary>
+        F16 = 1,
+
+        /// <summary>bfloat16: the upper half of a float.</summary>
+        BF16 = 2,
+
+        /// <summary>byte, as the whole numbers from 0 to 255.</summary>
+        U8 = 3,
+    }
+
     /// <summary>Where k-means starts from.</summary>
     public enum Seeding
     {

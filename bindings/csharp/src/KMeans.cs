@@ -100,5 +100,41 @@ namespace Ivf
                 return objective;
             }
         }
+
+        /// <summary>Finds k centroids of points of another type than float.</summary>
+        /// <param name="x">[n, dim], row-major; say its columns.</param>
+        /// <param name="k">At least 1, at most n.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="context">null for the shared default one.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
+        /// <exception cref="IvfTooFewPointsException">Fewer points than centroids.</exception>
+        /// <exception cref="IvfDimensionException">x is no whole number of rows.</exception>
+        /// <exception cref="IvfNotFiniteException">NaN or infinity in a row.</exception>
+        /// <exception cref="IvfArgumentException">k or x.Dim is 0, or an option is outside its range.</exception>
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public static unsafe KMeans Fit(
+            TypedRows x, int k, KMeansOptions options = null, IvfContext context = null,
+            CancellationToken cancellationToken = default(CancellationToken))
+        {
+            IvfLibrary.Require();
+            ulong n = x.Count(0, out uint dim);
+            var centroids = new float[Number.Length(Number.Unsigned(k, nameof(k)), dim)];
+            var labels = new long[n];
+            options = options ?? KMeansOptions.Default;
+            double objective = 0;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
+            using (Borrowed on = IvfContext.Borrow(context))
+            fixed (byte* data = &x.First)
+            fixed (float* centroid = centroids)
+            fixed (long* label = labels)
+            {
+                var native = options.ToNative(call);
+                native.labels = label;
+                native.objective = &objective;
+                Call.End(call, Native.ivf_kmeans_typed(
+                    on.Pointer, data, (int)x.Element, n, dim, (uint)k, centroid, &native));
+            }
+            return new KMeans(k, (int)dim, centroids, labels, objective);
+        }
     }
 }

@@ -73,5 +73,45 @@ namespace Ivf
                     on.Pointer, query, rows, data, n, (uint)dim, (int)metric, columns, distance, id, &native));
             }
         }
+
+        /// <summary>The same for rows of another type than float; queries and x may differ in theirs.</summary>
+        /// <param name="queries">[n_queries, dim], row-major; as wide as x if it does not say.</param>
+        /// <param name="x">[n, dim], row-major; say its columns.</param>
+        /// <param name="k">Results a query, at least 1; more than n is fine.</param>
+        /// <param name="metric">How vectors are compared.</param>
+        /// <param name="options">null for the defaults; NProbe and MaxCodes must be 0.</param>
+        /// <param name="context">null for the shared default one.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
+        /// <exception cref="IvfArgumentException">k or x.Dim is 0, or an option does not suit the call.</exception>
+        /// <exception cref="IvfDimensionException">queries or x is no whole number of rows, or they differ in width.</exception>
+        /// <exception cref="IvfNotFiniteException">NaN or infinity in a row.</exception>
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public static unsafe Neighbors Search(
+            TypedRows queries, TypedRows x, int k, Metric metric = Metric.L2, SearchOptions options = null,
+            IvfContext context = null, CancellationToken cancellationToken = default(CancellationToken))
+        {
+            IvfLibrary.Require();
+            ulong n = x.Count(0, out uint dim);
+            ulong rows = queries.Count((int)dim, out uint width);
+            if (width != dim)
+                throw new IvfDimensionException("queries: expected " + dim + " columns, got " + width);
+            var found = new Neighbors(rows, k);
+            options = options ?? SearchOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
+            using (Borrowed on = IvfContext.Borrow(context))
+            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            fixed (byte* query = &queries.First)
+            fixed (byte* data = &x.First)
+            fixed (float* distance = found.Distances)
+            fixed (long* id = found.Ids)
+            fixed (long* hit = found.Hits)
+            {
+                var native = options.ToNative(call, filter, hit);
+                Call.End(call, Native.ivf_knn_typed(
+                    on.Pointer, query, (int)queries.Element, rows, data, (int)x.Element, n, dim, (int)metric, (uint)k,
+                    distance, id, &native));
+            }
+            return found;
+        }
     }
 }

@@ -191,5 +191,33 @@ namespace Ivf
         internal static extern int ivf_knn(
             IntPtr context, float* queries, ulong n_queries, float* x, ulong n, uint dim, int metric, uint k,
             float* distances, long* ids, ivf_search_options* options);
+
+        // typed rows
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_train_typed(
+            IntPtr index, void* x, int element, ulong n, uint dim, ivf_train_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_add_typed(
+            IntPtr index, void* x, int element, ulong n, uint dim, long* ids, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, float* distances, long* ids,
+            ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_range_search_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, float radius, ivf_search_options* options,
+            IntPtr* result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_kmeans_typed(
+            IntPtr context, void* x, int element, ulong n, uint dim, uint k, float* centroids, ivf_kmeans_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_knn_typed(
+            IntPtr context, void* queries, int queries_element, ulong n_queries, void* x, int x_element, ulong n, uint dim,
+            int metric, uint k, float* distances, long* ids, ivf_search_options* options);
     }
 }

@@ -10,6 +10,7 @@ index = ivf.load("vectors.ivf")
 
 import logging
 
+from ._arrays import Bfloat16
 from ._call import Cancel
 from ._errors import (
     ArgumentError,
@@ -54,6 +55,7 @@ __all__ = [
     "METRIC_INNER_PRODUCT",
     "METRIC_L2",
     "ArgumentError",
+    "Bfloat16",
     "Cancel",
     "CancelledError",
     "Context",

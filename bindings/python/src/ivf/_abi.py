@@ -21,6 +21,10 @@ from ctypes import (
 )
 from typing import Any
 
+from ._arrays import ELEMENT_BF16 as ELEMENT_BF16
+from ._arrays import ELEMENT_F16 as ELEMENT_F16
+from ._arrays import ELEMENT_F32 as ELEMENT_F32
+from ._arrays import ELEMENT_U8 as ELEMENT_U8
 from ._arrays import ArrayArgument
 
 ABI_VERSION = 1
@@ -269,6 +273,27 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         [
             *(_handle, _array, c_uint64, _array, c_uint64, c_uint32, c_int32, c_uint32),
             *(_array, _array, POINTER(SearchOptions)),
+        ],
+    ),
+    "ivf_train_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, POINTER(TrainOptions)]),
+    "ivf_add_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, _array, POINTER(AddOptions)]),
+    "ivf_search_typed": (
+        c_int32,
+        [_handle, _array, c_int32, c_uint64, c_uint32, c_uint32, _array, _array, POINTER(SearchOptions)],
+    ),
+    "ivf_range_search_typed": (
+        c_int32,
+        [_handle, _array, c_int32, c_uint64, c_uint32, c_float, POINTER(SearchOptions), _new_handle],
+    ),
+    "ivf_kmeans_typed": (
+        c_int32,
+        [_handle, _array, c_int32, c_uint64, c_uint32, c_uint32, _array, POINTER(KmeansOptions)],
+    ),
+    "ivf_knn_typed": (
+        c_int32,
+        [
+            *(_handle, _array, c_int32, c_uint64, _array, c_int32, c_uint64),
+            *(c_uint32, c_int32, c_uint32, _array, _array, POINTER(SearchOptions)),
         ],
     ),
 }

@@ -1,8 +1,9 @@
 """Arguments as the library wants them, with errors that name what was expected and what came.
 
 The one conversion: rows become C-contiguous float32, ids C-contiguous int64. An array that is so already is
-passed as it is, without a copy; anything else that NumPy understands (lists, f16, f64, integers, slices,
-other byte orders) is copied once.
+passed as it is, without a copy; anything else that NumPy understands (lists, f64, integers, slices, other
+byte orders) is copied once. Where typed rows are taken, float16, uint8 and bfloat16 (of ml_dtypes, or uint16
+bits in a Bfloat16) stay what they are, too: the library widens them a few rows at a time.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import operator
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +24,26 @@ Ids = npt.NDArray[np.int64]
 _FLOAT = np.dtype(np.float32)
 _INT = np.dtype(np.int64)
 
+# IVF_ELEMENT_* of the header; a test compares them.
+ELEMENT_F32, ELEMENT_F16, ELEMENT_BF16, ELEMENT_U8 = 0, 1, 2, 3
 
-def rows(name: str, x: npt.ArrayLike, dim: int | None = None, one: bool = False) -> Rows:
+
+def rows(name: str, x: npt.ArrayLike | Bfloat16, dim: int | None = None, one: bool = False) -> Rows:
     """`x` as float32 `[n, dim]`; with `one`, a vector `[dim]` is one row."""
-    array = x if isinstance(x, np.ndarray) else np.asarray(x)
+    if isinstance(x, Bfloat16):
+        x = (_bits(name, x).astype(np.uint32) << 16).view(np.float32)
+    array = _shaped(name, x if isinstance(x, np.ndarray) else np.asarray(x), dim, one)
+    if array.dtype != _FLOAT or not array.flags.c_contiguous or not array.flags.aligned:
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"{name}: expected numbers, got an array of {array.dtype}")
+        # What float32 cannot hold becomes infinity, which the library refuses with its row.
+        with np.errstate(over="ignore"):
+            array = np.require(array, _FLOAT, ("C", "A"))
+    return array
+
+
+def _shaped(name: str, array: npt.NDArray[Any], dim: int | None, one: bool) -> npt.NDArray[Any]:
+    """The array as `[n, dim]`."""
     if array.ndim == 1 and one and (dim is None or array.shape[0] == dim):
         array = array.reshape(1, -1)
     if array.ndim != 2:
@@ -35,13 +52,44 @@ def rows(name: str, x: npt.ArrayLike, dim: int | None = None, one: bool = False)
         raise DimensionError(f"{name}: expected an array of shape {expected}, got {_shape(array)}")
     if dim is not None and array.shape[1] != dim:
         raise DimensionError(f"{name}: expected {dim} columns, got {array.shape[1]}")
-    if array.dtype != _FLOAT or not array.flags.c_contiguous or not array.flags.aligned:
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"{name}: expected numbers, got an array of {array.dtype}")
-        # What float32 cannot hold becomes infinity, which the library refuses with its row.
-        with np.errstate(over="ignore"):
-            array = np.require(array, _FLOAT, ("C", "A"))
     return array
+
+
+class Bfloat16(NamedTuple):
+    """bfloat16 rows for those who have no NumPy type for them: `Bfloat16(bits)`.
+
+    Arrays of `ml_dtypes.bfloat16` need no such mark.
+    """
+
+    bits: npt.NDArray[np.uint16]
+    """uint16 `[n, dim]`: the upper half of each value's float32."""
+
+
+# By name: NumPy itself has no bfloat16.
+_ELEMENTS = {"float16": ELEMENT_F16, "uint8": ELEMENT_U8, "bfloat16": ELEMENT_BF16}
+
+
+def typed_rows(
+    name: str, x: npt.ArrayLike | Bfloat16, dim: int | None = None, one: bool = False
+) -> tuple[npt.NDArray[Any], int]:
+    """As `rows`, but float16, bfloat16 and uint8 stay what they are; with the number of the type."""
+    if isinstance(x, Bfloat16):
+        array, element = _bits(name, x), ELEMENT_BF16
+    else:
+        array = x if isinstance(x, np.ndarray) else np.asarray(x)
+        known = _ELEMENTS.get(array.dtype.name) if array.dtype.isnative else None
+        if known is None:
+            return rows(name, array, dim, one), ELEMENT_F32
+        element = known
+    array = _shaped(name, array, dim, one)
+    return np.require(array, None, ("C", "A")), element
+
+
+def _bits(name: str, x: Bfloat16) -> npt.NDArray[Any]:
+    bits = np.asarray(x.bits)
+    if bits.dtype != np.uint16:
+        raise TypeError(f"{name}: expected the bits of bfloat16 as uint16, got {bits.dtype}")
+    return bits
 
 
 def integers(name: str, values: npt.ArrayLike, shape: tuple[int | None, ...]) -> Ids:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Rows, address, integers, rows, unsigned
+from ._arrays import Bfloat16, Rows, address, integers, rows, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._core import Core
 from .filter import Filter, Selection
@@ -21,7 +21,7 @@ class Searching(Core):
 
     def search(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int = 10,
         nprobe: int | None = None,
         *,
@@ -74,7 +74,7 @@ class Searching(Core):
 
     def search_preassigned(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         lists: npt.ArrayLike,
         k: int = 10,
         *,
@@ -90,33 +90,34 @@ class Searching(Core):
 
     def _search(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int,
         lists: npt.ArrayLike | None,
         options: _abi.SearchOptions,
         progress: Progress,
         cancel: Cancel | None,
     ) -> Neighbors:
-        x = rows("queries", queries, self._dim, one=True)
+        # The call for lists of your own takes float32 only.
+        read = typed_rows if lists is None else _wide_rows
+        x, element = read("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
         options.point("hits", address(found.hits), found.hits)
-        start = (self._handle, x, n, self._dim, k)
         end = (found.distances, found.ids, options)
         if lists is None:
-            function = library.ivf_search
-            middle: tuple[Any, ...] = ()
+            function = library.ivf_search_typed
+            queried: tuple[Any, ...] = (x, element, n, self._dim, k)
         else:
             # A single query's lists may be given as one row, as the query itself.
             own = integers("lists", np.atleast_2d(lists), (n, None))
             function = library.ivf_search_preassigned
-            middle = (own, own.shape[1])
-        call_long(function, *start, *middle, *end, options=options, rows=n, progress=progress, cancel=cancel)
+            queried = (x, n, self._dim, k, own, own.shape[1])
+        call_long(function, self._handle, *queried, *end, options=options, rows=n, progress=progress, cancel=cancel)
         return found
 
     def range_search(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         radius: float,
         nprobe: int | None = None,
         *,
@@ -130,11 +131,11 @@ class Searching(Core):
 
         The parameters are those of search.
         """
-        x = rows("queries", queries, self._dim, one=True)
+        x, element = typed_rows("queries", queries, self._dim, one=True)
         options = _search_options(threads, filter, max_codes, nprobe)
         result = ctypes.c_void_p()
         call_long(
-            *(library.ivf_range_search, self._handle, x, len(x), self._dim, radius, options),
+            *(library.ivf_range_search_typed, self._handle, x, element, len(x), self._dim, radius, options),
             ctypes.byref(result),
             options=options,
             rows=len(x),
@@ -142,6 +143,12 @@ class Searching(Core):
             cancel=cancel,
         )
         return view(result.value)
+
+
+def _wide_rows(
+    name: str, x: npt.ArrayLike | Bfloat16, dim: int | None = None, one: bool = False
+) -> tuple[npt.NDArray[Any], int]:
+    return rows(name, x, dim, one), _abi.ELEMENT_F32
 
 
 def _search_options(

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Ids, Rows, address, rows, unsigned
+from ._arrays import Bfloat16, Ids, Rows, address, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._train import seeding_of, warn_if_few
 from .context import Context, handle_of
@@ -29,7 +29,7 @@ class Kmeans(NamedTuple):
 
 
 def kmeans(
-    x: npt.ArrayLike,
+    x: npt.ArrayLike | Bfloat16,
     k: int,
     *,
     iterations: int | None = None,
@@ -51,7 +51,8 @@ def kmeans(
     restarts: runs of which the best is kept; None = 1. spherical: centroids of length 1, assignment by inner
     product. mini_batch: points of each step of mini-batch k-means; None = the full algorithm.
     """
-    points, k = rows("x", x), unsigned("k", k)
+    points, element = typed_rows("x", x)
+    k = unsigned("k", k)
     n, dim = points.shape
     labels, objective = np.empty(n, np.int64), ctypes.c_double()
     options = _abi.KmeansOptions(
@@ -68,7 +69,7 @@ def kmeans(
     options.point("objective", ctypes.addressof(objective), objective)
     centroids = np.empty((k, dim), np.float32)
     call_long(
-        *(library.ivf_kmeans, handle_of(context), points, n, dim, k, centroids, options),
+        *(library.ivf_kmeans_typed, handle_of(context), points, element, n, dim, k, centroids, options),
         options=options,
         rows=n,
         progress=progress,
@@ -79,8 +80,8 @@ def kmeans(
 
 
 def knn(
-    queries: npt.ArrayLike,
-    x: npt.ArrayLike,
+    queries: npt.ArrayLike | Bfloat16,
+    x: npt.ArrayLike | Bfloat16,
     k: int = 10,
     metric: Metric = "l2",
     *,
@@ -90,14 +91,15 @@ def knn(
     cancel: Cancel | None = None,
 ) -> Neighbors:
     """The k nearest rows of `x` `[n, dim]` for each query `[m, dim]`, exactly; ids are row numbers."""
-    base = rows("x", x)
-    wanted = rows("queries", queries, base.shape[1], one=True)
+    base, of_base = typed_rows("x", x)
+    dim = base.shape[1]
+    wanted, of_wanted = typed_rows("queries", queries, dim, one=True)
     n, k = len(wanted), unsigned("k", k)
     found = room_for(n, k)
     options = _abi.SearchOptions(threads=unsigned("threads", threads))
     options.point("hits", address(found.hits), found.hits)
     call_long(
-        *(library.ivf_knn, handle_of(context), wanted, n, base, len(base), base.shape[1]),
+        *(library.ivf_knn_typed, handle_of(context), wanted, of_wanted, n, base, of_base, len(base), dim),
         *(number_of(metric), k, found.distances, found.ids, options),
         options=options,
         # Few queries against many rows take long, too.

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Ids, Rows, integers, rows, text, unsigned
+from ._arrays import Bfloat16, Ids, Rows, integers, rows, text, typed_rows, unsigned
 from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
 from ._errors import ArgumentError
 from ._info import Described
@@ -32,7 +32,8 @@ class Index(Described, Searching, Persistent):
     context: threads and device; None = the shared default.
 
     Rows may be given as anything that NumPy makes a two-dimensional array of numbers from; C-contiguous
-    float32 is used as it is, anything else is copied to that once. Searches may run in many threads at once; a
+    float32 is used as it is, and so are float16, uint8 and bfloat16 (of ml_dtypes, or bits in a Bfloat16) where
+    vectors are trained on, added or searched for; anything else is copied to float32 once. Searches may run in many threads at once; a
     call that changes the index waits for them. A call that fails raises an IvfError and has changed nothing.
     """
 
@@ -61,7 +62,7 @@ class Index(Described, Searching, Persistent):
 
     def train(
         self,
-        x: npt.ArrayLike,
+        x: npt.ArrayLike | Bfloat16,
         *,
         iterations: int | None = None,
         seeding: str = "default",
@@ -78,7 +79,7 @@ class Index(Described, Searching, Persistent):
         give the same centroids on any number of threads. max_points_per_centroid: points used, drawn at
         random where there are more; None = 256. restarts: trainings of which the best is kept; None = 1.
         """
-        x = rows("x", x, self._dim)
+        points, element = typed_rows("x", x, self._dim)
         options = _abi.TrainOptions(
             threads=unsigned("threads", threads),
             iterations=unsigned("iterations", iterations),
@@ -88,15 +89,15 @@ class Index(Described, Searching, Persistent):
             restarts=unsigned("restarts", restarts),
         )
         call_long(
-            *(library.ivf_train, self._handle, x, len(x), self._dim, options),
+            *(library.ivf_train_typed, self._handle, points, element, len(points), self._dim, options),
             options=options,
-            rows=len(x),
+            rows=len(points),
             progress=progress,
             cancel=cancel,
         )
         info = self.info
         if info.is_ivf:
-            warn_if_few(len(x), info.nlist)
+            warn_if_few(len(points), info.nlist)
 
     def set_centroids(self, centroids: npt.ArrayLike) -> None:
         """Trains the index by giving its centroids, `[nlist, dim]`."""
@@ -105,7 +106,7 @@ class Index(Described, Searching, Persistent):
 
     def add(
         self,
-        x: npt.ArrayLike,
+        x: npt.ArrayLike | Bfloat16,
         ids: npt.ArrayLike | None = None,
         *,
         threads: int = 0,
@@ -117,14 +118,15 @@ class Index(Described, Searching, Persistent):
         ids: your own numbers `[n]` from 0 on, which must be new; None = the next free ones. No id is handed
         out twice, not even after its vector is removed.
         """
-        x = rows("x", x, self._dim, one=True)
-        own = None if ids is None else integers("ids", ids, (len(x),))
+        vectors, element = typed_rows("x", x, self._dim, one=True)
+        n = len(vectors)
+        own = None if ids is None else integers("ids", ids, (n,))
         options = _abi.AddOptions(threads=unsigned("threads", threads))
         call_long(
-            *(library.ivf_add, self._handle, x, len(x), self._dim),
+            *(library.ivf_add_typed, self._handle, vectors, element, n, self._dim),
             *(own, options),
             options=options,
-            rows=len(x),
+            rows=n,
             progress=progress,
             cancel=cancel,
         )

@@ -1,0 +1,115 @@
+//! Typed rows through the C ABI: the same results as the same values as float32, bad arguments refused.
+
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
+
+use ivf::ffi::*;
+use ivf::{bf16, f16};
+
+use crate::support::{Index, fails, ok, rows, sized};
+
+const DIM: u32 = 8;
+const N: usize = 600;
+
+/// The bytes of a buffer, its element, and the same values as float32.
+fn each() -> Vec<(Vec<u16>, i32, Vec<f32>)> {
+    let x = rows(N, DIM);
+    let half: Vec<f16> = x.iter().map(|&v| f16::from_f32(v)).collect();
+    let brain: Vec<bf16> = x.iter().map(|&v| bf16::from_f32(v)).collect();
+    let bytes: Vec<u8> = x.iter().map(|&v| (v * 255.0) as u8).collect();
+    vec![
+        (
+            half.iter().map(|v| v.to_bits()).collect(),
+            IVF_ELEMENT_F16,
+            half.iter().map(|v| v.to_f32()).collect(),
+        ),
+        (
+            brain.iter().map(|v| v.to_bits()).collect(),
+            IVF_ELEMENT_BF16,
+            brain.iter().map(|v| v.to_f32()).collect(),
+        ),
+        (
+            bytes.chunks(2).map(|pair| u16::from_ne_bytes([pair[0], pair[1]])).collect(),
+            IVF_ELEMENT_U8,
+            bytes.iter().map(|&v| f32::from(v)).collect(),
+        ),
+    ]
+}
+
+fn pointer(x: &[u16]) -> *const c_void {
+    x.as_ptr().cast()
+}
+
+#[test]
+fn typed_train_add_and_searches_equal_float32() {
+    for (x, element, floats) in each() {
+        let n = N as u64;
+        let typed = Index::new("IVF8,Flat", DIM, IVF_METRIC_L2);
+        ok(unsafe { ivf_train_typed(typed.0, pointer(&x), element, n, DIM, null()) });
+        ok(unsafe { ivf_add_typed(typed.0, pointer(&x), element, n, DIM, null(), null()) });
+        let wide = Index::new("IVF8,Flat", DIM, IVF_METRIC_L2);
+        ok(unsafe { ivf_train(wide.0, floats.as_ptr(), n, DIM, null()) });
+        wide.add(&floats, DIM);
+        let (mut distances, mut ids) = (vec![0.0; N * 5], vec![0; N * 5]);
+        let options = ivf_search_options { nprobe: 3, ..sized() };
+        let (to, ids_to) = (distances.as_mut_ptr(), ids.as_mut_ptr());
+        ok(unsafe { ivf_search_typed(typed.0, pointer(&x), element, n, DIM, 5, to, ids_to, &options) });
+        assert_eq!((distances, ids), wide.search(&floats, DIM, 5, 3));
+
+        let radius = if element == IVF_ELEMENT_U8 { 9000.0 } else { 0.3 };
+        let (mut a, mut b) = (null_mut(), null_mut());
+        ok(unsafe { ivf_range_search_typed(typed.0, pointer(&x), element, 50, DIM, radius, null(), &mut a) });
+        ok(unsafe { ivf_range_search(wide.0, floats.as_ptr(), 50, DIM, radius, null(), &mut b) });
+        let read = |result| {
+            let mut view: ivf_range_view = sized();
+            ok(unsafe { ivf_range_result_get(result, &mut view) });
+            unsafe { std::slice::from_raw_parts(view.ids, view.total as usize) }.to_vec()
+        };
+        assert!(read(a).len() > 50);
+        assert_eq!(read(a), read(b));
+        unsafe { ivf_range_result_destroy(a) };
+        unsafe { ivf_range_result_destroy(b) };
+    }
+}
+
+#[test]
+fn typed_kmeans_and_knn_equal_float32() {
+    for (x, element, floats) in each() {
+        let n = N as u64;
+        let (mut typed, mut wide) = (vec![0f32; 6 * DIM as usize], vec![0f32; 6 * DIM as usize]);
+        ok(unsafe { ivf_kmeans_typed(null(), pointer(&x), element, n, DIM, 6, typed.as_mut_ptr(), null()) });
+        ok(unsafe { ivf_kmeans(null(), floats.as_ptr(), n, DIM, 6, wide.as_mut_ptr(), null()) });
+        assert_eq!(typed, wide);
+        let run = |queries: *const c_void, of: i32| {
+            let (mut distances, mut ids) = (vec![0.0; 40 * 3], vec![0; 40 * 3]);
+            let (to, ids_to) = (distances.as_mut_ptr(), ids.as_mut_ptr());
+            let (x, metric) = (pointer(&x), IVF_METRIC_INNER_PRODUCT);
+            ok(unsafe {
+                ivf_knn_typed(null(), queries, of, 40, x, element, n, DIM, metric, 3, to, ids_to, null())
+            });
+            (distances, ids)
+        };
+        assert_eq!(run(pointer(&x), element), run(floats.as_ptr().cast(), IVF_ELEMENT_F32));
+    }
+}
+
+#[test]
+fn typed_bad_arguments_are_refused() {
+    let index = Index::filled("Flat", DIM, IVF_METRIC_L2, 10);
+    let x = vec![0u16; N];
+    let add = |x, element, n, dim| unsafe { ivf_add_typed(index.0, x, element, n, dim, null(), null()) };
+    for element in [-1, 4, i32::MAX] {
+        fails(add(pointer(&x), element, 2, DIM), IVF_E_ARGUMENT, "element: expected 0 (float32)");
+    }
+    fails(add(null(), IVF_ELEMENT_U8, 2, DIM), IVF_E_NULL, "`x`");
+    fails(add(pointer(&x), IVF_ELEMENT_U8, 2, DIM + 1), IVF_E_DIMENSION, "expected 8 columns, got 9");
+    fails(add(pointer(&x), IVF_ELEMENT_F16, u64::MAX, DIM), IVF_E_OVERFLOW, "x:");
+    let odd = pointer(&x).cast::<u8>().wrapping_add(1).cast();
+    fails(add(odd, IVF_ELEMENT_BF16, 2, DIM), IVF_E_ARGUMENT, "multiple of 2");
+    ok(add(null(), IVF_ELEMENT_U8, 0, DIM));
+    // A byte may lie anywhere.
+    ok(add(odd, IVF_ELEMENT_U8, 2, DIM));
+    let infinite = vec![f16::INFINITY.to_bits(); DIM as usize];
+    fails(add(pointer(&infinite), IVF_ELEMENT_F16, 1, DIM), IVF_E_NOT_FINITE, "row 0");
+    assert_eq!(index.info().count, 12);
+}
