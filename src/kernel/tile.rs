@@ -160,7 +160,8 @@ unsafe fn column<E>(input: &TileInput<'_>, vectors: &[E], block: usize, lane: us
 }
 
 /// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions. `WIDE`: the registers are those
-/// of `MAX_BLOCKS` blocks side by side. One or two queries wait for memory, so what they read next is prefetched.
+/// of `MAX_BLOCKS` blocks side by side. What is read next is prefetched: a few queries wait for memory, and for many a
+/// block may be larger than L1.
 ///
 /// # Safety
 /// The columns lie within the input, whose blocks are `width` lanes wide.
@@ -199,7 +200,7 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
                     let place = column.vectors.add(offset);
                     *value = E::load(place);
                     // Once a line, which two registers may share.
-                    if (WIDE || Q <= 2) && (column.lane * size_of::<E>()).is_multiple_of(64) {
+                    if (column.lane * size_of::<E>()).is_multiple_of(64) {
                         S::prefetch(place.cast::<u8>().wrapping_add(ahead));
                     }
                 }
