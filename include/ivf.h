@@ -63,6 +63,7 @@
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
  *   no index     ivf_kmeans ivf_knn
  *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
+ *   more vectors ivf_add_file ivf_build_file ivf_query_expansion ivf_blend
  */
 
 
@@ -1100,6 +1101,86 @@ ivf_status ivf_knn_typed(const ivf_context *context,
                          float *distances,
                          int64_t *ids,
                          const ivf_search_options *options);
+
+// Adds the vectors of a file, read a piece at a time, under the next free ids.
+//
+// - `path`: UTF-8. A `.npy` (little-endian float32 or float16, or uint8; two dimensions, C order), known by its first
+//   bytes; or `.fvecs` or `.bvecs` by the name's end. Rows as wide as the index's.
+// - `options`: NULL for the defaults.
+// - `added`: receives the number of vectors; may be NULL.
+//
+// Threads: changes the index. Errors: as `ivf_add`; `IVF_E_IO`; `IVF_E_FORMAT` for another file, or one of another
+// type; `IVF_E_CORRUPT` for a truncated or damaged one. After a failure nothing is added.
+ivf_status ivf_add_file(ivf_index *index,
+                        const char *path,
+                        const ivf_add_options *options,
+                        uint64_t *added);
+
+// Builds an index from a file that need not fit in memory: trains it on a sample of the file's rows, unless it is
+// trained already, then adds all of them as `ivf_add_file` does. Memory: the sample (256 rows a list, unless the
+// options say), a piece of the file, and the index.
+//
+// - `path`: as in `ivf_add_file`.
+// - `options`: those of the training, whose `threads`, `progress` and `cancel` hold for the adding as well; NULL for the
+//   defaults.
+// - `added`: receives the number of vectors; may be NULL.
+//
+// Threads: changes the index. Errors: as `ivf_train` and `ivf_add_file`. After a failure nothing is added, but the index
+// may be trained.
+ivf_status ivf_build_file(ivf_index *index,
+                          const char *path,
+                          const ivf_train_options *options,
+                          uint64_t *added);
+
+// Expands queries by their neighbours (alpha query expansion, as image retrieval does it): each becomes the mean of
+// itself, with weight 1, and its `k` best, each with the weight similarity^alpha. Searching again with the result finds
+// what the neighbours have in common.
+//
+// - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
+// - `dim`: the index's own.
+// - `k`: neighbours a query, at least 1.
+// - `alpha`: from 0 (all weigh the same) on; 3 is usual. A similarity below 0 counts as 0; for L2 it is
+//   1 / (1 + distance).
+// - `out`: `[n, dim]`, receives the new queries, of length 1 for inner product and cosine. Never NaN.
+// - `options`: NULL for the defaults; `hits` must be NULL.
+//
+// Threads: as `ivf_search`. Vectors are read by id: where ids may repeat, the first of an id stands for all. Errors: as
+// `ivf_search`; `IVF_E_ARGUMENT` for another alpha.
+ivf_status ivf_query_expansion(const ivf_index *index,
+                               const float *queries,
+                               uint64_t n,
+                               uint32_t dim,
+                               uint32_t k,
+                               float alpha,
+                               float *out,
+                               const ivf_search_options *options);
+
+// Blends queries with their neighbours, as voice conversion does with features: each becomes
+// ratio * blend + (1 - ratio) * query, the blend being the mean of its `k` nearest vectors, each with the weight
+// 1 / distance^power.
+//
+// - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
+// - `dim`: the index's own.
+// - `k`: neighbours a query, at least 1.
+// - `power`: from 0 (all weigh the same) on; of the squared distance for L2, of 1 - similarity for cosine. 2 is what
+//   RVC does.
+// - `ratio`: 0 (the query) to 1 (the blend).
+// - `out`: `[n, dim]`, receives the result. Vectors at distance 0 share all the weight; missing results have none; a
+//   query without any stays as it is. Never NaN.
+// - `options`: NULL for the defaults; `hits` must be NULL.
+//
+// Threads: as `ivf_search`. Vectors are those of `ivf_reconstruct` (of length 1 for cosine); where ids may repeat, the
+// first of an id stands for all. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for another power or ratio, and for inner
+// product, which is no distance.
+ivf_status ivf_blend(const ivf_index *index,
+                     const float *queries,
+                     uint64_t n,
+                     uint32_t dim,
+                     uint32_t k,
+                     float power,
+                     float ratio,
+                     float *out,
+                     const ivf_search_options *options);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -45,6 +45,7 @@ mod random;
 mod rows;
 mod topk;
 mod transform;
+mod vector_file;
 
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
 pub use context::{Context, ContextOptions};

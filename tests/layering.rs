@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "topk",
         "pool",
         "rows",
+        "vector_file",
         "matrix",
         "metric",
         "progress",

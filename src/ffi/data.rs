@@ -85,6 +85,22 @@ pub unsafe extern "C" fn ivf_train(
     guard(|| unsafe { train(index, x.cast(), IVF_ELEMENT_F32, n, dim, options) })
 }
 
+/// What training does, as the core wants it.
+pub(super) fn train_options(options: &ivf_train_options) -> Result<TrainOptions> {
+    Ok(TrainOptions {
+        threads: options.threads as usize,
+        kmeans: KMeansOptions {
+            threads: options.threads as usize,
+            iterations: options.iterations as usize,
+            seeding: seeding(options.seeding)?,
+            seed: options.seed,
+            max_points_per_centroid: options.max_points_per_centroid as usize,
+            restarts: options.restarts as usize,
+            ..KMeansOptions::default()
+        },
+    })
+}
+
 /// `ivf_train` for rows of any type.
 ///
 /// # Safety
@@ -102,18 +118,7 @@ pub(super) unsafe fn train(
     check_dim("x", index.dim(), dim)?;
     // SAFETY: `rows` checks the pointer and the size; its length is the caller's promise.
     let x = unsafe { rows("x", x, element, n, dim) }?;
-    let train = TrainOptions {
-        threads: options.threads as usize,
-        kmeans: KMeansOptions {
-            threads: options.threads as usize,
-            iterations: options.iterations as usize,
-            seeding: seeding(options.seeding)?,
-            seed: options.seed,
-            max_points_per_centroid: options.max_points_per_centroid as usize,
-            restarts: options.restarts as usize,
-            ..KMeansOptions::default()
-        },
-    };
+    let train = train_options(&options)?;
     let hooks =
         Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
     let mut core = index.write()?;

@@ -28,6 +28,7 @@ mod readback;
 mod search;
 mod status;
 mod typed;
+mod vectors;
 
 pub use change::*;
 pub use context::*;
@@ -46,3 +47,4 @@ pub use readback::*;
 pub use search::*;
 pub use status::*;
 pub use typed::*;
+pub use vectors::*;

@@ -1,6 +1,8 @@
 //! The index: what a user trains, fills, searches and saves.
 
 mod add;
+mod blend;
+mod file;
 mod info;
 mod knn;
 mod merge;

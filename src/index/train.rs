@@ -35,20 +35,29 @@ impl Index {
         options: &TrainOptions,
         control: &Control<'_>,
     ) -> Result<()> {
-        self.train_rows(x.into(), options, control)
+        let x = x.into();
+        self.train_as_of(x, x.rows(), options, control)
     }
 
-    fn train_rows(&mut self, x: RowsRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
+    /// The same with a sample of `population` rows, by which the number of lists is chosen.
+    pub(super) fn train_as_of(
+        &mut self,
+        x: RowsRef<'_>,
+        population: usize,
+        options: &TrainOptions,
+        control: &Control<'_>,
+    ) -> Result<()> {
         x.check_dim("training rows", self.input_dim())?;
         self.check_empty()?;
         if self.transforms.is_empty() {
-            return self.train_lists(x, options, control);
+            return self.train_lists(x, population, options, control);
         }
         let training = transforms::training(&self.context, options.threads, options.kmeans.seed, control);
         let mut between = Between::default();
         let trained = self.trained_transforms(x, &training, &mut between)?;
         self.train_lists(
             MatrixRef::new("training rows", &between[0], x.rows(), self.dim)?.into(),
+            population,
             options,
             control,
         )?;
@@ -57,10 +66,16 @@ impl Index {
     }
 
     /// The same for rows that the transforms have been applied to.
-    fn train_lists(&mut self, x: RowsRef<'_>, options: &TrainOptions, control: &Control<'_>) -> Result<()> {
+    fn train_lists(
+        &mut self,
+        x: RowsRef<'_>,
+        population: usize,
+        options: &TrainOptions,
+        control: &Control<'_>,
+    ) -> Result<()> {
         let nlist = match self.description.lists {
             None => return x.check_finite("training rows"),
-            Some(lists) => lists.nlist.unwrap_or_else(|| choose_nlist(x.rows())),
+            Some(lists) => lists.nlist.unwrap_or_else(|| choose_nlist(population)),
         };
         let mut options = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
         options.spherical = self.metric != Metric::L2;

@@ -3,6 +3,8 @@
 #include <array>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <ivf.hpp>
 #include <thread>
 
@@ -346,6 +348,29 @@ void rows_of_any_type_are_their_values() {
     CHECK(thrown_by([&] { ivf::Index(dim, "Flat").add({infinite, dim}); }) == IVF_E_NOT_FINITE);
 }
 
+void files_are_built_from_and_queries_blended() {
+    const std::vector<float> x = rows(count, 1);
+    const std::filesystem::path path = std::filesystem::temp_directory_path() / "libivf-binding.fvecs";
+    {
+        std::ofstream file(path, std::ios::binary);
+        const std::int32_t columns = dim;
+        for (std::uint64_t i = 0; i < count; i++) {
+            file.write(reinterpret_cast<const char*>(&columns), sizeof columns);
+            file.write(reinterpret_cast<const char*>(&x[i * dim]), sizeof(float) * dim);
+        }
+    }
+    ivf::Index index(dim, "IVF8,Flat");
+    CHECK(thrown_by([&] { index.add_file(path); }) == IVF_E_NOT_TRAINED);
+    CHECK(index.build_file(path) == count && index.add_file(path) == count);
+    CHECK(index.info().count == 2 * count && index.search({x, dim}, 1).distances[7] == 0);
+    std::filesystem::remove(path);
+    CHECK(thrown_by([&] { index.add_file(path); }) == IVF_E_IO);
+    const std::vector<float> queries(x.begin(), x.begin() + 3 * dim);
+    CHECK(index.blend({queries, dim}, 4, 2, 1) == queries);  // each is there itself
+    CHECK(index.query_expansion({queries, dim}, 4, 3).size() == queries.size());
+    CHECK(thrown_by([&] { index.blend({queries, dim}, 4, 2, 2); }) == IVF_E_ARGUMENT);
+}
+
 void context_and_devices_tell_what_they_are() {
     const std::vector<ivf::DeviceInfo> devices = ivf::devices();
     CHECK(!devices.empty() && devices[0].type == IVF_DEVICE_TYPE_CPU);
@@ -385,6 +410,7 @@ int main() {
     RUN(progress_exception_reaches_the_caller);
     RUN(kmeans_gives_centroids_labels_objective);
     RUN(rows_of_any_type_are_their_values);
+    RUN(files_are_built_from_and_queries_blended);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();
 }

@@ -16,3 +16,4 @@ mod persist;
 mod support;
 mod threads;
 mod typed;
+mod vectors;

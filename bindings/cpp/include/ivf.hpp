@@ -620,13 +620,26 @@ public:
     /// Learns the centroids from x. Throws with vectors inside (IVF_E_STATE).
     void train(const AnyRows& x, const TrainOptions& options = {}) {
         detail::Call call(options.progress);
-        auto to = call.options<ivf_train_options>(options);
-        to.iterations = options.iterations;
-        to.seeding = static_cast<std::int32_t>(options.seeding);
-        to.seed = options.seed;
-        to.max_points_per_centroid = options.max_points_per_centroid;
-        to.restarts = options.restarts;
+        const auto to = train_options(call, options);
         call.finish(ivf_train_typed(get(), x.data, x.element, x.n, x.dim, &to));
+    }
+
+    /// Adds the vectors of a .npy, .fvecs or .bvecs file, a piece at a time. Returns how many.
+    std::uint64_t add_file(const Path& path, const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        std::uint64_t added = 0;
+        call.finish(ivf_add_file(get(), path.c_str(), &to, &added));
+        return added;
+    }
+
+    /// Trains on a sample of the file unless trained already, then adds all of it. Returns how many.
+    std::uint64_t build_file(const Path& path, const TrainOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = train_options(call, options);
+        std::uint64_t added = 0;
+        call.finish(ivf_build_file(get(), path.c_str(), &to, &added));
+        return added;
     }
 
     /// Adds x under the next free ids: info().next_id and on.
@@ -752,6 +765,26 @@ public:
         return RangeHits(made);
     }
 
+    /// Alpha query expansion: each query with its k best, weighted by similarity^alpha; [n, dim].
+    std::vector<float> query_expansion(const Rows& queries, std::uint32_t k, float alpha,
+                                       const SearchOptions& options = {}) const {
+        std::vector<float> out(detail::elements(queries.n, queries.dim));
+        detail::Call call(options.progress);
+        const auto to = detail::search_options(call, options);
+        call.finish(ivf_query_expansion(get(), queries.data, queries.n, queries.dim, k, alpha, out.data(), &to));
+        return out;
+    }
+
+    /// ratio * (the k nearest, weighted by 1 / distance^power) + (1 - ratio) * query; [n, dim].
+    std::vector<float> blend(const Rows& queries, std::uint32_t k, float power, float ratio,
+                             const SearchOptions& options = {}) const {
+        std::vector<float> out(detail::elements(queries.n, queries.dim));
+        detail::Call call(options.progress);
+        const auto to = detail::search_options(call, options);
+        call.finish(ivf_blend(get(), queries.data, queries.n, queries.dim, k, power, ratio, out.data(), &to));
+        return out;
+    }
+
     /// Writes a file of ours: beside the target, synced, renamed.
     void save(const Path& path, const IoOptions& options = {}) const {
         detail::Call call(options.progress);
@@ -790,6 +823,16 @@ private:
         ivf_index* made = nullptr;
         detail::check(ivf_index_clone(get(), context, &made));
         return Index(made);
+    }
+
+    static ivf_train_options train_options(detail::Call& call, const TrainOptions& options) {
+        auto to = call.options<ivf_train_options>(options);
+        to.iterations = options.iterations;
+        to.seeding = static_cast<std::int32_t>(options.seeding);
+        to.seed = options.seed;
+        to.max_points_per_centroid = options.max_points_per_centroid;
+        to.restarts = options.restarts;
+        return to;
     }
 
     void add_rows(const AnyRows& x, const std::int64_t* ids, const AddOptions& options) {

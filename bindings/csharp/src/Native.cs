@@ -219,5 +219,21 @@ namespace Ivf
         internal static extern int ivf_knn_typed(
             IntPtr context, void* queries, int queries_element, ulong n_queries, void* x, int x_element, ulong n, uint dim,
             int metric, uint k, float* distances, long* ids, ivf_search_options* options);
+
+        // more vectors
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_add_file(IntPtr index, byte* path, ivf_add_options* options, ulong* added);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_build_file(IntPtr index, byte* path, ivf_train_options* options, ulong* added);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_query_expansion(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, float alpha, float* @out, ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_blend(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, float power, float ratio, float* @out,
+            ivf_search_options* options);
     }
 }

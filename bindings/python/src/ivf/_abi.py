@@ -275,6 +275,16 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
             *(_array, _array, POINTER(SearchOptions)),
         ],
     ),
+    "ivf_add_file": (c_int32, [_handle, c_char_p, POINTER(AddOptions), _u64_out]),
+    "ivf_build_file": (c_int32, [_handle, c_char_p, POINTER(TrainOptions), _u64_out]),
+    "ivf_query_expansion": (
+        c_int32,
+        [_handle, _array, c_uint64, c_uint32, c_uint32, c_float, _array, POINTER(SearchOptions)],
+    ),
+    "ivf_blend": (
+        c_int32,
+        [_handle, _array, c_uint64, c_uint32, c_uint32, c_float, c_float, _array, POINTER(SearchOptions)],
+    ),
     "ivf_train_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, POINTER(TrainOptions)]),
     "ivf_add_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, _array, POINTER(AddOptions)]),
     "ivf_search_typed": (

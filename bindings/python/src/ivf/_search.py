@@ -145,6 +145,70 @@ class Searching(Core):
         return view(result.value)
 
 
+    def query_expansion(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 10,
+        alpha: float = 3.0,
+        nprobe: int | None = None,
+        *,
+        filter: Selection | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Rows:
+        """Alpha query expansion: each query's mean with its k best, weighted by similarity**alpha, `[n, dim]`.
+
+        The query weighs 1. Results of "ip" and "cosine" have length 1; for "l2" the similarity is
+        1 / (1 + distance).
+        """
+        options = _search_options(threads, filter, None, nprobe)
+        function = library.ivf_query_expansion
+        return self._mix(function, queries, k, (alpha,), options, progress, cancel)
+
+    def blend(
+        self,
+        queries: npt.ArrayLike,
+        k: int = 8,
+        power: float = 2.0,
+        ratio: float = 1.0,
+        nprobe: int | None = None,
+        *,
+        filter: Selection | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Rows:
+        """ratio * blend + (1 - ratio) * query, `[n, dim]`.
+
+        The blend is the mean of the k nearest, weighted by 1 / distance**power (of the squared distance for "l2", of
+        1 - similarity for "cosine"). Vectors at distance 0 share all the weight; a query without hits stays.
+        """
+        options = _search_options(threads, filter, None, nprobe)
+        return self._mix(library.ivf_blend, queries, k, (power, ratio), options, progress, cancel)
+
+    def _mix(
+        self,
+        function: Any,
+        queries: npt.ArrayLike,
+        k: int,
+        how: tuple[float, ...],
+        options: _abi.SearchOptions,
+        progress: Progress,
+        cancel: Cancel | None,
+    ) -> Rows:
+        x = rows("queries", queries, self._dim, one=True)
+        out = np.empty_like(x, order="C")
+        call_long(
+            *(function, self._handle, x, len(x), self._dim, unsigned("k", k), *how, out, options),
+            options=options,
+            rows=len(x),
+            progress=progress,
+            cancel=cancel,
+        )
+        return out if np.ndim(queries) > 1 else out[0]
+
+
 def _wide_rows(
     name: str, x: npt.ArrayLike | Bfloat16, dim: int | None = None, one: bool = False
 ) -> tuple[npt.NDArray[Any], int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +100,67 @@ class Index(Described, Searching, Persistent):
         info = self.info
         if info.is_ivf:
             warn_if_few(len(points), info.nlist)
+
+    def build_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        iterations: int | None = None,
+        seeding: str = "default",
+        seed: int | None = None,
+        max_points_per_centroid: int | None = None,
+        restarts: int | None = None,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Trains on a sample of a file unless the index is trained, then adds all of it as add_file does.
+
+        Returns how many vectors came. The parameters are those of train.
+        """
+        options = _abi.TrainOptions(
+            threads=unsigned("threads", threads),
+            iterations=unsigned("iterations", iterations),
+            seeding=seeding_of(seeding),
+            seed=unsigned("seed", seed, 64),
+            max_points_per_centroid=unsigned("max_points_per_centroid", max_points_per_centroid),
+            restarts=unsigned("restarts", restarts),
+        )
+        return self._from_file(library.ivf_build_file, path, options, progress, cancel)
+
+    def add_file(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> int:
+        """Adds the vectors of a .npy (float32, float16, uint8), .fvecs or .bvecs file; returns how many.
+
+        The file is read a piece at a time and need not fit in memory.
+        """
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        return self._from_file(library.ivf_add_file, path, options, progress, cancel)
+
+    def _from_file(
+        self,
+        function: Any,
+        path: str | os.PathLike[str],
+        options: _abi.TrainOptions | _abi.AddOptions,
+        progress: Progress,
+        cancel: Cancel | None,
+    ) -> int:
+        added = ctypes.c_uint64()
+        call_long(
+            *(function, self._handle, text("path", path), options, ctypes.byref(added)),
+            options=options,
+            # Reading takes long, whatever the file's size.
+            rows=1 << 20,
+            progress=progress,
+            cancel=cancel,
+        )
+        return added.value
 
     def set_centroids(self, centroids: npt.ArrayLike) -> None:
         """Trains the index by giving its centroids, `[nlist, dim]`."""
