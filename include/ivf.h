@@ -60,6 +60,7 @@
  *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
  *   search       ivf_search ivf_search_preassigned
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
+ *   recall       ivf_tune ivf_tune_curve
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
  *   no index     ivf_kmeans ivf_knn
  *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
@@ -313,7 +314,7 @@ typedef struct ivf_progress {
   uint32_t struct_size;
   // 0.
   uint32_t reserved;
-  // What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "save" or "load". Lives for ever.
+  // What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "tune", "save" or "load". Lives for ever.
   const char *stage;
   // Units done, out of `total`.
   uint64_t done;
@@ -376,8 +377,9 @@ typedef struct ivf_search_options {
   uint32_t threads;
   // Lists to look into, nearest first; 0 = the index's default, above nlist = all.
   uint32_t nprobe;
-  // 0.
-  uint32_t reserved;
+  // Instead of `nprobe`: the share of the true nearest that is to be found, from 0 to 1; 0 = not asked for.
+  // Wants a curve of `ivf_tune` for this k or a larger one; `nprobe` and `max_codes` must be 0 then.
+  float target_recall;
   // A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
   uint64_t max_codes;
   // `[n]`, receives how many results each query has, at most k; may be NULL.
@@ -410,6 +412,57 @@ typedef struct ivf_range_view {
   // `[total]`: the ids that belong to them; equal distances are in order of id.
   const int64_t *ids;
 } ivf_range_view;
+
+// How a curve is measured.
+typedef struct ivf_tune_options {
+  // `sizeof(ivf_tune_options)`.
+  uint32_t struct_size;
+  // Threads of this call, at most the context's; 0 = all of them.
+  uint32_t threads;
+  // `[n, k]`, row-major: the ids of the true nearest of each query, -1 for none; NULL = the index's own
+  // vectors are searched exhaustively.
+  const int64_t *truth;
+  // NULL, or told after every search of the sample: `done` lists of `total`.
+  ivf_progress_fn progress;
+  // Passed on to `progress`.
+  void *progress_data;
+  // NULL, or a number that any thread may set non-zero to end the call.
+  const int32_t *cancel;
+} ivf_tune_options;
+
+// What `ivf_tune` chose.
+typedef struct ivf_tune_result {
+  // `sizeof(ivf_tune_result)`, set by the caller.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // Lists that a search for this recall looks into.
+  uint64_t nprobe;
+  // The recall that the sample had with them, or with the next number of lists on the curve.
+  double recall;
+  // Points of the curve; see `ivf_tune_curve`.
+  uint64_t points;
+} ivf_tune_result;
+
+// What a curve was measured on, and what has changed since.
+typedef struct ivf_curve_info {
+  // `sizeof(ivf_curve_info)`, set by the caller.
+  uint32_t struct_size;
+  // The k nearest that recall counts.
+  uint32_t k;
+  // Points.
+  uint64_t points;
+  // Sample queries.
+  uint64_t queries;
+  // Vectors that the index held.
+  uint64_t count;
+  // Vectors added or removed since.
+  uint64_t changed;
+  // 1 if these are more than a fifth of `count`: searches by recall fail until `ivf_tune` measures again.
+  uint32_t stale;
+  // 0.
+  uint32_t reserved;
+} ivf_curve_info;
 
 // How an index is saved or loaded.
 typedef struct ivf_io_options {
@@ -833,7 +886,8 @@ void ivf_filter_destroy(ivf_filter *filter);
 //
 // Threads: any number of searches at once; the results are the same on any number of threads. Cost a query:
 // O((nlist + vectors in the lists) * dim). Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` (k =
-// 0); `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
+// 0); `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a `target_recall` without a curve that has it; `IVF_E_NOT_FINITE`;
+// `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
 ivf_status ivf_search(const ivf_index *index,
                       const float *queries,
                       uint64_t n,
@@ -869,7 +923,7 @@ ivf_status ivf_search_preassigned(const ivf_index *index,
 // - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
 // - `dim`: the index's own.
 // - `radius`: squared for L2, as distances are.
-// - `options`: NULL for the defaults; `hits` must be NULL (the result has them).
+// - `options`: NULL for the defaults; `hits` must be NULL (the result has them), `target_recall` 0.
 // - `result`: receives the handle; NULL on failure. Give it back with `ivf_range_result_destroy`.
 //
 // Threads and cost: as `ivf_search`. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for a radius of NaN.
@@ -888,6 +942,56 @@ ivf_status ivf_range_result_get(const ivf_range_result *result, ivf_range_view *
 
 // Gives a range search's result back; NULL is nothing.
 void ivf_range_result_destroy(ivf_range_result *result);
+
+// Measures what recall how many lists give, on sample queries, so that a search can ask for a recall
+// (`target_recall` of `ivf_search_options`) instead of a number of lists.
+//
+// The index keeps the curve, also in its file; a new one takes the old one's place. Training, new centroids and
+// `ivf_reset` end it; adding and removing make it stale once they add up to more than a fifth of the vectors it
+// was measured on. It holds for this k and smaller ones, and for searches without a filter.
+//
+// The library chooses so that other queries like the sample get the recall with 95 % confidence, so a larger
+// sample needs less margin: 1000 queries cost about a hundredth of recall, 10000 a third of that.
+//
+// - `queries`: `[n, dim]`, row-major, n at least 1: like those to come, and not among the vectors, for each
+//   of those would find itself.
+// - `dim`: the index's own.
+// - `k`: the nearest that recall counts, 1 to the number of vectors.
+// - `recall`: the share of them wanted, above 0; 1 = all.
+// - `options`: NULL for the defaults.
+// - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
+//
+// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
+// exhaustive searches at most. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
+// `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
+// ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
+// `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
+ivf_status ivf_tune(ivf_index *index,
+                    const float *queries,
+                    uint64_t n,
+                    uint32_t dim,
+                    uint32_t k,
+                    double recall,
+                    const ivf_tune_options *options,
+                    ivf_tune_result *result);
+
+// Copies the curve that `ivf_tune` measured last.
+//
+// - `info`: set its `struct_size` before; may be NULL. `points` is 0 and the rest too if there is no curve.
+// - `nprobe`: `[capacity]`, receives the numbers of lists, rising; may be NULL.
+// - `recall`: `[capacity]`, the sample's recall with each; may be NULL.
+// - `low`: `[capacity]`, what other queries' recall is at least, with 95 % confidence; may be NULL.
+// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included; may be NULL.
+// - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.
+ivf_status ivf_tune_curve(const ivf_index *index,
+                          ivf_curve_info *info,
+                          uint64_t *nprobe,
+                          double *recall,
+                          double *low,
+                          double *cost,
+                          uint64_t capacity);
 
 // Saves the index in the library's own format: versioned, with checksums, aligned for a memory map.
 //
@@ -985,7 +1089,7 @@ ivf_status ivf_kmeans(const ivf_context *context,
 // - `x`: `[n, dim]`, row-major; NULL if `n` is 0. A result's id is its row in `x`.
 // - `metric`: `IVF_METRIC_*`.
 // - `k`, `distances`, `ids`: as in `ivf_search`, `[n_queries, k]`.
-// - `options`: NULL for the defaults; `nprobe` and `max_codes` must be 0.
+// - `options`: NULL for the defaults; `nprobe`, `target_recall` and `max_codes` must be 0.
 //
 // Cost: O(n_queries * n * dim). Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_NOT_FINITE`;
 // `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.

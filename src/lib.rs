@@ -26,6 +26,7 @@ mod backend;
 mod coarse;
 mod collect;
 mod context;
+mod curve;
 mod element;
 mod error;
 mod factory;
@@ -49,11 +50,13 @@ mod vector_file;
 
 pub use backend::device::{DeviceInfo, DeviceKind, devices};
 pub use context::{Context, ContextOptions};
+pub use curve::{Curve, CurvePoint};
 pub use element::{Element, Values, bf16, f16};
 pub use error::{Error, Result};
 pub use filter::Filter;
 pub use index::{
-    Index, IndexInfo, IndexOptions, RangeOutput, SearchOptions, SearchOutput, TrainOptions, knn,
+    Index, IndexInfo, IndexOptions, RangeOutput, SearchOptions, SearchOutput, TrainOptions, TuneOptions,
+    Tuned, knn,
 };
 pub use kmeans::{KMeans, KMeansOptions, Seeding, assign as kmeans_assign, kmeans};
 pub use matrix::MatrixRef;

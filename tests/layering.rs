@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     // Reads index strings; what an index is made of is for `index` to say.
     &["factory"],
     &["persist"],
-    &["coarse", "codec", "transform", "lists", "filter"],
+    &["coarse", "codec", "transform", "lists", "filter", "curve"],
     &["kmeans"],
     // A context owns its backends, and a backend runs on its context's threads.
     &["context", "backend"],

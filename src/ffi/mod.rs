@@ -27,6 +27,7 @@ mod range;
 mod readback;
 mod search;
 mod status;
+mod tune;
 mod typed;
 mod vectors;
 
@@ -46,5 +47,6 @@ pub use range::*;
 pub use readback::*;
 pub use search::*;
 pub use status::*;
+pub use tune::*;
 pub use typed::*;
 pub use vectors::*;

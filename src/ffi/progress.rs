@@ -16,7 +16,7 @@ pub struct ivf_progress {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "save" or "load". Lives for ever.
+    /// What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "tune", "save" or "load". Lives for ever.
     pub stage: *const std::ffi::c_char,
     /// Units done, out of `total`.
     pub done: u64,
@@ -89,6 +89,7 @@ fn stage(name: &str) -> &'static CStr {
         "search" => c"search",
         "knn" => c"knn",
         "kmeans" => c"kmeans",
+        "tune" => c"tune",
         "save" => c"save",
         "load" => c"load",
         _ => c"work",

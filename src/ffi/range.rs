@@ -45,7 +45,7 @@ growing!(ivf_range_view, ids: *const i64);
 /// - `queries`: `[n, dim]`, row-major; NULL if `n` is 0.
 /// - `dim`: the index's own.
 /// - `radius`: squared for L2, as distances are.
-/// - `options`: NULL for the defaults; `hits` must be NULL (the result has them).
+/// - `options`: NULL for the defaults; `hits` must be NULL (the result has them), `target_recall` 0.
 /// - `result`: receives the handle; NULL on failure. Give it back with `ivf_range_result_destroy`.
 ///
 /// Threads and cost: as `ivf_search`. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for a radius of NaN.

@@ -6,7 +6,7 @@ use super::arguments::{check_dim, count, matrix, rows, values, values_mut};
 use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
-use super::options::{self, growing, reserved};
+use super::options::{self, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
 use super::typed::IVF_ELEMENT_F32;
@@ -24,8 +24,9 @@ pub struct ivf_search_options {
     pub threads: u32,
     /// Lists to look into, nearest first; 0 = the index's default, above nlist = all.
     pub nprobe: u32,
-    /// 0.
-    pub reserved: u32,
+    /// Instead of `nprobe`: the share of the true nearest that is to be found, from 0 to 1; 0 = not asked for.
+    /// Wants a curve of `ivf_tune` for this k or a larger one; `nprobe` and `max_codes` must be 0 then.
+    pub target_recall: f32,
     /// A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
     pub max_codes: u64,
     /// `[n]`, receives how many results each query has, at most k; may be NULL.
@@ -64,7 +65,6 @@ impl Search<'_> {
     ) -> Result<Self> {
         // SAFETY: NULL or whole options, by the caller's promise.
         let options = unsafe { options::read(options) }?;
-        reserved("ivf_search_options.reserved", options.reserved)?;
         if k == 0 {
             return Err(Error::argument("k: expected at least 1, got 0"));
         }
@@ -95,7 +95,6 @@ impl Search<'_> {
     ) -> Result<(SearchOptions<'a>, Hooks)> {
         // SAFETY: NULL or whole options, by the caller's promise.
         let options = unsafe { options::read(options) }?;
-        reserved("ivf_search_options.reserved", options.reserved)?;
         if !options.hits.is_null() {
             return Err(Error::argument("ivf_search_options.hits: expected NULL, the result has the hits"));
         }
@@ -112,6 +111,7 @@ impl Search<'_> {
             max_codes: usize::try_from(options.max_codes).unwrap_or(usize::MAX),
             // SAFETY: the caller's promise is the same.
             filter: unsafe { super::filter::optional(options.filter) }?,
+            target_recall: options.target_recall,
         };
         let hooks = Hooks {
             progress: options.progress,
@@ -123,7 +123,12 @@ impl Search<'_> {
 
     /// Fails if the options ask for something that `call` has no use for.
     pub(super) fn refuse(&self, call: &str, nprobe: bool, max_codes: bool) -> Result<()> {
-        let Self { options: SearchOptions { nprobe: lists, max_codes: codes, .. }, .. } = self;
+        let Self { options: SearchOptions { nprobe: lists, max_codes: codes, target_recall, .. }, .. } = self;
+        if nprobe && *target_recall != 0.0 {
+            return Err(Error::argument(format!(
+                "ivf_search_options.target_recall: {call} has no use for it: expected 0, got {target_recall}"
+            )));
+        }
         for (name, refused, got) in [("nprobe", nprobe, lists), ("max_codes", max_codes, codes)] {
             if refused && *got != 0 {
                 return Err(Error::argument(format!(
@@ -149,7 +154,8 @@ impl Search<'_> {
 ///
 /// Threads: any number of searches at once; the results are the same on any number of threads. Cost a query:
 /// O((nlist + vectors in the lists) * dim). Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` (k =
-/// 0); `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
+/// 0); `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a `target_recall` without a curve that has it; `IVF_E_NOT_FINITE`;
+/// `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_search(
     index: *const ivf_index,

@@ -82,6 +82,7 @@ impl Index {
             return Err(error);
         }
         self.count += x.rows();
+        self.age_curve(x.rows());
         self.next_id = next_id;
         self.directory.take();
         control.report("add", x.rows(), x.rows(), 0.0).or(Ok(()))

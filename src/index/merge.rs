@@ -64,6 +64,7 @@ impl Index {
         }
         self.count += other.count;
         self.next_id = next_id;
+        self.age_curve(other.count);
         self.directory.take();
         control.report("merge", other.count, other.count, 0.0).or(Ok(()))?;
         Ok(other.count)
@@ -90,6 +91,7 @@ impl Index {
             next_id: self.next_id,
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
+            curve: self.curve.clone(),
             directory: OnceLock::new(),
         })
     }

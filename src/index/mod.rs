@@ -13,6 +13,7 @@ mod remove;
 mod search;
 mod train;
 mod transforms;
+mod tune;
 mod update;
 
 use std::collections::HashMap;
@@ -23,9 +24,11 @@ pub use info::IndexInfo;
 pub use knn::knn;
 pub use search::SearchOptions;
 pub use train::TrainOptions;
+pub use tune::{TuneOptions, Tuned};
 
 use crate::coarse::Coarse;
 use crate::context::Context;
+use crate::curve::Curve;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::factory::Description;
@@ -68,6 +71,8 @@ pub struct Index {
     allow_duplicate_ids: bool,
     /// Where each id lies; built when first asked for, dropped by whatever moves vectors.
     directory: OnceLock<HashMap<i64, (u32, u32)>>,
+    /// Recall against lists, once measured.
+    curve: Option<Curve>,
 }
 
 impl Index {
@@ -103,6 +108,7 @@ impl Index {
             nprobe: options.nprobe,
             allow_duplicate_ids: options.allow_duplicate_ids,
             directory: OnceLock::new(),
+            curve: None,
         })
     }
 
@@ -121,6 +127,7 @@ impl Index {
         self.lists = Lists::new(self.lists.lists.len(), self.lists.element);
         self.count = 0;
         self.directory = OnceLock::new();
+        self.curve = None;
     }
 
     /// Packs the lists and gives the space of removed vectors back.

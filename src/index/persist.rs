@@ -80,6 +80,7 @@ impl Index {
             next_id: self.next_id,
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
+            curve: self.curve.as_ref(),
         }
     }
 
@@ -134,11 +135,21 @@ impl Index {
             nprobe: parts.nprobe,
             allow_duplicate_ids: parts.allow_duplicate_ids,
             directory: OnceLock::new(),
+            curve: None,
         };
         if let Some(centroids) = parts.centroids {
             let centroids = MatrixRef::new("centroids", &centroids, lists, index.dim)?;
             centroids.check_finite("centroids").map_err(|error| Error::corrupt(error.to_string()))?;
             index.coarse = Some(Coarse::new(&index.context, centroids, index.coarse_metric())?);
+        }
+        if let Some(curve) = parts.curve {
+            let most = curve.points.last().map_or(0, |point| point.nprobe);
+            if index.coarse.is_none() || most > lists {
+                return Err(Error::corrupt(format!(
+                    "section CURV: expected at most {lists} lists, got {most}"
+                )));
+            }
+            index.curve = Some(curve);
         }
         Ok(index)
     }

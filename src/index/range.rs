@@ -25,6 +25,9 @@ impl Index {
             return Err(Error::argument("radius: expected a number, got NaN"));
         }
         queries.check_finite("queries")?;
+        if options.target_recall != 0.0 {
+            return Err(Error::argument("target_recall: expected 0: a range has no k nearest to find"));
+        }
         control.check()?;
         let key = if self.metric == Metric::L2 { radius } else { -radius };
         let mut found = Vec::new();

@@ -36,6 +36,7 @@ impl Index {
         }
         if removed > 0 {
             self.count -= removed;
+            self.age_curve(removed);
             self.directory.take();
         }
         Ok(removed)

@@ -22,6 +22,9 @@ pub struct SearchOptions<'a> {
     /// Which ids may be returned; `None` = all. Applies inside the scan: k results come back whenever k
     /// vectors of the lists visited pass.
     pub filter: Option<&'a Filter>,
+    /// Instead of `nprobe`: the share of the true nearest that is to be found, 0 = not asked for. Wants a
+    /// curve that [`Index::tune`] measured for this k or a larger one.
+    pub target_recall: f32,
 }
 
 /// What is asked for.
@@ -101,6 +104,7 @@ impl Index {
         queries.check_dim("queries", self.input_dim())?;
         output.check(queries.rows(), k)?;
         queries.check_finite("queries")?;
+        let options = &self.at_recall(options, k)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {
             return control.check();

@@ -129,6 +129,7 @@ impl Index {
         }
         self.lists = Lists::new(coarse.nlist(), element);
         self.coarse = Some(coarse);
+        self.curve = None;
         Ok(())
     }
 

@@ -101,6 +101,7 @@ impl Index {
             moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();
         }
         self.count -= gone;
+        self.age_curve(x.rows());
         if moved {
             self.directory.take();
         }

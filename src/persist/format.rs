@@ -30,6 +30,8 @@ pub(super) const CENTROIDS: Tag = *b"CENT";
 pub(super) const LISTS: Tag = *b"LIST";
 pub(super) const BIAS: Tag = *b"BIAS";
 pub(super) const IDS: Tag = *b"IDS ";
+/// May be passed over.
+pub(super) const CURVE: Tag = *b"CURV";
 
 /// The sections that hold the vectors, one for each element type: a reader that does not know a type refuses
 /// the file by its section.
@@ -106,7 +108,8 @@ impl Table {
         let mut table = Vec::with_capacity(sections.len());
         for &(tag, length) in sections {
             offset = offset.next_multiple_of(ALIGN as u64);
-            table.push(Section { tag, flags: REQUIRED, offset, length, checksum: 0, zeros: 0 });
+            let flags = if tag == CURVE { 0 } else { REQUIRED };
+            table.push(Section { tag, flags, offset, length, checksum: 0, zeros: 0 });
             offset = offset.checked_add(length).ok_or_else(|| Error::argument("index too large to save"))?;
         }
         Ok(Self(table))

@@ -33,6 +33,7 @@
 //! | `IDS ` | for each list i64 `[vectors]` |
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
 //! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8 |
+//! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none) |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
 //! that is enough. Removed vectors are stored as they are until the index is compacted, so that a loaded
@@ -43,6 +44,7 @@
 
 mod atomic;
 mod check;
+mod curve;
 pub(crate) mod faiss;
 mod format;
 mod map;
@@ -55,6 +57,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::context::Context;
+use crate::curve::Curve;
 use crate::error::{Error, Result};
 use crate::lists::Lists;
 use crate::metric::Metric;
@@ -96,6 +99,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,
     pub(crate) allow_duplicate_ids: bool,
+    pub(crate) curve: Option<&'a Curve>,
 }
 
 /// What makes an index, as loaded. Sizes, ids and biases are consistent; whether the description, the
@@ -111,6 +115,7 @@ pub(crate) struct LoadedParts {
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,
     pub(crate) allow_duplicate_ids: bool,
+    pub(crate) curve: Option<Curve>,
 }
 
 /// Saves in our format, atomically: whatever happens, the path holds the old file or the whole new one.

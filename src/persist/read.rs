@@ -3,12 +3,12 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, TRANSFORMS, Table,
-    VECTORS, name,
+    BIAS, CENTROIDS, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, TRANSFORMS,
+    Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{LoadOptions, LoadedParts, check, faiss, map};
+use super::{LoadOptions, LoadedParts, check, curve, faiss, map};
 use crate::context::Context;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -34,6 +34,9 @@ pub(super) fn read(
     }
     if let Some(section) = table.get(CENTROIDS) {
         parts.centroids = Some(read_all(source, section, control)?);
+    }
+    if let Some(section) = table.get(CURVE) {
+        parts.curve = Some(curve::decode(&read_all(source, section, control)?)?);
     }
     let entries: Vec<ListEntry> = read_all(source, table.need(LISTS)?, control)?;
     let (element, vectors) = vectors(&table)?;
@@ -141,6 +144,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
+        curve: None,
     })
 }
 

@@ -4,7 +4,8 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, TRANSFORMS, Table, Tag,
+    self, BIAS, CENTROIDS, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, TRANSFORMS,
+    Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -46,6 +47,7 @@ struct Body<'a> {
     meta: Vec<u8>,
     transforms: Vec<u8>,
     lists: Vec<ListEntry>,
+    curve: Vec<u8>,
 }
 
 impl<'a> Body<'a> {
@@ -53,14 +55,16 @@ impl<'a> Body<'a> {
         let entry = |list: &List| ListEntry { len: list.len() as u64, dead: list.dead as u64 };
         let lists = parts.lists.lists.iter().map(entry).collect();
         let transforms = faiss::encode_transforms(parts.transforms)?;
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists })
+        let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve })
     }
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, TRANSFORMS, CENTROIDS, LISTS, BIAS, IDS, self.vectors()] {
+        for tag in [META, TRANSFORMS, CENTROIDS, CURVE, LISTS, BIAS, IDS, self.vectors()] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
+                CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
                 _ => false,
             };
@@ -88,6 +92,7 @@ impl<'a> Body<'a> {
             META => take(&self.meta),
             TRANSFORMS => take(&self.transforms),
             CENTROIDS => take(bytemuck::cast_slice(self.parts.centroids.unwrap_or_default())),
+            CURVE => take(&self.curve),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),
             IDS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ids))),

@@ -348,6 +348,26 @@ void rows_of_any_type_are_their_values() {
     CHECK(thrown_by([&] { ivf::Index(dim, "Flat").add({infinite, dim}); }) == IVF_E_NOT_FINITE);
 }
 
+void recall_asked_for_is_found() {
+    const std::vector<float> x = rows(4000, 1), sample = rows(300, 5);
+    ivf::Index index(dim, "IVF32,Flat");
+    index.train({x, dim});
+    index.add({x, dim});
+    CHECK(index.curve().nprobe.empty());
+    ivf::SearchOptions options;
+    options.target_recall = 0.9f;
+    CHECK(thrown_by([&] { index.search({sample, dim}, 5, options); }) == IVF_E_STATE);
+    const ivf::Tuned tuned = index.tune({sample, dim}, 5, 0.9f);
+    CHECK(tuned.nprobe >= 1 && tuned.nprobe < 32 && tuned.recall >= 0.9);
+    const ivf::Curve curve = index.curve();
+    CHECK(curve.k == 5 && curve.queries == 300 && curve.count == 4000 && !curve.stale);
+    CHECK(!curve.nprobe.empty() && curve.recall.back() == 1.0 && curve.low[0] <= curve.recall[0]);
+    const ivf::Neighbors by_recall = index.search({sample, dim}, 5, options);
+    options.target_recall = 0;
+    options.nprobe = static_cast<std::uint32_t>(tuned.nprobe);
+    CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);
+}
+
 void files_are_built_from_and_queries_blended() {
     const std::vector<float> x = rows(count, 1);
     const std::filesystem::path path = std::filesystem::temp_directory_path() / "libivf-binding.fvecs";
@@ -411,6 +431,7 @@ int main() {
     RUN(kmeans_gives_centroids_labels_objective);
     RUN(rows_of_any_type_are_their_values);
     RUN(files_are_built_from_and_queries_blended);
+    RUN(recall_asked_for_is_found);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();
 }

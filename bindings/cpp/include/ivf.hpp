@@ -225,10 +225,38 @@ class Filter;
 struct SearchOptions {
     std::uint32_t threads = 0;
     std::uint32_t nprobe = 0;        ///< 0 = the index's default
+    float target_recall = 0;         ///< instead of nprobe: the share to be found; wants Index::tune first
     std::uint64_t max_codes = 0;     ///< 0 = no limit
     const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
+};
+
+/// How Index::tune measures.
+struct TuneOptions {
+    std::uint32_t threads = 0;
+    Span<const std::int64_t> truth = {};  ///< [n, k] ids of the true nearest, -1 for none; empty = searched for
+    ProgressFn progress = nullptr;
+    const CancelFlag* cancel = nullptr;
+};
+
+/// What Index::tune chose.
+struct Tuned {
+    std::uint64_t nprobe;  ///< lists that a search for this recall looks into
+    double recall;         ///< what the sample had with them, or with the next number of lists on the curve
+};
+
+/// Recall against the number of lists, as Index::tune measured it; empty if it did not.
+struct Curve {
+    std::uint32_t k = 0;
+    std::uint64_t queries = 0;  ///< sample queries
+    std::uint64_t count = 0;    ///< vectors that the index held
+    std::uint64_t changed = 0;  ///< vectors added or removed since
+    bool stale = false;         ///< searches by recall fail until tune measures again
+    std::vector<std::uint64_t> nprobe;
+    std::vector<double> recall;  ///< of the sample
+    std::vector<double> low;     ///< what other queries' is at least, with 95 % confidence
+    std::vector<double> cost;    ///< vectors compared with a query on average
 };
 
 struct KMeansOptions {
@@ -470,6 +498,7 @@ private:
 inline ivf_search_options detail::search_options(Call& call, const SearchOptions& from) {
     auto to = call.options<ivf_search_options>(from);
     to.nprobe = from.nprobe;
+    to.target_recall = from.target_recall;
     to.max_codes = from.max_codes;
     to.filter = from.filter != nullptr ? from.filter->get() : nullptr;
     return to;
@@ -753,6 +782,42 @@ public:
             call.finish(ivf_search_preassigned(get(), queries.data, queries.n, queries.dim, k, lists.data(),
                                                nprobe, into.distances.data(), into.ids.data(), &to));
         });
+    }
+
+    /// Measures what recall of the k nearest how many lists give, on sample queries [n, dim] like those to come and not
+    /// among the vectors. The index keeps the curve; SearchOptions::target_recall chooses by it.
+    Tuned tune(const Rows& queries, std::uint32_t k, double recall, const TuneOptions& options = {}) {
+        if (!options.truth.empty() && options.truth.size() != queries.n * k)
+            throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(queries.n * k) + " ids of truth, got " +
+                                            std::to_string(options.truth.size()));
+        detail::Call call(options.progress);
+        auto to = call.options<ivf_tune_options>(options);
+        to.truth = options.truth.empty() ? nullptr : options.truth.data();
+        ivf_tune_result result{};
+        result.struct_size = sizeof result;
+        call.finish(ivf_tune(get(), queries.data, queries.n, queries.dim, k, recall, &to, &result));
+        return {result.nprobe, result.recall};
+    }
+
+    /// The curve that tune measured last.
+    Curve curve() const {
+        ivf_curve_info info{};
+        info.struct_size = sizeof info;
+        detail::check(ivf_tune_curve(get(), &info, nullptr, nullptr, nullptr, nullptr, 0));
+        const auto points = static_cast<std::size_t>(info.points);
+        Curve curve;
+        curve.nprobe.resize(points);
+        curve.recall.resize(points);
+        curve.low.resize(points);
+        curve.cost.resize(points);
+        detail::check(ivf_tune_curve(get(), &info, curve.nprobe.data(), curve.recall.data(), curve.low.data(),
+                                     curve.cost.data(), points));
+        curve.k = info.k;
+        curve.queries = info.queries;
+        curve.count = info.count;
+        curve.changed = info.changed;
+        curve.stale = info.stale != 0;
+        return curve;
     }
 
     /// All that is strictly nearer than radius: squared distance below it (L2), similarity above it.

@@ -112,13 +112,47 @@ namespace Ivf
             internal uint struct_size;
             internal uint threads;
             internal uint nprobe;
-            internal uint reserved;
+            internal float target_recall;
             internal ulong max_codes;
             internal ulong* hits;
             internal IntPtr progress;
             internal void* progress_data;
             internal int* cancel;
             internal IntPtr filter;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_tune_options
+        {
+            internal uint struct_size;
+            internal uint threads;
+            internal long* truth;
+            internal IntPtr progress;
+            internal void* progress_data;
+            internal int* cancel;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_tune_result
+        {
+            internal uint struct_size;
+            internal uint reserved;
+            internal ulong nprobe;
+            internal double recall;
+            internal ulong points;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_curve_info
+        {
+            internal uint struct_size;
+            internal uint k;
+            internal ulong points;
+            internal ulong queries;
+            internal ulong count;
+            internal ulong changed;
+            internal uint stale;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]

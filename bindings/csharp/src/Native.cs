@@ -167,6 +167,15 @@ namespace Ivf
 
         // files
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_tune(
+            IntPtr index, float* queries, ulong n, uint dim, uint k, double recall, ivf_tune_options* options,
+            ivf_tune_result* result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_tune_curve(
+            IntPtr index, ivf_curve_info* info, ulong* nprobe, double* recall, double* low, double* cost, ulong capacity);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_save(IntPtr index, byte* path, ivf_io_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -67,6 +67,12 @@ namespace Ivf
         public int NProbe { get; set; }
 
         /// <summary>
+        /// Instead of NProbe: the share of the true nearest that is to be found; 0 = not asked for. Wants the curve of
+        /// <see cref="IvfIndex.Tune"/> for this k or a larger one.
+        /// </summary>
+        public float TargetRecall { get; set; }
+
+        /// <summary>
         /// A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
         /// </summary>
         public long MaxCodes { get; set; }
@@ -86,9 +92,28 @@ namespace Ivf
                 struct_size = (uint)sizeof(Native.ivf_search_options),
                 threads = Number.Unsigned(Threads, nameof(Threads)),
                 nprobe = Number.Unsigned(NProbe, nameof(NProbe)),
+                target_recall = TargetRecall,
                 max_codes = Number.Unsigned(MaxCodes, nameof(MaxCodes)),
                 hits = (ulong*)hits,
                 filter = filter.Pointer,
+            };
+            Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
+            return native;
+        }
+    }
+
+    /// <summary>How a curve is measured.</summary>
+    public sealed class TuneOptions : CallOptions
+    {
+        internal static readonly TuneOptions Default = new TuneOptions();
+
+        internal unsafe Native.ivf_tune_options ToNative(Call call, long* truth)
+        {
+            var native = new Native.ivf_tune_options
+            {
+                struct_size = (uint)sizeof(Native.ivf_tune_options),
+                threads = Number.Unsigned(Threads, nameof(Threads)),
+                truth = truth,
             };
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
             return native;

@@ -359,6 +359,7 @@ fn loaded(
         next_id: 0,
         nprobe,
         allow_duplicate_ids: false,
+        curve: None,
     }
 }
 

@@ -36,6 +36,7 @@ from ._errors import (
     UnsupportedError,
 )
 from ._info import IndexInfo
+from ._tune import Curve, Tuned
 from .context import Context, ContextInfo, Device, devices
 from .filter import Filter
 from .functions import Kmeans, kmeans, knn, version
@@ -61,6 +62,7 @@ __all__ = [
     "Context",
     "ContextInfo",
     "CorruptError",
+    "Curve",
     "DescriptionError",
     "Device",
     "DeviceError",
@@ -85,6 +87,7 @@ __all__ = [
     "SizeOverflowError",
     "StateError",
     "TooFewPointsError",
+    "Tuned",
     "UnsupportedError",
     "devices",
     "from_bytes",

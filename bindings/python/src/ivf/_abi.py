@@ -147,7 +147,7 @@ class SearchOptions(Struct):
         ("struct_size", c_uint32),
         ("threads", c_uint32),
         ("nprobe", c_uint32),
-        ("reserved", c_uint32),
+        ("target_recall", c_float),
         ("max_codes", c_uint64),
         ("hits", c_void_p),
         *_HOOKS,
@@ -164,6 +164,33 @@ class RangeView(Struct):
         ("offsets", c_void_p),
         ("distances", c_void_p),
         ("ids", c_void_p),
+    ]
+
+
+class TuneOptions(Struct):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("truth", c_void_p), *_HOOKS]
+
+
+class TuneResult(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("nprobe", c_uint64),
+        ("recall", c_double),
+        ("points", c_uint64),
+    ]
+
+
+class CurveInfo(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("k", c_uint32),
+        ("points", c_uint64),
+        ("queries", c_uint64),
+        ("count", c_uint64),
+        ("changed", c_uint64),
+        ("stale", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -259,6 +286,14 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "ivf_range_result_get": (c_int32, [_handle, POINTER(RangeView)]),
     "ivf_range_result_destroy": (None, [_handle]),
+    "ivf_tune": (
+        c_int32,
+        [
+            *(_handle, _array, c_uint64, c_uint32, c_uint32, c_double),
+            *(POINTER(TuneOptions), POINTER(TuneResult)),
+        ],
+    ),
+    "ivf_tune_curve": (c_int32, [_handle, POINTER(CurveInfo), _array, _array, _array, _array, c_uint64]),
     "ivf_save": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
     "ivf_load": (c_int32, [_handle, c_char_p, POINTER(IoOptions), _new_handle]),
     "ivf_export_faiss": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),

@@ -26,6 +26,7 @@ class Searching(Core):
         nprobe: int | None = None,
         *,
         filter: Selection | None = None,
+        recall: float | None = None,
         max_codes: int | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -34,10 +35,11 @@ class Searching(Core):
         """The k nearest vectors of each query, `[n, dim]` or `[dim]` for one: `D, I`, each `[n, k]`.
 
         nprobe: lists to look into, nearest first; None = the index's own. filter: the ids that may be
-        returned; see Filter.of. max_codes: a query ends after this many vectors, in probe order; None = no
+        returned; see Filter.of. recall: instead of nprobe, the share of the true nearest that is to be found; wants
+        a curve of tune for this k or a larger one. max_codes: a query ends after this many vectors, in probe order; None = no
         limit. threads: 0 = all of the context's.
         """
-        options = _search_options(threads, filter, max_codes, nprobe)
+        options = _search_options(threads, filter, max_codes, nprobe, recall)
         return self._search(queries, k, None, options, progress, cancel)
 
     def search_and_reconstruct(
@@ -47,6 +49,7 @@ class Searching(Core):
         nprobe: int | None = None,
         *,
         filter: Selection | None = None,
+        recall: float | None = None,
         max_codes: int | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -56,7 +59,7 @@ class Searching(Core):
 
         The parameters are those of search.
         """
-        options = _search_options(threads, filter, max_codes, nprobe)
+        options = _search_options(threads, filter, max_codes, nprobe, recall)
         x = rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
@@ -216,11 +219,13 @@ def _wide_rows(
 
 
 def _search_options(
-    threads: int, filter: Selection | None, max_codes: int | None, nprobe: int | None = None
+    threads: int, filter: Selection | None, max_codes: int | None, nprobe: int | None = None,
+    recall: float | None = None,
 ) -> _abi.SearchOptions:
     options = _abi.SearchOptions(
         threads=unsigned("threads", threads),
         nprobe=unsigned("nprobe", nprobe),
+        target_recall=0.0 if recall is None else float(recall),
         max_codes=unsigned("max_codes", max_codes, 64),
     )
     if filter is not None:

@@ -17,12 +17,13 @@ from ._info import Described
 from ._persist import Persistent
 from ._search import Searching
 from ._train import seeding_of, warn_if_few
+from ._tune import Tuning
 from .context import Context, handle_of
 from .filter import Filter
 from .metric import Metric, number_of
 
 
-class Index(Described, Searching, Persistent):
+class Index(Described, Searching, Tuning, Persistent):
     """Vectors of `dim` columns in inverted lists, or in one list that is searched exactly.
 
     dim: columns of every vector and query.

@@ -1,0 +1,74 @@
+"""Recall on demand."""
+
+import ivf
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def filled():
+    rng = np.random.default_rng(3)
+    x = rng.standard_normal((6000, 12), dtype=np.float32)
+    index = ivf.Index(12, "IVF64,Flat")
+    index.train(x[:5000])
+    index.add(x[:5000])
+    return index, x[5000:5500], x[5500:]
+
+
+def share(index, queries, **options):
+    true = index.search(queries, 10, nprobe=64)[1]
+    found = index.search(queries, 10, **options)[1]
+    return np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(true, found)])
+
+
+def test_search_with_a_recall_finds_that_share(filled):
+    index, sample, fresh = filled
+    tuned = index.tune(sample, recall=0.9, k=10)
+    assert 1 <= tuned.nprobe < 64 and tuned.recall >= 0.9
+    assert share(index, fresh, recall=0.9) >= 0.89
+    assert share(index, fresh, recall=0.9) >= share(index, fresh, nprobe=max(1, tuned.nprobe - 5))
+
+
+def test_curve_rises_and_comes_back_from_bytes(filled):
+    index, sample, _ = filled
+    assert index.curve is None
+    index.tune(sample)
+    curve = ivf.from_bytes(index.to_bytes()).curve
+    assert (curve.k, curve.queries, curve.count, curve.changed, curve.stale) == (10, 500, 5000, 0, False)
+    assert (np.diff(curve.nprobe.astype(int)) > 0).all() and curve.recall[-1] == 1.0
+    assert (curve.low <= curve.recall).all() and (np.diff(curve.cost) > 0).all()
+
+
+def test_own_truth_is_what_counts(filled):
+    index, sample, _ = filled
+    true = index.search(sample, 10, nprobe=64)[1]
+    index.tune(sample)
+    by_search = index.curve
+    index.tune(sample, truth=true)
+    assert np.array_equal(index.curve.recall, by_search.recall)
+    with pytest.raises(ivf.DimensionError, match="truth"):
+        index.tune(sample, truth=true[:, :5])
+
+
+def test_recall_without_a_curve_says_what_to_call(filled):
+    index, _, fresh = filled
+    with pytest.raises(ivf.StateError, match="call tune first"):
+        index.search(fresh, 10, recall=0.9)
+    with pytest.raises(ivf.StateError, match="call tune first"):
+        index.plot_curve()
+
+
+def test_plot_draws_recall_against_nprobe(filled):
+    index, sample, _ = filled
+    index.tune(sample)
+
+    class Axes:
+        def __init__(self):
+            self.calls = []
+
+        def __getattr__(self, name):
+            return lambda *a, **k: self.calls.append((name, a))
+
+    axes = index.plot_curve(Axes())
+    drawn = dict(axes.calls)["semilogx"]
+    assert np.array_equal(drawn[0], index.curve.nprobe) and np.array_equal(drawn[1], index.curve.recall)

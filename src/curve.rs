@@ -1,0 +1,178 @@
+//! The operating curve of an index: what recall a number of lists gives, as measured on sample queries.
+//!
+//! A recall is believed only as far as the sample bears it: each point has the lower end of a confidence
+//! interval (Wilson 1927), and a choice is made by that end.
+
+use crate::error::{Error, Result};
+
+/// What one number of lists gives.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CurvePoint {
+    /// Lists looked into.
+    pub nprobe: usize,
+    /// The share of the true nearest that was found, over the sample.
+    pub recall: f64,
+    /// What the recall of other queries like the sample is at least, with 95 % confidence.
+    pub low: f64,
+    /// Vectors compared with a query on average, centroids included.
+    pub cost: f64,
+}
+
+/// Recall against cost, by number of lists.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Neighbours a query that the recall counts.
+    pub k: usize,
+    /// Sample queries.
+    pub queries: usize,
+    /// Vectors that the index held.
+    pub count: usize,
+    /// Vectors added or removed since.
+    pub changed: usize,
+    /// In rising order of `nprobe`.
+    pub points: Vec<CurvePoint>,
+}
+
+/// Share of vectors that may be added or removed before a curve is stale, as a divisor: 20 %.
+const STALE_AT: usize = 5;
+
+/// Standard deviations of a confidence of 95 % on one side.
+const CONFIDENCE: f64 = 1.645;
+
+impl Curve {
+    /// Whether so much has changed that the curve says little: more vectors were added or removed than a
+    /// fifth of those that it was measured on.
+    pub fn is_stale(&self) -> bool {
+        self.changed > self.count / STALE_AT
+    }
+
+    /// The fewest lists that give `recall` of the `k` nearest; `nlist` gives everything that there is to find.
+    ///
+    /// Between two points of the curve `low` is taken to be a straight line over the logarithm of nprobe.
+    pub(crate) fn nprobe(&self, recall: f64, k: usize, nlist: usize) -> Result<usize> {
+        if k > self.k {
+            return Err(Error::State(format!(
+                "recall {recall} of the {k} nearest: the curve was measured for k = {}; call tune with k = {k}",
+                self.k
+            )));
+        }
+        if self.is_stale() {
+            return Err(Error::State(format!(
+                "recall {recall}: the curve is stale: it was measured on {} vectors, and {} were added or removed since; call tune again",
+                self.count, self.changed
+            )));
+        }
+        self.reaching(recall, nlist)
+    }
+
+    fn reaching(&self, recall: f64, nlist: usize) -> Result<usize> {
+        let most = self.points.iter().map(|point| point.recall).fold(0.0, f64::max);
+        if recall > most {
+            return Err(Error::State(format!(
+                "recall {recall}: the most that this index was measured to reach is {most}"
+            )));
+        }
+        // Without a miss all lists are the one sure answer to "everything".
+        if recall >= 1.0 {
+            return Ok(nlist);
+        }
+        let Some(at) = self.points.iter().position(|point| point.low >= recall) else {
+            // The sample is too small to be sure of so much: the first point that had it.
+            let best = self.points.iter().position(|point| point.recall >= most).unwrap_or(0);
+            return Ok(self.points[best].nprobe);
+        };
+        let to = self.points[at];
+        let Some(from) = at.checked_sub(1).map(|before| self.points[before]) else { return Ok(to.nprobe) };
+        let share = (recall - from.low) / (to.low - from.low);
+        let nprobe = from.nprobe as f64 * (to.nprobe as f64 / from.nprobe as f64).powf(share);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two nprobes")]
+        let nprobe = nprobe.ceil() as usize;
+        Ok(nprobe.clamp(from.nprobe, to.nprobe))
+    }
+}
+
+/// The mean of the recalls of single queries, and the lower end of its confidence interval.
+pub(crate) fn mean_and_low(recalls: &[f64]) -> (f64, f64) {
+    let n = recalls.len() as f64;
+    let mean = recalls.iter().sum::<f64>() / n;
+    let variance = recalls.iter().map(|recall| (recall - mean) * (recall - mean)).sum::<f64>() / n;
+    // Wilson's interval is one for a share of n coins. Queries whose recalls differ less than coins count
+    // for more of them; a query never counts for less than one.
+    let coins = if variance > 0.0 { n * (mean * (1.0 - mean) / variance).max(1.0) } else { n };
+    let z = CONFIDENCE * CONFIDENCE / coins;
+    let spread = CONFIDENCE * (mean * (1.0 - mean) / coins + z / (4.0 * coins)).sqrt();
+    (mean, ((mean + z / 2.0 - spread) / (1.0 + z)).clamp(0.0, mean))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn curve() -> Curve {
+        let point = |nprobe, recall, low| CurvePoint { nprobe, recall, low, cost: nprobe as f64 };
+        let points = vec![point(1, 0.5, 0.4), point(4, 0.9, 0.8), point(16, 1.0, 0.95)];
+        Curve { k: 10, queries: 100, count: 1000, changed: 0, points }
+    }
+
+    #[test]
+    fn nprobe_recall_between_points_lies_between_them() {
+        let nprobe = |recall| curve().nprobe(recall, 10, 64).unwrap();
+        assert_eq!((nprobe(0.1), nprobe(0.4), nprobe(0.6), nprobe(0.8)), (1, 1, 2, 4));
+        assert_eq!(nprobe(0.95), 16);
+        // Measured, but not with confidence.
+        assert_eq!(nprobe(0.99), 16);
+        assert_eq!(nprobe(1.0), 64);
+    }
+
+    #[test]
+    fn nprobe_beyond_the_curve_is_an_error_that_tells_why() {
+        let text = |curve: &Curve, recall, k| curve.nprobe(recall, k, 64).unwrap_err().to_string();
+        let mut curve = curve();
+        assert!(text(&curve, 0.5, 11).contains("call tune with k = 11"));
+        curve.changed = 200;
+        assert!(curve.nprobe(0.5, 1, 64).is_ok());
+        curve.changed = 201;
+        assert!(text(&curve, 0.5, 10).contains("stale"));
+        curve.changed = 0;
+        curve.points.truncate(2);
+        assert!(text(&curve, 0.95, 10).contains("reach is 0.9"));
+    }
+
+    #[test]
+    fn mean_and_low_more_queries_are_surer() {
+        let coins = |n: usize| (0..n).map(|i| f64::from(i % 10 != 0)).collect::<Vec<_>>();
+        let (mean, few) = mean_and_low(&coins(100));
+        // Wilson's lower end of 90 of 100 at 95 % on one side.
+        assert!((mean - 0.9).abs() < 1e-12 && (few - 0.8395).abs() < 5e-4, "{mean} {few}");
+        let (_, many) = mean_and_low(&coins(10_000));
+        assert!(few < many && many < mean);
+        // Every query alike: ten times as sure as coins.
+        let (_, alike) =
+            mean_and_low(&(0..100).map(|i| 0.9 + 0.1 * f64::from(i % 2 * 2 - 1)).collect::<Vec<_>>());
+        assert!(alike > few && alike < 0.9);
+        assert_eq!(mean_and_low(&[1.0; 4]).0, 1.0);
+        assert!(mean_and_low(&[1.0; 4]).1 < 0.7);
+    }
+
+    /// Of many samples of queries, the lower end lies below the truth in about 95 of 100.
+    #[test]
+    fn mean_and_low_holds_as_often_as_it_says() {
+        let mut state = 1u64;
+        let mut unit = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        // Easy queries and hard ones, ten neighbours each.
+        let mut query = || {
+            let share = if unit() < 0.8 { 0.99 } else { 0.7 };
+            (0..10).filter(|_| unit() < share).count() as f64 / 10.0
+        };
+        let truth = 0.8 * 0.99 + 0.2 * 0.7;
+        let held = (0..2000).filter(|_| {
+            let sample: Vec<f64> = (0..200).map(|_| query()).collect();
+            mean_and_low(&sample).1 <= truth
+        });
+        let held = held.count();
+        assert!((1860..1960).contains(&held), "{held}");
+    }
+}
