@@ -248,7 +248,8 @@ typedef struct ivf_context_options {
   uint32_t struct_size;
   // Threads that a call may use, its own included; 0 = one a core that this process may use.
   uint32_t threads;
-  // NULL or "auto", "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.
+  // NULL, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name. An adapter
+  // that the CPU emulates is used only by its name.
   const char *device;
   // NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
   const char *kernel;

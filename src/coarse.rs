@@ -1,6 +1,6 @@
 //! The coarse quantizer: a flat list of centroids that says which inverted lists a vector belongs to.
 
-use crate::backend::{self, ListSource, ListView, Probes, ScanJob};
+use crate::backend::{self, DeviceSlot, ListSource, ListView, Probes, ScanJob, Version};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::Element;
@@ -18,6 +18,8 @@ pub(crate) struct Coarse {
     dim: usize,
     rows: Vec<f32>,
     blocks: List,
+    /// What a GPU has of the centroids.
+    device: DeviceSlot,
 }
 
 impl Coarse {
@@ -29,7 +31,7 @@ impl Coarse {
         let bias = set_bias(context.kernels(), metric);
         blocks.append(centroids.into(), &rows, |row| row as i64, bias)?;
         blocks.compact(dim)?;
-        Ok(Self { metric, dim, rows: centroids.data().to_vec(), blocks })
+        Ok(Self { metric, dim, rows: centroids.data().to_vec(), blocks, device: DeviceSlot::default() })
     }
 
     /// `[nlist, dim]`.
@@ -97,6 +99,14 @@ impl ListSource for Coarse {
 
     fn list(&self, _: usize) -> ListView<'_> {
         self.blocks.view()
+    }
+
+    fn version(&self, _: usize) -> [Version; 2] {
+        self.blocks.version()
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        Some(&self.device)
     }
 }
 

@@ -1,7 +1,9 @@
 //! A context: the threads and the devices that calls run on. No other state is shared.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::backend::device::{Device, DeviceStatus};
 use crate::backend::workspace::WorkspacePool;
 use crate::error::{Error, Result};
 use crate::kernel::Kernels;
@@ -12,10 +14,15 @@ use crate::pool::Pool;
 pub struct ContextOptions {
     /// Threads a call may use, the calling one included; 0 = one a core that this process may use.
     pub threads: usize,
-    /// `None` or "auto", "cpu", "gpu", "gpu:1", or part of a device's name.
+    /// `None`, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1", or part of a device's name.
     pub device: Option<String>,
     /// `None` = the best that this CPU has; else "scalar", "avx2", "avx512" or "neon".
     pub kernel: Option<String>,
+    /// Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
+    pub device_memory_bytes: u64,
+    /// How long a GPU may take for a part of a call (a twentieth of a second, as a rule) before it is taken for
+    /// lost; `None` = half a minute.
+    pub device_timeout: Option<Duration>,
 }
 
 /// Worker threads and kernels. Shared by indexes through an `Arc`; all methods may run in parallel.
@@ -24,6 +31,7 @@ pub struct ContextOptions {
 pub struct Context {
     threads: usize,
     kernels: &'static Kernels,
+    device: Device,
     pool: Mutex<Option<Arc<Pool>>>,
     workspaces: WorkspacePool,
 }
@@ -31,14 +39,16 @@ pub struct Context {
 impl Context {
     /// A context with these options.
     pub fn new(options: &ContextOptions) -> Result<Self> {
-        crate::backend::device::check(options.device.as_deref())?;
+        let device =
+            Device::open(options.device.as_deref(), options.device_memory_bytes, options.device_timeout)?;
         let cores = crate::backend::device::usable_cores();
         let threads = if options.threads == 0 { cores } else { options.threads };
         if threads > MAX_THREADS {
             return Err(Error::argument(format!("threads: expected at most {MAX_THREADS}, got {threads}")));
         }
         let kernels = Kernels::select(options.kernel.as_deref())?;
-        Ok(Self { threads, kernels, pool: Mutex::new(None), workspaces: WorkspacePool::default() })
+        let (pool, workspaces) = (Mutex::new(None), WorkspacePool::default());
+        Ok(Self { threads, kernels, device, pool, workspaces })
     }
 
     /// Threads that a call may use, the calling one included.
@@ -48,7 +58,23 @@ impl Context {
 
     /// The name of the device that calls run on.
     pub fn device_name(&self) -> String {
-        crate::backend::device::cpu_name()
+        self.device.status().name
+    }
+
+    /// The device that calls run on, and whether it still does.
+    pub fn device_status(&self) -> DeviceStatus {
+        self.device.status()
+    }
+
+    /// Loses the GPU as a reset of its driver would, in the middle of whatever runs on it: for tests of what
+    /// happens then.
+    #[doc(hidden)]
+    pub fn lose_device(&self) {
+        self.device.destroy();
+    }
+
+    pub(crate) fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The name of the kernels in use: "scalar", "avx2", "avx512" or "neon".

@@ -21,6 +21,10 @@
 //! # Ok(())
 //! # }
 //! ```
+#![cfg_attr(
+    not(feature = "gpu"),
+    expect(dead_code, reason = "what only a device asks of lists is there without one")
+)]
 
 mod backend;
 mod coarse;
@@ -48,7 +52,7 @@ mod topk;
 mod transform;
 mod vector_file;
 
-pub use backend::device::{DeviceInfo, DeviceKind, devices};
+pub use backend::device::{DeviceInfo, DeviceKind, DeviceStatus, devices};
 pub use context::{Context, ContextOptions};
 pub use curve::{Curve, CurvePoint};
 pub use element::{Element, Values, bf16, f16};

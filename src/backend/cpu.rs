@@ -63,7 +63,7 @@ impl Shares {
 }
 
 /// The `k` best of each query.
-pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+pub(super) fn best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     let shares = Shares::of(job, topk::capacity(k) * size_of::<Hit>());
     if shares.by_query {
         return best_by_query(context, job, k, &shares, sink);
@@ -156,8 +156,52 @@ fn best_by_list(
     result
 }
 
+/// The `k` best of some of the job's queries.
+#[cfg(feature = "gpu")]
+pub(super) fn best_of(
+    context: &Context,
+    job: &ScanJob<'_>,
+    numbers: &[usize],
+    k: usize,
+    sink: &dyn Sink,
+) -> Result<()> {
+    if numbers.is_empty() {
+        return Ok(());
+    }
+    let rows = |query: &usize| &job.queries[query * job.dim..(query + 1) * job.dim];
+    let queries: Vec<f32> = numbers.iter().flat_map(rows).copied().collect();
+    let own: Vec<i64>;
+    let probes = match job.probes {
+        Probes::All => Probes::All,
+        Probes::Lists { lists, nprobe } => {
+            own = numbers
+                .iter()
+                .flat_map(|query| &lists[query * nprobe..(query + 1) * nprobe])
+                .copied()
+                .collect();
+            Probes::Lists { lists: &own, nprobe }
+        }
+    };
+    let part = ScanJob { queries: &queries, count: numbers.len(), probes, ..*job };
+    best(context, &part, k, &Renumbered { numbers, sink })
+}
+
+/// Hands hits on under the queries' own numbers.
+#[cfg(feature = "gpu")]
+struct Renumbered<'a> {
+    numbers: &'a [usize],
+    sink: &'a dyn Sink,
+}
+
+#[cfg(feature = "gpu")]
+impl Sink for Renumbered<'_> {
+    fn take(&self, query: usize, hits: &[Hit]) {
+        self.sink.take(self.numbers[query], hits);
+    }
+}
+
 /// All vectors whose key is below `key`, as (query, hit) in no order.
-pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
+pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
     let shares = Shares::of(job, 0);
     let all = Mutex::new(Vec::new());
     // What a worker does with a plan for the queries from `from` on.

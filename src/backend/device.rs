@@ -1,5 +1,7 @@
 //! What calls can run on.
 
+use std::time::Duration;
+
 use crate::error::{Error, Result};
 use crate::kernel::Kernels;
 
@@ -47,7 +49,7 @@ pub struct DeviceInfo {
 /// All devices; the first is the CPU, GPUs follow, those that a CPU emulates last.
 pub fn devices() -> Vec<DeviceInfo> {
     #[cfg(feature = "gpu")]
-    let gpus = super::gpu::adapters();
+    let gpus = super::gpu::infos();
     #[cfg(not(feature = "gpu"))]
     let gpus = Vec::new();
     std::iter::once(cpu()).chain(gpus).collect()
@@ -68,18 +70,85 @@ fn cpu() -> DeviceInfo {
     }
 }
 
-/// Fails if there is no device of this name. "gpu" asks for one; "auto" takes what there is.
-pub(crate) fn check(device: Option<&str>) -> Result<()> {
-    let Some(wanted) = device else { return Ok(()) };
-    let name = cpu_name();
-    let lower = wanted.to_lowercase();
-    if matches!(lower.as_str(), "auto" | "cpu") || (!lower.is_empty() && name.to_lowercase().contains(&lower))
-    {
-        return Ok(());
+/// What a context runs on beside its threads.
+pub(crate) struct Device {
+    #[cfg(feature = "gpu")]
+    choice: super::gpu::Choice,
+}
+
+impl Device {
+    /// The device of this name: `None` or "auto" is the CPU, "gpu" is the first GPU, "gpu:1" the
+    /// second, else a part of a name. Fails if there is none such.
+    pub(crate) fn open(wanted: Option<&str>, budget: u64, timeout: Option<Duration>) -> Result<Self> {
+        let lower = wanted.unwrap_or("auto").to_lowercase();
+        let is_cpu = lower == "cpu" || (!lower.is_empty() && cpu_name().to_lowercase().contains(&lower));
+        #[cfg(feature = "gpu")]
+        {
+            use super::gpu::Choice;
+            let choice = match lower.as_str() {
+                "" => return Err(Error::Device("device: expected a name, got \"\"".into())),
+                // Until a cost model decides call by call, a GPU is used only where it is asked for.
+                "auto" => Choice::Cpu,
+                _ if is_cpu => Choice::Cpu,
+                _ => Choice::named(&lower, budget, timeout)?,
+            };
+            Ok(Self { choice })
+        }
+        #[cfg(not(feature = "gpu"))]
+        {
+            let _ = (budget, timeout);
+            if is_cpu || lower == "auto" {
+                return Ok(Self {});
+            }
+            Err(Error::Device(format!(
+                "device: this build sees only the CPU ({}); expected \"auto\" or \"cpu\", got {lower:?}",
+                cpu_name()
+            )))
+        }
     }
-    Err(Error::Device(format!(
-        "device: this build sees only the CPU ({name}); expected \"auto\" or \"cpu\", got {wanted:?}"
-    )))
+
+    /// What calls run on.
+    pub(crate) fn status(&self) -> DeviceStatus {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.choice.gpu() {
+            let (memory_bytes, calls) = (gpu.memory_bytes(), gpu.calls());
+            return DeviceStatus { name: gpu.name().into(), lost: gpu.lost(), memory_bytes, calls };
+        }
+        DeviceStatus { name: cpu_name(), lost: None, memory_bytes: 0, calls: 0 }
+    }
+
+    /// The backend that a call should try before the CPU.
+    #[cfg(feature = "gpu")]
+    pub(super) fn backend(&self, _: &super::ScanJob<'_>) -> Option<&dyn super::Backend> {
+        self.choice.gpu().map(|gpu| &**gpu as &dyn super::Backend)
+    }
+
+    /// Without GPUs there is none.
+    #[cfg(not(feature = "gpu"))]
+    pub(super) fn backend(&self, _: &super::ScanJob<'_>) -> Option<&dyn super::Backend> {
+        None
+    }
+
+    /// Loses the GPU as a reset of its driver would.
+    pub(crate) fn destroy(&self) {
+        #[cfg(feature = "gpu")]
+        if let Some(gpu) = self.choice.gpu() {
+            gpu.destroy();
+        }
+    }
+}
+
+/// What a context runs on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceStatus {
+    /// The device's name.
+    pub name: String,
+    /// Why the device is not used any more, and the CPU is; `None` = it is used.
+    pub lost: Option<String>,
+    /// GPU: bytes of its memory that the context holds.
+    pub memory_bytes: u64,
+    /// GPU: scans that it has done.
+    pub calls: u64,
 }
 
 /// Cores that this process may use (affinity and container limits included).

@@ -10,15 +10,20 @@ pub(crate) mod gpu;
 mod multiply;
 mod plan;
 mod scan;
+mod slot;
 pub(crate) mod workspace;
 
 pub(crate) use assign::{Rows, assign, assign_rows};
-pub(crate) use cpu::{scan_best, scan_within};
 pub(crate) use multiply::multiply;
+pub(crate) use slot::{DeviceSlot, Version};
 
+use crate::collect::Sink;
+use crate::context::Context;
 use crate::element::Values;
+use crate::error::Result;
 use crate::metric::Metric;
 use crate::progress::Cancel;
+use crate::topk::Hit;
 
 /// One list as a scan sees it; see `lists::block` for the layout.
 #[derive(Clone, Copy)]
@@ -39,6 +44,10 @@ pub(crate) trait ListSource: Sync {
     fn list_count(&self) -> usize;
     /// One of them.
     fn list(&self, list: usize) -> ListView<'_>;
+    /// The states of a list's vectors and of its biases.
+    fn version(&self, list: usize) -> [Version; 2];
+    /// Where a device keeps what it has of the lists; `None` = they are not worth keeping.
+    fn device(&self) -> Option<&DeviceSlot>;
 }
 
 /// Which lists each query visits, best first.
@@ -73,4 +82,34 @@ pub(crate) struct ScanJob<'a> {
 pub(crate) trait IdFilter: Sync {
     /// A bit for each of up to 32 ids: whether it passes.
     fn mask(&self, ids: &[i64]) -> u32;
+}
+
+/// What runs scans. All backends give the same results: ids, distances and their order.
+pub(crate) trait Backend: Send + Sync {
+    /// Hands the `k` best of each query to `sink`. False if this backend could not: then another has to, and may
+    /// hand over again what this one has.
+    fn best(&self, context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<bool>;
+
+    /// All vectors whose key is below `key`, as (query, hit) in no order; `None` if this backend could not.
+    fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>>;
+}
+
+/// The `k` best of each query.
+pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+    if let Some(device) = context.device().backend(job)
+        && device.best(context, job, k, sink)?
+    {
+        return Ok(());
+    }
+    cpu::best(context, job, k, sink)
+}
+
+/// All vectors whose key is below `key`, as (query, hit) in no order.
+pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
+    if let Some(device) = context.device().backend(job)
+        && let Some(found) = device.within(context, job, key)?
+    {
+        return Ok(found);
+    }
+    cpu::within(context, job, key)
 }

@@ -151,7 +151,7 @@ impl Plan {
 const SEED_QUERIES: usize = 4;
 
 /// The slot behind the first `live` live ones.
-fn slot_after(bias: &[f32], live: usize) -> usize {
+pub(super) fn slot_after(bias: &[f32], live: usize) -> usize {
     let mut slots = bias.iter().enumerate().filter(|(_, bias)| **bias != f32::NEG_INFINITY);
     if live == 0 { 0 } else { slots.nth(live - 1).map_or(bias.len(), |(slot, _)| slot + 1) }
 }

@@ -23,7 +23,8 @@ pub struct ivf_context_options {
     pub struct_size: u32,
     /// Threads that a call may use, its own included; 0 = one a core that this process may use.
     pub threads: u32,
-    /// NULL or "auto", "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.
+    /// NULL, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name. An adapter
+    /// that the CPU emulates is used only by its name.
     pub device: *const c_char,
     /// NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     pub kernel: *const c_char,
@@ -67,6 +68,7 @@ pub unsafe extern "C" fn ivf_context_create(
                 threads: options.threads as usize,
                 device: optional_text("device", options.device)?.map(str::to_owned),
                 kernel: optional_text("kernel", options.kernel)?.map(str::to_owned),
+                ..ContextOptions::default()
             };
             Ok(ivf_context(Arc::new(Context::new(&options)?)))
         })

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::{Lists, Storage};
+use super::Lists;
 
 /// Gaps between allocations up to this size are bridged: the allocator's own bookkeeping.
 const GAP: usize = 64 * 1024;
@@ -23,7 +23,7 @@ impl Lists {
         }
         let mut places: Vec<Range<usize>> = Vec::with_capacity(3 * self.lists.len());
         for list in &self.lists {
-            let own = [allocation(&list.vectors), allocation(&list.bias), allocation(&list.ids)];
+            let own = [list.vectors.allocation(), list.bias.allocation(), list.ids.allocation()];
             places.extend(own.into_iter().filter(|place| !place.is_empty()));
         }
         for stretch in stretches(places) {
@@ -31,14 +31,6 @@ impl Lists {
                 advise(stretch);
             }
         }
-    }
-}
-
-/// The addresses of what a list owns; none where it borrows from a mapped file.
-fn allocation<T: bytemuck::Pod>(storage: &Storage<T>) -> Range<usize> {
-    match storage {
-        Storage::Owned(own) => own.allocation(),
-        Storage::Shared { .. } => 0..0,
     }
 }
 

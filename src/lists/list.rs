@@ -2,7 +2,7 @@
 
 use super::block::{BLOCK, NARROW, lanes, locate};
 use super::storage::Storage;
-use crate::backend::ListView;
+use crate::backend::{ListView, Version};
 use crate::element::{Element, Scalar, Values, with_element, with_values};
 use crate::error::Result;
 use crate::kernel::Kernels;
@@ -59,6 +59,11 @@ impl List {
         ListView { vectors: self.values(), bias: &self.bias, ids: &self.ids, live: self.live() }
     }
 
+    /// The states of the vectors and of the biases.
+    pub(crate) fn version(&self) -> [Version; 2] {
+        [self.vectors.version(), self.bias.version()]
+    }
+
     /// All blocks.
     fn values(&self) -> Values<'_> {
         Values::of_bytes(self.element, &self.vectors)
@@ -84,15 +89,15 @@ impl List {
             (self.vectors.len() / self.lane_bytes(dim), self.bias.len(), self.ids.len());
         let (vectors, bias, ids) = (room(vectors), room(bias), room(ids));
         let lane = self.lane_bytes(dim);
-        let own = self.vectors.to_mut()?;
+        let own = self.vectors.own()?;
         if own.capacity() < lanes(len) * lane {
             own.reserve_exact(lanes(vectors) * lane)?;
         }
-        let own = self.bias.to_mut()?;
+        let own = self.bias.own()?;
         if own.capacity() < lanes(len) {
             own.reserve_exact(lanes(bias))?;
         }
-        let own = self.ids.to_mut()?;
+        let own = self.ids.own()?;
         if own.capacity() < len {
             own.reserve_exact(ids)?;
         }
@@ -113,7 +118,7 @@ impl List {
         let old_lanes = lanes(old);
         let new_lanes = lanes(len);
         let lane = self.lane_bytes(dim);
-        let vectors = self.vectors.to_mut()?;
+        let vectors = self.vectors.grow()?;
         vectors.resize(new_lanes * lane)?;
         let vectors = vectors.as_mut_slice();
         // A narrow block that is no longer the last, or too narrow, is spread to full width.
@@ -148,12 +153,12 @@ impl List {
             slot += now.len();
             rest = later;
         }
-        let ids = self.ids.to_mut()?;
+        let ids = self.ids.grow()?;
         ids.resize(len)?;
         for (id, &row) in ids.as_mut_slice()[old..].iter_mut().zip(rows) {
             *id = id_of(row as usize);
         }
-        let bias = self.bias.to_mut()?;
+        let bias = self.bias.grow()?;
         bias.resize(new_lanes)?;
         let bias = bias.as_mut_slice();
         let mut scratch = [0f32; BLOCK];
@@ -219,12 +224,10 @@ impl List {
                 *to = self.ids[from];
             }
             *self = packed;
-        } else if let (Storage::Owned(vectors), Storage::Owned(bias), Storage::Owned(ids)) =
-            (&mut self.vectors, &mut self.bias, &mut self.ids)
-        {
-            vectors.shrink();
-            bias.shrink();
-            ids.shrink();
+        } else {
+            self.vectors.shrink();
+            self.bias.shrink();
+            self.ids.shrink();
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ pub(crate) use list::{List, NEVER, set_bias};
 pub(crate) use load::fill_blocks;
 pub(crate) use storage::{Region, Storage};
 
-use crate::backend::{ListSource, ListView};
+use crate::backend::{DeviceSlot, ListSource, ListView, Version};
 use crate::element::Element;
 
 /// All lists of an index. A flat index has one.
@@ -19,11 +19,14 @@ pub(crate) struct Lists {
     /// What all of them hold.
     pub(crate) element: Element,
     pub(crate) lists: Vec<List>,
+    /// What a GPU has of them.
+    device: DeviceSlot,
 }
 
 impl Lists {
     pub(crate) fn new(nlist: usize, element: Element) -> Self {
-        Self { element, lists: (0..nlist).map(|_| List::new(element)).collect() }
+        let lists = (0..nlist).map(|_| List::new(element)).collect();
+        Self { element, lists, device: DeviceSlot::default() }
     }
 
     /// Vectors that can be found.
@@ -61,5 +64,13 @@ impl ListSource for Lists {
 
     fn list(&self, list: usize) -> ListView<'_> {
         self.lists[list].view()
+    }
+
+    fn version(&self, list: usize) -> [Version; 2] {
+        self.lists[list].version()
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        Some(&self.device)
     }
 }

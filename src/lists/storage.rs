@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::backend::Version;
 use crate::error::{Error, Result};
 
 /// One cache line, the unit of allocation: what makes every list start on a 64-byte boundary.
@@ -94,14 +95,21 @@ pub(crate) trait Region: Send + Sync {
 }
 
 /// Elements that a list owns, or that lie in a shared [`Region`] until they are first written to.
-pub(crate) enum Storage<T> {
+///
+/// Whoever may write gets a new version, so that a copy elsewhere (a GPU's) knows whether it is still one.
+pub(crate) struct Storage<T> {
+    place: Place<T>,
+    version: Version,
+}
+
+enum Place<T> {
     Owned(AlignedVec<T>),
     Shared { region: Arc<dyn Region>, start: usize, len: usize },
 }
 
 impl<T: Pod> Storage<T> {
     pub(crate) const fn new() -> Self {
-        Self::Owned(AlignedVec::new())
+        Self { place: Place::Owned(AlignedVec::new()), version: Version::EMPTY }
     }
 
     /// `len` elements at byte `start` of `region`; fails if they lie outside or are not aligned.
@@ -113,28 +121,76 @@ impl<T: Pod> Storage<T> {
             .ok_or_else(|| Error::corrupt("a list lies outside its file"))?;
         bytemuck::try_cast_slice::<u8, T>(slice)
             .map_err(|_| Error::corrupt("a list is not aligned in its file"))?;
-        Ok(Self::Shared { region, start, len })
+        Ok(Self { place: Place::Shared { region, start, len }, version: Version::new() })
     }
 
-    /// The owned elements, copied out of the region if need be.
+    /// The state of the elements.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The owned elements, to be changed in any way; copied out of the region if need be.
     pub(crate) fn to_mut(&mut self) -> Result<&mut AlignedVec<T>> {
-        if let Self::Shared { .. } = self {
+        self.version = Version::new();
+        self.own()
+    }
+
+    /// The owned elements, to be added to; of what is there only the last block may change.
+    pub(crate) fn grow(&mut self) -> Result<&mut AlignedVec<T>> {
+        self.version.now = Version::new().now;
+        self.own()
+    }
+
+    /// The owned elements, not to be changed: their capacity may be.
+    pub(crate) fn own(&mut self) -> Result<&mut AlignedVec<T>> {
+        if let Place::Shared { .. } = self.place {
             let mut own = AlignedVec::new();
             own.resize(self.len())?;
             own.as_mut_slice().copy_from_slice(self);
-            *self = Self::Owned(own);
+            self.place = Place::Owned(own);
         }
-        match self {
-            Self::Owned(own) => Ok(own),
-            Self::Shared { .. } => unreachable!("invariant: copied above"),
+        match &mut self.place {
+            Place::Owned(own) => Ok(own),
+            Place::Shared { .. } => unreachable!("invariant: copied above"),
+        }
+    }
+
+    /// The same elements in memory of their own; those in a region stay there.
+    pub(crate) fn copy(&self) -> Result<Self> {
+        let place = match &self.place {
+            Place::Owned(own) => {
+                let mut copy = AlignedVec::new();
+                copy.resize(own.len())?;
+                copy.as_mut_slice().copy_from_slice(own);
+                Place::Owned(copy)
+            }
+            Place::Shared { region, start, len } => {
+                Place::Shared { region: region.clone(), start: *start, len: *len }
+            }
+        };
+        Ok(Self { place, version: Version::new() })
+    }
+
+    /// The addresses of what is owned; none where it is borrowed from a region.
+    pub(crate) fn allocation(&self) -> std::ops::Range<usize> {
+        match &self.place {
+            Place::Owned(own) => own.allocation(),
+            Place::Shared { .. } => 0..0,
+        }
+    }
+
+    /// Gives back what is allocated beyond the length.
+    pub(crate) fn shrink(&mut self) {
+        if let Place::Owned(own) = &mut self.place {
+            own.shrink();
         }
     }
 
     /// Bytes held in memory of our own (a mapped file's pages belong to the system).
     pub(crate) fn memory_bytes(&self) -> usize {
-        match self {
-            Self::Owned(own) => own.capacity() * size_of::<T>(),
-            Self::Shared { .. } => 0,
+        match &self.place {
+            Place::Owned(own) => own.capacity() * size_of::<T>(),
+            Place::Shared { .. } => 0,
         }
     }
 }
@@ -143,9 +199,9 @@ impl<T: Pod> Deref for Storage<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        match self {
-            Self::Owned(own) => own,
-            Self::Shared { region, start, len } => {
+        match &self.place {
+            Place::Owned(own) => own,
+            Place::Shared { region, start, len } => {
                 bytemuck::cast_slice(&region.bytes()[*start..*start + *len * size_of::<T>()])
             }
         }

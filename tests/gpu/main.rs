@@ -3,6 +3,10 @@
 //! Without such an adapter these tests pass without having run, unless `IVF_REQUIRE_GPU` is set: tests/gpu/run.sh installs
 //! one and sets it.
 #![cfg(feature = "gpu")]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 mod devices;
+mod faults;
+mod parity;
+mod shaders;
 mod support;

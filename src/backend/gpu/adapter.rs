@@ -5,8 +5,19 @@
 
 use crate::backend::device::{DeviceInfo, DeviceKind};
 
+/// A GPU, or what emulates one, that could be opened.
+pub(super) struct Adapter {
+    pub(super) adapter: wgpu::Adapter,
+    pub(super) info: DeviceInfo,
+}
+
+/// What is known of all adapters.
+pub(crate) fn infos() -> Vec<DeviceInfo> {
+    adapters().into_iter().map(|adapter| adapter.info).collect()
+}
+
 /// All adapters, the fastest kind first and those that a CPU emulates last. The order is the same on every call.
-pub(crate) fn adapters() -> Vec<DeviceInfo> {
+pub(super) fn adapters() -> Vec<Adapter> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
     // No validation layers, no debug names, nothing from the environment.
@@ -27,7 +38,7 @@ pub(crate) fn adapters() -> Vec<DeviceInfo> {
         let other = (wgpu::Backend::Vulkan, info.vendor, info.device, info.device_pci_bus_id);
         first && !(real && info.backend == wgpu::Backend::Dx12 && seen.contains(&other))
     });
-    found.iter().map(describe).collect()
+    found.into_iter().map(|adapter| Adapter { info: describe(&adapter), adapter }).collect()
 }
 
 fn rank(kind: wgpu::DeviceType) -> u8 {

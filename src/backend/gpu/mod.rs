@@ -1,5 +1,18 @@
 //! GPUs, through wgpu: Vulkan, Metal, DX12. No type of wgpu's leaves this module.
+//!
+//! Results are the CPU's, bit by bit: the device finds what may be among the best, and the CPU's own arithmetic
+//! decides ([`exact`]). Whatever the device cannot do, or fails to do, the CPU does.
 
 mod adapter;
+mod choice;
+mod device;
+mod exact;
+mod pipelines;
+mod resident;
+mod rounds;
+mod scan;
+mod scratch;
 
-pub(crate) use adapter::adapters;
+pub(crate) use adapter::infos;
+pub(crate) use choice::Choice;
+pub(crate) use resident::Resident;

@@ -1,0 +1,106 @@
+//! Shaders to pipelines, each made when it is first needed.
+
+use std::sync::OnceLock;
+
+use crate::element::Element;
+
+/// Threads of a workgroup; `THREADS` in the shaders.
+pub(super) const THREADS: u32 = 128;
+
+/// What a pipeline does.
+#[derive(Clone, Copy)]
+pub(super) enum Kernel {
+    Scan(Element),
+    Best,
+    Count,
+    Gather,
+}
+
+const KEY: &str = include_str!("../../../shaders/key.wgsl");
+const SCAN: &str = include_str!("../../../shaders/scan.wgsl");
+const SELECT: &str = include_str!("../../../shaders/select.wgsl");
+const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
+const VALUE_F32: &str = include_str!("../../../shaders/value_f32.wgsl");
+const VALUE_F16: &str = include_str!("../../../shaders/value_f16.wgsl");
+const VALUE_BF16: &str = include_str!("../../../shaders/value_bf16.wgsl");
+const VALUE_U8: &str = include_str!("../../../shaders/value_u8.wgsl");
+
+impl Kernel {
+    /// A number for each.
+    fn place(self) -> usize {
+        match self {
+            Self::Scan(Element::F32) => 0,
+            Self::Scan(Element::F16) => 1,
+            Self::Scan(Element::Bf16) => 2,
+            Self::Scan(Element::U8) => 3,
+            Self::Best => 4,
+            Self::Count => 5,
+            Self::Gather => 6,
+        }
+    }
+
+    fn entry(self) -> &'static str {
+        match self {
+            Self::Scan(_) => "scan",
+            Self::Best => "best",
+            Self::Count => "count",
+            Self::Gather => "gather",
+        }
+    }
+
+    fn source(self) -> String {
+        let parts: &[&str] = match self {
+            Self::Scan(Element::F32) => &[KEY, VALUE_F32, SCAN],
+            Self::Scan(Element::F16) => &[KEY, VALUE_F16, SCAN],
+            Self::Scan(Element::Bf16) => &[KEY, VALUE_BF16, SCAN],
+            Self::Scan(Element::U8) => &[KEY, VALUE_U8, SCAN],
+            Self::Best => &[KEY, SELECT],
+            Self::Count | Self::Gather => &[KEY, WITHIN],
+        };
+        parts.concat()
+    }
+}
+
+const KERNELS: usize = 7;
+
+/// All pipelines of a device.
+pub(super) struct Pipelines {
+    device: wgpu::Device,
+    made: [OnceLock<wgpu::ComputePipeline>; KERNELS],
+}
+
+impl Pipelines {
+    pub(super) fn new(device: &wgpu::Device) -> Self {
+        Self { device: device.clone(), made: Default::default() }
+    }
+
+    pub(super) fn get(&self, kernel: Kernel) -> &wgpu::ComputePipeline {
+        self.made[kernel.place()].get_or_init(|| self.make(kernel))
+    }
+
+    #[expect(unsafe_code, reason = "wgpu's checks of every index cost up to half of the speed")]
+    fn make(&self, kernel: Kernel) -> wgpu::ComputePipeline {
+        // Debug builds, and so the tests, keep wgpu's checks.
+        let checks = if cfg!(debug_assertions) {
+            wgpu::ShaderRuntimeChecks::checked()
+        } else {
+            wgpu::ShaderRuntimeChecks::unchecked()
+        };
+        let source = wgpu::ShaderSource::Wgsl(kernel.source().into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: None, source };
+        // SAFETY: the shaders are ours; their indexes come from plans that `rounds` makes for buffers of these
+        // sizes, and their loops end by counters.
+        let module = unsafe { self.device.create_shader_module_trusted(descriptor, checks) };
+        self.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: None,
+            layout: None,
+            module: &module,
+            entry_point: Some(kernel.entry()),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &[("THREADS", f64::from(THREADS))],
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        })
+    }
+}

@@ -1,0 +1,32 @@
+//! What a device keeps of some lists, stored with the lists: dropped with them, and never another's.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The state of some contents. No two states have the same number, whatever they are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Version {
+    /// Changes whenever the contents may.
+    pub(crate) now: u64,
+    /// Since this version the contents only grew, apart from the last block of then.
+    pub(crate) grown_since: u64,
+}
+
+impl Version {
+    /// Nothing, as it begins.
+    pub(crate) const EMPTY: Self = Self { now: 0, grown_since: 0 };
+
+    /// A state that was never before.
+    pub(crate) fn new() -> Self {
+        // A number says nothing and is no state of its own: it only has to be another one each time.
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let now = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { now, grown_since: now }
+    }
+}
+
+/// A device's copy of some lists, of a type that only its backend knows.
+#[derive(Default)]
+pub(crate) struct DeviceSlot {
+    #[cfg(feature = "gpu")]
+    pub(super) copy: std::sync::Mutex<Option<super::gpu::Resident>>,
+}

@@ -1,0 +1,141 @@
+//! What goes wrong with a device is finished on the CPU: right results, no panic, no hang.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use ivf::{Context, ContextOptions, Metric, SearchOptions};
+
+use crate::support::{Twins, adapter, gpu, numbers, search};
+
+fn twins(options: ContextOptions) -> Option<Twins> {
+    Twins::on(gpu(options)?, "IVF8,Flat", Metric::L2, 16, &numbers(1, 4000 * 16))
+}
+
+#[test]
+fn search_without_memory_is_the_cpu_s() {
+    let Some(twins) = twins(ContextOptions { device_memory_bytes: 1000, ..ContextOptions::default() }) else {
+        return;
+    };
+    let queries = numbers(2, 10 * 16);
+    let options = SearchOptions { nprobe: 4, ..SearchOptions::default() };
+    // The device is not lost: what fits goes on being its own.
+    twins.check(&queries, 10, &options);
+    assert_eq!((twins.calls(), twins.gpu.context().device_status().memory_bytes), (0, 0));
+}
+
+#[test]
+fn search_with_little_memory_goes_in_many_rounds() {
+    let rows = 4000 * 16 * 4;
+    let budget = rows + rows / 2;
+    let Some(twins) = twins(ContextOptions { device_memory_bytes: budget, ..ContextOptions::default() })
+    else {
+        return;
+    };
+    let options = SearchOptions { nprobe: 8, ..SearchOptions::default() };
+    twins.check(&numbers(2, 50 * 16), 100, &options);
+    assert_eq!(twins.calls(), 2);
+    assert!(twins.gpu.context().device_status().memory_bytes <= budget);
+}
+
+#[test]
+fn search_on_a_lost_device_is_the_cpu_s_and_the_context_says_so() {
+    let Some(twins) = twins(ContextOptions::default()) else { return };
+    let queries = numbers(2, 10 * 16);
+    let options = SearchOptions { nprobe: 4, ..SearchOptions::default() };
+    let before = twins.check(&queries, 10, &options);
+    twins.gpu.context().lose_device();
+    assert_eq!(search(&twins.gpu, &queries, 10, &options), before);
+    let status = twins.gpu.context().device_status();
+    assert!(status.lost.is_some(), "{status:?}");
+    assert_eq!(search(&twins.gpu, &queries, 10, &options), before);
+}
+
+#[test]
+fn search_while_the_device_is_lost_gives_the_same() {
+    let Some(twins) = twins(ContextOptions::default()) else { return };
+    let queries = numbers(2, 200 * 16);
+    let options = SearchOptions { nprobe: 8, ..SearchOptions::default() };
+    let want = search(&twins.cpu, &queries, 50, &options);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    assert_eq!(search(&twins.gpu, &queries, 50, &options), want);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        assert!(twins.calls() > 0);
+        twins.gpu.context().lose_device();
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+    });
+    assert!(twins.gpu.context().device_status().lost.is_some());
+}
+
+#[test]
+fn search_of_a_device_that_does_not_answer_is_the_cpu_s() {
+    let timeout = Some(Duration::from_nanos(1));
+    let Some(twins) = twins(ContextOptions { device_timeout: timeout, ..ContextOptions::default() }) else {
+        return;
+    };
+    let (queries, options) = (numbers(2, 64 * 16), SearchOptions { nprobe: 8, ..SearchOptions::default() });
+    assert_eq!(search(&twins.gpu, &queries, 10, &options), search(&twins.cpu, &queries, 10, &options));
+    let lost = twins.gpu.context().device_status().lost;
+    assert!(lost.as_ref().is_some_and(|reason| reason.contains("no answer within")), "{lost:?}");
+}
+
+#[test]
+fn search_from_sixteen_threads_gives_the_same() {
+    let Some(twins) = twins(ContextOptions::default()) else { return };
+    let options = SearchOptions { nprobe: 4, ..SearchOptions::default() };
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let (twins, options) = (&twins, &options);
+            scope.spawn(move || {
+                for step in 0..10 {
+                    twins.check(&numbers(100 * thread + step, 7 * 16), 9, options);
+                }
+            });
+        }
+    });
+    assert_eq!(twins.calls(), 2 * 16 * 10);
+}
+
+#[test]
+fn memory_of_dropped_indexes_comes_back() {
+    let Some(context) = gpu(ContextOptions::default()) else { return };
+    let mut left = None;
+    for _ in 0..3 {
+        let twins =
+            Twins::on(context.clone(), "Flat", Metric::L2, 16, &numbers(1, 4000 * 16)).expect("an adapter");
+        twins.check(&numbers(2, 16), 3, &SearchOptions::default());
+        let full = context.device_status().memory_bytes;
+        assert!(full >= 4000 * 16 * 4);
+        drop(twins);
+        let now = context.device_status().memory_bytes;
+        assert!(now <= full - 4000 * 16 * 4, "{now} of {full}");
+        assert_eq!(*left.get_or_insert(now), now);
+    }
+}
+
+#[test]
+fn context_software_adapter_is_used_only_by_name() {
+    let Some(found) = adapter() else { return };
+    let real = ivf::devices().iter().skip(1).any(|device| device.kind != ivf::DeviceKind::Cpu);
+    let name = |device: Option<&str>| {
+        let device = device.map(str::to_owned);
+        Context::new(&ContextOptions { device, ..ContextOptions::default() })
+            .map(|c| Arc::new(c).device_name())
+    };
+    assert_ne!(name(None).expect("a context"), found.name);
+    assert_eq!(name(Some("llvmpipe")).ok(), found.name.contains("llvmpipe").then(|| found.name.clone()));
+    if !real {
+        for wanted in ["gpu", "gpu:0", "gpu:1", "gpu:x", ""] {
+            let error = name(Some(wanted)).expect_err(wanted).to_string();
+            assert!(error.contains("expected"), "{error}");
+        }
+    }
+}

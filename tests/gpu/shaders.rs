@@ -1,0 +1,52 @@
+//! Every shader as naga sees it: valid without any capability that we do not ask for, and translatable to what
+//! Vulkan, Metal and DX12 take.
+
+use naga::back::{hlsl, msl, spv};
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+/// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
+const MODULES: [&[&str]; 6] = [
+    &["key", "value_f32", "scan"],
+    &["key", "value_f16", "scan"],
+    &["key", "value_bf16", "scan"],
+    &["key", "value_u8", "scan"],
+    &["key", "select"],
+    &["key", "within"],
+];
+
+fn source(parts: &[&str]) -> String {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
+    let read = |part: &&str| std::fs::read_to_string(folder.join(format!("{part}.wgsl"))).expect("a shader");
+    parts.iter().map(read).collect()
+}
+
+#[test]
+fn shaders_every_one_is_valid_and_translates_to_spirv_msl_and_hlsl() {
+    for parts in MODULES {
+        let module =
+            naga::front::wgsl::parse_str(&source(parts)).unwrap_or_else(|error| panic!("{parts:?}: {error}"));
+        let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
+        let info = validator.validate(&module).unwrap_or_else(|error| panic!("{parts:?}: {error:?}"));
+        let constants = [("THREADS".to_owned(), 128.0)].into_iter().collect();
+        for entry in &module.entry_points {
+            let chosen = Some((entry.stage, entry.name.as_str()));
+            let (module, info) =
+                naga::back::pipeline_constants::process_overrides(&module, &info, chosen, &constants)
+                    .unwrap_or_else(|error| panic!("{parts:?}: {error:?}"));
+            let stage = spv::PipelineOptions { shader_stage: entry.stage, entry_point: entry.name.clone() };
+            let words = spv::write_vec(&module, &info, &spv::Options::default(), Some(&stage))
+                .unwrap_or_else(|error| panic!("{parts:?}: {error}"));
+            assert_eq!(words[0], 0x0723_0203);
+            let (text, _) =
+                msl::write_string(&module, &info, &msl::Options::default(), &msl::PipelineOptions::default())
+                    .unwrap_or_else(|error| panic!("{parts:?}: {error}"));
+            assert!(text.contains("kernel void"), "{text}");
+            let mut text = String::new();
+            let (options, stage) = (hlsl::Options::default(), hlsl::PipelineOptions::default());
+            hlsl::Writer::new(&mut text, &options, &stage)
+                .write(&module, &info, None)
+                .unwrap_or_else(|error| panic!("{parts:?}: {error}"));
+            assert!(text.contains("numthreads(128, 1, 1)"), "{text}");
+        }
+    }
+}
