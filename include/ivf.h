@@ -253,6 +253,8 @@ typedef struct ivf_context_options {
   const char *device;
   // NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
   const char *kernel;
+  // Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
+  uint64_t device_memory_bytes;
 } ivf_context_options;
 
 // What a context runs on.
@@ -265,6 +267,15 @@ typedef struct ivf_context_info {
   char device[128];
   // The CPU's kernels in use: "scalar", "avx2", "avx512" or "neon".
   char kernel[32];
+  // 1 = the device was lost, or belongs to the process that this one was forked from: calls run on the CPU, with
+  // the same results.
+  uint32_t device_lost;
+  // 0.
+  uint32_t reserved;
+  // GPU: bytes of its memory that the context holds.
+  uint64_t device_memory_bytes;
+  // GPU: scans that it has done.
+  uint64_t device_calls;
 } ivf_context_info;
 
 // How an index is made.

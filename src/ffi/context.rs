@@ -28,6 +28,8 @@ pub struct ivf_context_options {
     pub device: *const c_char,
     /// NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     pub kernel: *const c_char,
+    /// Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
+    pub device_memory_bytes: u64,
 }
 
 growing!(ivf_context_options, kernel: *const c_char);
@@ -44,6 +46,15 @@ pub struct ivf_context_info {
     pub device: [c_char; 128],
     /// The CPU's kernels in use: "scalar", "avx2", "avx512" or "neon".
     pub kernel: [c_char; 32],
+    /// 1 = the device was lost, or belongs to the process that this one was forked from: calls run on the CPU, with
+    /// the same results.
+    pub device_lost: u32,
+    /// 0.
+    pub reserved: u32,
+    /// GPU: bytes of its memory that the context holds.
+    pub device_memory_bytes: u64,
+    /// GPU: scans that it has done.
+    pub device_calls: u64,
 }
 
 growing!(ivf_context_info, kernel: [c_char; 32]);
@@ -68,6 +79,7 @@ pub unsafe extern "C" fn ivf_context_create(
                 threads: options.threads as usize,
                 device: optional_text("device", options.device)?.map(str::to_owned),
                 kernel: optional_text("kernel", options.kernel)?.map(str::to_owned),
+                device_memory_bytes: options.device_memory_bytes,
                 ..ContextOptions::default()
             };
             Ok(ivf_context(Arc::new(Context::new(&options)?)))
@@ -89,9 +101,13 @@ pub unsafe extern "C" fn ivf_context_get_info(
     guard(|| {
         // SAFETY: NULL or a live handle, by the caller's promise.
         let context = unsafe { resolve(context) }?;
+        let status = context.device_status();
         let filled = ivf_context_info {
             threads: u32::try_from(context.threads()).unwrap_or(u32::MAX),
-            device: fixed(&context.device_name()),
+            device: fixed(&status.name),
+            device_lost: u32::from(status.lost.is_some()),
+            device_memory_bytes: status.memory_bytes,
+            device_calls: status.calls,
             kernel: fixed(context.kernel_name()),
             ..options::zeroed()
         };

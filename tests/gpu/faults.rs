@@ -139,3 +139,29 @@ fn context_software_adapter_is_used_only_by_name() {
         }
     }
 }
+
+#[test]
+#[expect(unsafe_code, reason = "the functions under test are unsafe")]
+fn context_info_of_the_c_api_tells_calls_memory_and_loss() {
+    use ivf::ffi::{
+        ivf_context_create, ivf_context_destroy, ivf_context_get_info, ivf_context_info, ivf_context_options,
+    };
+    let Some(found) = adapter() else { return };
+    let name = std::ffi::CString::new(found.name).expect("no NUL");
+    // SAFETY: zeros are the defaults of both structs; the pointers live through the calls.
+    unsafe {
+        let mut options: ivf_context_options = std::mem::zeroed();
+        options.struct_size = u32::try_from(size_of::<ivf_context_options>()).expect("small");
+        options.device = name.as_ptr();
+        options.device_memory_bytes = 1 << 20;
+        let mut context = std::ptr::null_mut();
+        assert_eq!(ivf_context_create(&raw const options, &raw mut context), 0);
+        let mut info: ivf_context_info = std::mem::zeroed();
+        info.struct_size = u32::try_from(size_of::<ivf_context_info>()).expect("small");
+        assert_eq!(ivf_context_get_info(context, &raw mut info), 0);
+        // Nothing was asked of it: it is not open.
+        assert_eq!((info.device_lost, info.device_calls, info.device_memory_bytes), (0, 0, 0));
+        assert_eq!(std::ffi::CStr::from_ptr(info.device.as_ptr()), name.as_c_str());
+        ivf_context_destroy(context);
+    }
+}

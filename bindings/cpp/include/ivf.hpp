@@ -196,6 +196,7 @@ struct ContextOptions {
     std::uint32_t threads = 0;  ///< 0 = one a core
     std::string device;         ///< "", "auto", "cpu", "gpu", "gpu:1" or part of a device's name
     std::string kernel;         ///< "" = the best
+    std::uint64_t device_memory_bytes = 0;  ///< what a GPU may be used for; 0 = four fifths of what it has
 };
 
 struct IndexOptions {
@@ -527,6 +528,7 @@ public:
         to.threads = options.threads;
         to.device = options.device.empty() ? nullptr : options.device.c_str();
         to.kernel = options.kernel.empty() ? nullptr : options.kernel.c_str();
+        to.device_memory_bytes = options.device_memory_bytes;
         ivf_context* made = nullptr;
         detail::check(ivf_context_create(&to, &made));
         handle_.reset(made);

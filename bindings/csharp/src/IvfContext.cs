@@ -28,6 +28,7 @@ namespace Ivf
                     threads = Number.Unsigned(options.Threads, nameof(options.Threads)),
                     device = device,
                     kernel = kernel,
+                    device_memory_bytes = Number.Unsigned(options.DeviceMemoryBytes, nameof(options.DeviceMemoryBytes)),
                 };
                 IntPtr made;
                 IvfException.Check(Native.ivf_context_create(&native, &made));
@@ -84,6 +85,9 @@ namespace Ivf
             Threads = (int)info->threads;
             Device = Text.Read(info->device);
             Kernel = Text.Read(info->kernel);
+            DeviceLost = info->device_lost != 0;
+            DeviceMemoryBytes = (long)info->device_memory_bytes;
+            DeviceCalls = (long)info->device_calls;
         }
 
         /// <summary>Threads that a call may use, its own included.</summary>
@@ -94,5 +98,14 @@ namespace Ivf
 
         /// <summary>The CPU's kernels in use: "scalar", "avx2", "avx512" or "neon".</summary>
         public string Kernel { get; }
+
+        /// <summary>Whether calls run on the CPU because the device was lost; results are the same.</summary>
+        public bool DeviceLost { get; }
+
+        /// <summary>GPU: bytes of its memory that the context holds.</summary>
+        public long DeviceMemoryBytes { get; }
+
+        /// <summary>GPU: scans that it has done.</summary>
+        public long DeviceCalls { get; }
     }
 }

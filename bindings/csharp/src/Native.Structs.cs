@@ -32,6 +32,7 @@ namespace Ivf
             internal uint threads;
             internal byte* device;
             internal byte* kernel;
+            internal ulong device_memory_bytes;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -41,6 +42,10 @@ namespace Ivf
             internal uint threads;
             internal fixed byte device[128];
             internal fixed byte kernel[32];
+            internal uint device_lost;
+            internal uint reserved;
+            internal ulong device_memory_bytes;
+            internal ulong device_calls;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -8,11 +8,14 @@ namespace Ivf
         /// <summary>Threads that a call may use, its own included; 0 = one a core that this process may use.</summary>
         public int Threads { get; set; }
 
-        /// <summary>null or "auto", "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.</summary>
+        /// <summary>null, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.</summary>
         public string Device { get; set; }
 
         /// <summary>null = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.</summary>
         public string Kernel { get; set; }
+
+        /// <summary>Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.</summary>
+        public long DeviceMemoryBytes { get; set; }
     }
 
     /// <summary>How an index is made.</summary>

@@ -168,7 +168,7 @@ def test_train_few_points_warns_in_the_log(x, caplog, capfd):
 
 def test_context_tells_what_it_runs_on():
     context = ivf.Context(threads=3, device="cpu", kernel="scalar")
-    assert context.info == (3, ivf.devices()[0].name, "scalar")
+    assert context.info[:3] == (3, ivf.devices()[0].name, "scalar")
     assert "threads=3" in repr(context)
     assert "'scalar'" in repr(context)
 

@@ -67,7 +67,13 @@ _HOOKS: list[tuple[str, Any]] = [("progress", ProgressFn), ("progress_data", c_v
 
 
 class ContextOptions(Struct):
-    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), ("device", c_char_p), ("kernel", c_char_p)]
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("threads", c_uint32),
+        ("device", c_char_p),
+        ("kernel", c_char_p),
+        ("device_memory_bytes", c_uint64),
+    ]
 
 
 class DeviceInfo(Struct):
@@ -95,6 +101,10 @@ class ContextInfo(Struct):
         ("threads", c_uint32),
         ("device", c_char * 128),
         ("kernel", c_char * 32),
+        ("device_lost", c_uint32),
+        ("reserved", c_uint32),
+        ("device_memory_bytes", c_uint64),
+        ("device_calls", c_uint64),
     ]
 
 

@@ -117,6 +117,10 @@ class Persistent(Core):
         own = self._context if context is None else context
         return self._of(make(library.ivf_index_clone, self._handle, handle_of(context)), own)
 
+    def to(self: Self, context: Context) -> Self:
+        """A copy on another context, such as one on a GPU."""
+        return self.clone(context)
+
     def __copy__(self: Self) -> Self:
         return self.clone()
 

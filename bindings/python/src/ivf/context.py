@@ -47,6 +47,12 @@ class ContextInfo(NamedTuple):
     threads: int
     device: str
     kernel: str
+    device_lost: bool
+    """Whether calls run on the CPU because the device was lost; results are the same."""
+    device_memory_bytes: int
+    """GPU: bytes of its memory that the context holds."""
+    device_calls: int
+    """GPU: scans that it has done."""
 
 
 def devices() -> list[Device]:
@@ -77,17 +83,25 @@ class Context:
     """The threads and the device of the indexes that are made with it. Without one, all share the default.
 
     threads: what a call may use at most, the calling one included; 0 = one a core that this process may use.
-    device: "auto", "cpu", "gpu", "gpu:1", or part of a device's name.
+    device: "auto" (the CPU, for now), "cpu", "gpu", "gpu:1", or part of a device's name.
     kernel: None = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
+    device_memory_bytes: what a GPU may be used for; 0 = four fifths of what it has.
 
     Any number of threads may use one context; indexes keep it alive.
     """
 
-    def __init__(self, threads: int = 0, device: str = "auto", kernel: str | None = None):
+    def __init__(
+        self,
+        threads: int = 0,
+        device: str = "auto",
+        kernel: str | None = None,
+        device_memory_bytes: int = 0,
+    ):
         options = _abi.ContextOptions(
             threads=unsigned("threads", threads),
             device=text("device", device),
             kernel=None if kernel is None else text("kernel", kernel),
+            device_memory_bytes=unsigned("device_memory_bytes", device_memory_bytes, 64),
         )
         self._handle = Handle(make(library.ivf_context_create, options), library.ivf_context_destroy)
 
@@ -96,7 +110,14 @@ class Context:
         """Threads, device and kernel in use."""
         info = _abi.ContextInfo()
         call(library.ivf_context_get_info, self._handle, info)
-        return ContextInfo(info.threads, info.device.decode(), info.kernel.decode())
+        return ContextInfo(
+            threads=info.threads,
+            device=info.device.decode(),
+            kernel=info.kernel.decode(),
+            device_lost=bool(info.device_lost),
+            device_memory_bytes=info.device_memory_bytes,
+            device_calls=info.device_calls,
+        )
 
     def __repr__(self) -> str:
         info = self.info
