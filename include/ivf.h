@@ -168,6 +168,45 @@
 // vector of length 0 has similarity 0 with everything.
 #define IVF_METRIC_COSINE 2
 
+// No budget: every vector of the lists visited is looked at.
+#define IVF_PROFILE_DEFAULT 0
+
+// The same, said aloud.
+#define IVF_PROFILE_EXACT 1
+
+// The results of `IVF_PROFILE_EXACT`, by whatever is fastest.
+#define IVF_PROFILE_SPEED 2
+
+// A quarter of the vectors in the lists visited: `budget_share` .25, dynamic nprobe.
+#define IVF_PROFILE_APPROX_FAST 3
+
+// Half of them: `budget_share` .5, the rest alike.
+#define IVF_PROFILE_APPROX_BALANCED 4
+
+// Three quarters of them: `budget_share` .75, the rest alike.
+#define IVF_PROFILE_APPROX_QUALITY 5
+
+// Measured best: weighted by distance where the index keeps its lists by residual norm, else in probe order.
+#define IVF_SHARING_DEFAULT 0
+
+// As many vectors of each list.
+#define IVF_SHARING_UNIFORM 1
+
+// More vectors of nearer lists, the first of each.
+#define IVF_SHARING_DISTANCE_WEIGHTED 2
+
+// Nearest list first, each in full, until the budget is spent.
+#define IVF_SHARING_PROBE_ORDER 3
+
+// The profile's; without one off.
+#define IVF_SWITCH_DEFAULT 0
+
+// On.
+#define IVF_SWITCH_ON 1
+
+// Off, also where the profile has it on.
+#define IVF_SWITCH_OFF 2
+
 // The library's choice.
 #define IVF_SEEDING_DEFAULT 0
 
@@ -390,7 +429,7 @@ typedef struct ivf_search_options {
   // Lists to look into, nearest first; 0 = the index's default, above nlist = all.
   uint32_t nprobe;
   // Instead of `nprobe`: the share of the true nearest that is to be found, from 0 to 1; 0 = not asked for.
-  // Wants a curve of `ivf_tune` for this k or a larger one; `nprobe` and `max_codes` must be 0 then.
+  // Wants a curve of `ivf_tune` for this k or a larger one; `nprobe`, `max_codes` and the budget must be 0 then.
   float target_recall;
   // A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
   uint64_t max_codes;
@@ -405,6 +444,28 @@ typedef struct ivf_search_options {
   // NULL, or the ids that may be returned. It applies inside the scan: k results come back whenever k
   // vectors of the lists visited pass.
   const ivf_filter *filter;
+  // `IVF_PROFILE_*`: a named set of the fields below; what you set beside it replaces the profile's.
+  int32_t profile;
+  // `IVF_SHARING_*`: how a budget is shared out over the lists that a query visits. What full lists leave
+  // over goes to the others.
+  int32_t budget_sharing;
+  // Vectors that a query looks at in all, whatever `nprobe` lists hold; 0 = by `budget_share`. Removed
+  // vectors do not count, filtered ones do; `max_codes` holds as well, over what the budget lets pass.
+  uint64_t budget_codes;
+  // The same as a share of the vectors in the lists visited, above 0 to 1; 0 = the profile's.
+  float budget_share;
+  // `IVF_SWITCH_*`: lists that would get less than 32 vectors, or less than `list_min`, are not visited; the
+  // nearer ones get it instead.
+  int32_t dynamic_nprobe;
+  // `IVF_SWITCH_*`: keep the budget to the vector. Else each list's part is rounded up to whole blocks of 32,
+  // which cost no more.
+  int32_t strict_budget;
+  // At least so many vectors of each list, as far as the budget goes.
+  uint32_t list_min;
+  // At most so many vectors of each list, with a budget or without; 0 = no limit.
+  uint32_t list_max;
+  // 0.
+  uint32_t reserved2;
 } ivf_search_options;
 
 // A look at a range search's result. The arrays are the result's and live as long as it does.
@@ -1101,7 +1162,7 @@ ivf_status ivf_kmeans(const ivf_context *context,
 // - `x`: `[n, dim]`, row-major; NULL if `n` is 0. A result's id is its row in `x`.
 // - `metric`: `IVF_METRIC_*`.
 // - `k`, `distances`, `ids`: as in `ivf_search`, `[n_queries, k]`.
-// - `options`: NULL for the defaults; `nprobe`, `target_recall` and `max_codes` must be 0.
+// - `options`: NULL for the defaults; `nprobe`, `target_recall`, `max_codes`, the profile and the budget must be 0.
 //
 // Cost: O(n_queries * n * dim). Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_NOT_FINITE`;
 // `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.

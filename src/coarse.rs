@@ -64,7 +64,20 @@ impl Coarse {
         backend::assign(context, x, self.blocks.view(), self.metric, workers, labels, keys, cancel)
     }
 
-    /// The `nprobe` nearest lists of every query, best first, into `lists` (`[count, nprobe]`).
+    /// The distance keys of lists that a caller chose (`[count, nprobe]`; -1 is infinitely far) into `keys`.
+    pub(crate) fn distances(&self, queries: &[f32], lists: &[i64], nprobe: usize, keys: &mut Vec<f32>) {
+        let of_query = queries.chunks_exact(self.dim).zip(lists.chunks_exact(nprobe.max(1)));
+        keys.extend(of_query.flat_map(|(query, lists)| {
+            lists.iter().map(move |&list| {
+                usize::try_from(list).map_or(f32::INFINITY, |list| {
+                    backend::key(self.metric, query, &self.rows[list * self.dim..][..self.dim])
+                })
+            })
+        }));
+    }
+
+    /// The `nprobe` nearest lists of every query, best first, into `lists` (`[count, nprobe]`), and their distance
+    /// keys into `keys` if there is room for them.
     pub(crate) fn probe(
         &self,
         context: &Context,
@@ -72,6 +85,7 @@ impl Coarse {
         nprobe: usize,
         workers: usize,
         lists: &mut [i64],
+        keys: &mut [f32],
         cancel: Cancel<'_>,
     ) -> Result<()> {
         let job = ScanJob {
@@ -83,11 +97,14 @@ impl Coarse {
             lists: self,
             vectors: self.nlist(),
             filter: None,
+            keys: None,
+            budget: None,
             max_codes: usize::MAX,
             workers,
             cancel,
         };
-        let sink = ListSink { nprobe, lists: crate::output::Rows::new(lists) };
+        let keys = (!keys.is_empty()).then(|| crate::output::Rows::new(keys));
+        let sink = ListSink { nprobe, lists: crate::output::Rows::new(lists), keys };
         backend::scan_best(context, &job, nprobe, &sink)
     }
 }
@@ -110,10 +127,11 @@ impl ListSource for Coarse {
     }
 }
 
-/// Writes the ids of hits only.
+/// Writes the ids of hits, and their keys if they are wanted.
 struct ListSink<'a> {
     nprobe: usize,
     lists: crate::output::Rows<'a, i64>,
+    keys: Option<crate::output::Rows<'a, f32>>,
 }
 
 impl Sink for ListSink<'_> {
@@ -124,5 +142,13 @@ impl Sink for ListSink<'_> {
                 *list = hit.id;
             }
         });
+        if let Some(keys) = &self.keys {
+            keys.with_row(query, self.nprobe, |row| {
+                row.fill(f32::INFINITY);
+                for (key, hit) in row.iter_mut().zip(hits) {
+                    *key = hit.key;
+                }
+            });
+        }
     }
 }

@@ -27,6 +27,7 @@
 )]
 
 mod backend;
+mod budget;
 mod coarse;
 mod collect;
 mod context;
@@ -53,6 +54,7 @@ mod transform;
 mod vector_file;
 
 pub use backend::device::{DeviceInfo, DeviceKind, DeviceStatus, devices};
+pub use budget::{Budget, Profile, Sharing, Switch};
 pub use context::{Context, ContextOptions};
 pub use curve::{Curve, CurvePoint};
 pub use element::{Element, Values, bf16, f16};

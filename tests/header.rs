@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 19] = [
+const SECTIONS: [&str; 20] = [
     "status", "progress", "library", "device", "context", "handle", "index", "data", "change", "readback",
-    "filter", "search", "range", "tune", "persist", "kmeans", "knn", "typed", "vectors",
+    "filter", "search", "budget", "range", "tune", "persist", "kmeans", "knn", "typed", "vectors",
 ];
 
 fn root() -> &'static Path {

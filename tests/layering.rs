@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["kernel"],
     // The layout of a block is what lists, backends and kernels share.
     &[
+        "budget",
         "lists::block",
         "element",
         "output",

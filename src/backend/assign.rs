@@ -276,7 +276,7 @@ impl<'a> Nearest<'a> {
 }
 
 /// The key of a row and a centroid, up to rounding.
-fn key(metric: Metric, row: &[f32], centroid: &[f32]) -> f32 {
+pub(crate) fn key(metric: Metric, row: &[f32], centroid: &[f32]) -> f32 {
     match metric {
         Metric::L2 => sum(row, centroid, |a, b| (a - b) * (a - b)),
         Metric::InnerProduct | Metric::Cosine => sum(row, centroid, |a, b| -(a * b)),

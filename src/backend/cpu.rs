@@ -292,7 +292,15 @@ fn selections<'a>(
 }
 
 fn shape<'a>(job: &ScanJob<'a>) -> Shape<'a> {
-    Shape { dim: job.dim, lists: job.lists, probes: job.probes, max_codes: job.max_codes, cancel: job.cancel }
+    Shape {
+        dim: job.dim,
+        lists: job.lists,
+        probes: job.probes,
+        keys: job.keys,
+        budget: job.budget,
+        max_codes: job.max_codes,
+        cancel: job.cancel,
+    }
 }
 
 /// Sorts the k best of `hits` to the front and hands them over.

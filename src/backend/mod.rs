@@ -2,6 +2,7 @@
 //!
 //! A job borrows plain slices, so a backend knows neither indexes nor codecs nor list stores.
 
+mod allot;
 mod assign;
 mod cpu;
 pub(crate) mod device;
@@ -13,10 +14,11 @@ mod scan;
 mod slot;
 pub(crate) mod workspace;
 
-pub(crate) use assign::{Rows, assign, assign_rows};
+pub(crate) use assign::{Rows, assign, assign_rows, key};
 pub(crate) use multiply::multiply;
 pub(crate) use slot::{DeviceSlot, Version};
 
+use crate::budget::Budget;
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::Values;
@@ -71,6 +73,10 @@ pub(crate) struct ScanJob<'a> {
     /// Vectors in all lists.
     pub(crate) vectors: usize,
     pub(crate) filter: Option<&'a dyn IdFilter>,
+    /// `[count, nprobe]`: the distance keys of `probes`, if they are known.
+    pub(crate) keys: Option<&'a [f32]>,
+    /// How many vectors of each list a query looks at; `None` = all. Only the CPU's planner shares budgets out.
+    pub(crate) budget: Option<Budget>,
     /// Live vectors that a query looks at, in probe order; `usize::MAX` = all.
     pub(crate) max_codes: usize,
     /// Workers that the call may use.
@@ -96,7 +102,8 @@ pub(crate) trait Backend: Send + Sync {
 
 /// The `k` best of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
-    if let Some(device) = context.device().backend(job)
+    if job.budget.is_none()
+        && let Some(device) = context.device().backend(job)
         && device.best(context, job, k, sink)?
     {
         return Ok(());
@@ -106,7 +113,8 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
 
 /// All vectors whose key is below `key`, as (query, hit) in no order.
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
-    if let Some(device) = context.device().backend(job)
+    if job.budget.is_none()
+        && let Some(device) = context.device().backend(job)
         && let Some(found) = device.within(context, job, key)?
     {
         return Ok(found);

@@ -1,6 +1,8 @@
 //! The planner: which queries meet at which list, so that a list's blocks are read once for all of them.
 
+use super::allot::{Allotter, cut};
 use super::{ListSource, Probes};
+use crate::budget::Budget;
 use crate::error::Result;
 use crate::lists::block::{BLOCK, blocks};
 use crate::progress::Cancel;
@@ -32,6 +34,9 @@ pub(crate) struct Plan {
     pub(crate) pairs: Vec<Pair>,
     unsorted: Vec<Pair>,
     starts: Vec<u32>,
+    /// Where there is a limit: live vectors that each query looks at in each of its lists, `[queries, nprobe]`.
+    allotted: Vec<u32>,
+    allotter: Allotter,
 }
 
 /// The size of a plan's input.
@@ -39,6 +44,9 @@ pub(crate) struct Shape<'a> {
     pub(crate) dim: usize,
     pub(crate) lists: &'a dyn ListSource,
     pub(crate) probes: Probes<'a>,
+    /// `[queries, nprobe]`: the lists' distances, where a budget wants them.
+    pub(crate) keys: Option<&'a [f32]>,
+    pub(crate) budget: Option<Budget>,
     pub(crate) max_codes: usize,
     pub(crate) cancel: Cancel<'a>,
 }
@@ -58,46 +66,83 @@ impl Plan {
             Probes::Lists { nprobe, .. } => nprobe,
         };
         let seeds = nprobe > 2 && count >= SEED_QUERIES * nlist;
+        let limited = shape.max_codes != usize::MAX || shape.budget.is_some();
+        self.allotted.clear();
+        if limited {
+            for query in from..to {
+                shape.cancel.check()?;
+                self.allot(shape, query, nprobe);
+            }
+        }
         let ranks: &[(usize, usize)] = if seeds { &[(0, 1), (1, nprobe)] } else { &[(0, nprobe)] };
         for &(first, last) in ranks {
             self.unsorted.clear();
             for query in from..to {
                 shape.cancel.check()?;
-                self.gather(shape, query, to32(query - from), first, last);
+                self.gather(shape, query, to32(query - from), (first, last), nprobe);
             }
             let start = self.pairs.len();
             self.sort(nlist, count);
+            if limited {
+                // Tiles of queries that look at as many: none waits for another.
+                for group in self.pairs[start..].chunk_by_mut(|a, b| a.list == b.list) {
+                    group.sort_unstable_by_key(|pair| std::cmp::Reverse(pair.slots));
+                }
+            }
             self.cut(shape, start);
         }
         Ok(())
     }
 
+    /// Appends how many vectors of each of its lists a query looks at: the budget's shares, of which
+    /// `max_codes` lets the first pass, in probe order.
+    fn allot(&mut self, shape: &Shape<'_>, query: usize, nprobe: usize) {
+        let start = self.allotted.len();
+        let size = |list: i64| usize::try_from(list).map_or(0, |list| to32(shape.lists.list(list).live));
+        match shape.probes {
+            Probes::All => self.allotted.extend((0..nprobe).map(|list| size(list as i64))),
+            Probes::Lists { lists, .. } => {
+                self.allotted
+                    .extend(lists[query * nprobe..(query + 1) * nprobe].iter().map(|&list| size(list)));
+            }
+        }
+        let sizes = &mut self.allotted[start..];
+        if let Some(budget) = &shape.budget {
+            let keys = shape.keys.map(|keys| &keys[query * nprobe..(query + 1) * nprobe]);
+            self.allotter.allot(budget, keys, sizes);
+        }
+        if shape.max_codes != usize::MAX {
+            cut(sizes, shape.max_codes as u64);
+        }
+    }
+
     /// Appends the pairs of one query whose rank lies in `first..last`.
-    fn gather(&mut self, shape: &Shape<'_>, query: usize, number: u32, first: usize, last: usize) {
-        let all = |rank: usize| rank as i64;
+    fn gather(
+        &mut self,
+        shape: &Shape<'_>,
+        query: usize,
+        number: u32,
+        (first, last): (usize, usize),
+        nprobe: usize,
+    ) {
         let row = match shape.probes {
             Probes::All => None,
             Probes::Lists { lists, nprobe } => Some(&lists[query * nprobe..(query + 1) * nprobe]),
         };
-        // A budget is spent in probe order, so lists before `first` count too.
-        let mut budget = shape.max_codes;
-        let begin = if budget == usize::MAX { first } else { 0 };
-        for rank in begin..last {
-            let list = row.map_or_else(|| all(rank), |row| row[rank]);
+        for rank in first..last {
+            let list = row.map_or(rank as i64, |row| row[rank]);
             let Ok(list) = usize::try_from(list) else { continue };
             let mut slots = u32::MAX;
-            if budget != usize::MAX {
+            if let Some(&allotted) = self.allotted.get(number as usize * nprobe + rank) {
                 let view = shape.lists.list(list);
-                if budget < view.live {
-                    slots = to32(slot_after(view.bias, budget));
+                let allotted = allotted as usize;
+                if allotted < view.live {
+                    let packed = view.live == view.ids.len();
+                    slots = to32(if packed { allotted } else { slot_after(view.bias, allotted) });
                 }
-                budget -= budget.min(view.live);
             }
-            if rank >= first && slots > 0 {
+            if slots > 0 {
                 self.unsorted.push(Pair { list: to32(list), query: number, slots });
-            }
-            if budget == 0 {
-                break;
             }
         }
     }
@@ -138,9 +183,12 @@ impl Plan {
             let list = group[0].list;
             let pairs = (to32(rest), to32(rest + group.len()));
             rest += group.len();
-            let end = blocks(shape.lists.list(list as usize).ids.len());
+            // The pairs of a limited search come with the most slots first.
+            let end = blocks(shape.lists.list(list as usize).ids.len().min(group[0].slots as usize));
             for first in (0..end).step_by(unit) {
                 let blocks = (to32(first), to32((first + unit).min(end)));
+                let reaching = group.partition_point(|pair| pair.slots as usize > first * BLOCK);
+                let pairs = (pairs.0, pairs.0 + to32(reaching));
                 self.units.push(Unit { list, blocks, pairs });
             }
         }

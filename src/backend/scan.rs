@@ -159,8 +159,10 @@ impl<'a, C: Collector> Scanner<'a, C> {
         pack(&rows[..count], dim, &mut self.scratch.packed);
         let step = self.kernels.blocks_per_tile(count);
         let lanes = list.bias.len();
+        let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
         for &(begin, end) in runs {
             let mut block = begin;
+            let end = end.min(slots.div_ceil(BLOCK));
             while block < end {
                 let first = block * BLOCK;
                 let mut last = (first + step * BLOCK).min(end * BLOCK).min(lanes);

@@ -33,6 +33,8 @@ pub(crate) struct Workspace {
     pub(crate) between: [Vec<f32>; 2],
     /// The coarse step's lists.
     pub(crate) lists: Vec<i64>,
+    /// Their distances.
+    pub(crate) keys: Vec<f32>,
 }
 
 impl Workspace {
@@ -50,6 +52,7 @@ impl Workspace {
             panel: Vec::new(),
             between: Default::default(),
             lists: Vec::new(),
+            keys: Vec::new(),
         }
     }
 }

@@ -9,6 +9,7 @@
 #![expect(clippy::missing_safety_doc, reason = "the contract of every function is the header's Rules")]
 
 mod arguments;
+mod budget;
 mod change;
 mod context;
 mod data;
@@ -31,6 +32,7 @@ mod tune;
 mod typed;
 mod vectors;
 
+pub use budget::*;
 pub use change::*;
 pub use context::*;
 pub use data::*;

@@ -6,7 +6,7 @@ use super::arguments::{check_dim, count, matrix, rows, values, values_mut};
 use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
-use super::options::{self, growing};
+use super::options::{self, growing, reserved};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
 use super::typed::IVF_ELEMENT_F32;
@@ -25,7 +25,7 @@ pub struct ivf_search_options {
     /// Lists to look into, nearest first; 0 = the index's default, above nlist = all.
     pub nprobe: u32,
     /// Instead of `nprobe`: the share of the true nearest that is to be found, from 0 to 1; 0 = not asked for.
-    /// Wants a curve of `ivf_tune` for this k or a larger one; `nprobe` and `max_codes` must be 0 then.
+    /// Wants a curve of `ivf_tune` for this k or a larger one; `nprobe`, `max_codes` and the budget must be 0 then.
     pub target_recall: f32,
     /// A query ends after this many vectors, in probe order, even in the middle of a list; 0 = no limit.
     pub max_codes: u64,
@@ -40,6 +40,28 @@ pub struct ivf_search_options {
     /// NULL, or the ids that may be returned. It applies inside the scan: k results come back whenever k
     /// vectors of the lists visited pass.
     pub filter: *const ivf_filter,
+    /// `IVF_PROFILE_*`: a named set of the fields below; what you set beside it replaces the profile's.
+    pub profile: i32,
+    /// `IVF_SHARING_*`: how a budget is shared out over the lists that a query visits. What full lists leave
+    /// over goes to the others.
+    pub budget_sharing: i32,
+    /// Vectors that a query looks at in all, whatever `nprobe` lists hold; 0 = by `budget_share`. Removed
+    /// vectors do not count, filtered ones do; `max_codes` holds as well, over what the budget lets pass.
+    pub budget_codes: u64,
+    /// The same as a share of the vectors in the lists visited, above 0 to 1; 0 = the profile's.
+    pub budget_share: f32,
+    /// `IVF_SWITCH_*`: lists that would get less than 32 vectors, or less than `list_min`, are not visited; the
+    /// nearer ones get it instead.
+    pub dynamic_nprobe: i32,
+    /// `IVF_SWITCH_*`: keep the budget to the vector. Else each list's part is rounded up to whole blocks of 32,
+    /// which cost no more.
+    pub strict_budget: i32,
+    /// At least so many vectors of each list, as far as the budget goes.
+    pub list_min: u32,
+    /// At most so many vectors of each list, with a budget or without; 0 = no limit.
+    pub list_max: u32,
+    /// 0.
+    pub reserved2: u32,
 }
 
 growing!(ivf_search_options, filter: *const ivf_filter);
@@ -105,6 +127,8 @@ impl Search<'_> {
     /// # Safety
     /// The filter is NULL or lives as long as the call.
     unsafe fn split<'a>(options: &ivf_search_options) -> Result<(SearchOptions<'a>, Hooks)> {
+        reserved("ivf_search_options.reserved2", options.reserved2)?;
+        let (profile, budget) = super::budget::read(options)?;
         let search = SearchOptions {
             nprobe: options.nprobe as usize,
             threads: options.threads as usize,
@@ -112,6 +136,8 @@ impl Search<'_> {
             // SAFETY: the caller's promise is the same.
             filter: unsafe { super::filter::optional(options.filter) }?,
             target_recall: options.target_recall,
+            profile,
+            budget,
         };
         let hooks = Hooks {
             progress: options.progress,
@@ -135,6 +161,13 @@ impl Search<'_> {
                     "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
                 )));
             }
+        }
+        let SearchOptions { profile, budget, .. } = &self.options;
+        if max_codes && (*profile, *budget) != Default::default() {
+            return Err(Error::argument(format!(
+                "ivf_search_options.profile: {call} has no use for a profile or a budget: expected none, got \
+                 {profile:?} and {budget:?}"
+            )));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::{Index, SearchOutput};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
+use crate::budget::{Budget, Profile};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
@@ -25,6 +26,10 @@ pub struct SearchOptions<'a> {
     /// Instead of `nprobe`: the share of the true nearest that is to be found, 0 = not asked for. Wants a
     /// curve that [`Index::tune`] measured for this k or a larger one.
     pub target_recall: f32,
+    /// A named set of budget options; what `budget` sets replaces the profile's.
+    pub profile: Profile,
+    /// How many vectors of the lists visited a query looks at.
+    pub budget: Budget,
 }
 
 /// What is asked for.
@@ -159,16 +164,27 @@ impl Index {
     ) -> Result<ScanJob<'a>> {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
-        let Workspace { floats, lists, between, .. } = workspace;
+        let budget = options.budget.resolve(options.profile, false)?;
+        let weighted = budget.is_some_and(|budget| budget.wants_distances());
+        let Workspace { floats, lists, between, keys, .. } = workspace;
+        keys.clear();
         let data = self.prepared_matrix(queries, workers, cancel, floats, between)?.data();
         let probes = match (request.given, &self.coarse) {
-            (Some((lists, nprobe)), _) => Probes::Lists { lists, nprobe },
+            (Some((lists, nprobe)), coarse) => {
+                if let (true, Some(coarse)) = (weighted, coarse) {
+                    coarse.distances(data, lists, nprobe, keys);
+                }
+                Probes::Lists { lists, nprobe }
+            }
             (None, None) => Probes::All,
             (None, Some(coarse)) => {
                 let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
                 let nprobe = wanted.min(coarse.nlist());
                 lists.resize(queries.rows() * nprobe, -1);
-                coarse.probe(&self.context, data, nprobe, workers, lists, cancel)?;
+                if weighted {
+                    keys.resize(queries.rows() * nprobe, f32::INFINITY);
+                }
+                coarse.probe(&self.context, data, nprobe, workers, lists, keys, cancel)?;
                 Probes::Lists { lists, nprobe }
             }
         };
@@ -181,6 +197,8 @@ impl Index {
             lists: &self.lists,
             vectors: self.count,
             filter: options.filter.map(|filter| filter as _),
+            keys: (!keys.is_empty()).then_some(&keys[..]),
+            budget,
             max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
             workers,
             cancel,

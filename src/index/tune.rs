@@ -131,6 +131,11 @@ impl Index {
                 )));
             }
         }
+        if options.budget.resolve(options.profile, false)?.is_some() {
+            return Err(Error::argument(format!(
+                "target_recall {target} and a budget or an approximate profile: expected one of them"
+            )));
+        }
         options.target_recall = 0.0;
         if self.description.is_ivf() && self.count > 0 {
             let curve = self.curve.as_ref().ok_or_else(|| {
@@ -271,7 +276,7 @@ impl<'a, 'c> Measuring<'a, 'c> {
                 index.prepared_matrix(queries.into(), workers, cancel, &mut floats, &mut between)?.data();
             lists.clear();
             lists.resize(queries.rows() * nprobe, -1);
-            coarse.probe(&index.context, data, nprobe, workers, &mut lists, cancel)?;
+            coarse.probe(&index.context, data, nprobe, workers, &mut lists, &mut [], cancel)?;
             let met = lists.iter().filter_map(|&list| usize::try_from(list).ok());
             vectors += met.map(|list| index.lists.lists[list].live()).sum::<usize>();
         }

@@ -17,7 +17,7 @@ fn layout_structs_are_as_published() {
         ("ivf_index_info", size_of::<ivf_index_info>(), 80),
         ("ivf_train_options", size_of::<ivf_train_options>(), 56),
         ("ivf_add_options", size_of::<ivf_add_options>(), 32),
-        ("ivf_search_options", size_of::<ivf_search_options>(), 64),
+        ("ivf_search_options", size_of::<ivf_search_options>(), 104),
         ("ivf_io_options", size_of::<ivf_io_options>(), 40),
         ("ivf_range_view", size_of::<ivf_range_view>(), 48),
         ("ivf_kmeans_options", size_of::<ivf_kmeans_options>(), 80),

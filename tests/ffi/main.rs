@@ -4,6 +4,7 @@
 #![expect(clippy::undocumented_unsafe_blocks, reason = "every pointer here is of the test's own making")]
 
 mod arguments;
+mod budget;
 mod change;
 mod context;
 mod control;

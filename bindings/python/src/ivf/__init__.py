@@ -37,6 +37,7 @@ from ._errors import (
 )
 from ._info import IndexInfo
 from ._tune import Curve, Tuned
+from .budget import Budget
 from .context import Context, ContextInfo, Device, devices
 from .filter import Filter
 from .functions import Kmeans, kmeans, knn, version
@@ -57,6 +58,7 @@ __all__ = [
     "METRIC_L2",
     "ArgumentError",
     "Bfloat16",
+    "Budget",
     "Cancel",
     "CancelledError",
     "Context",

@@ -34,6 +34,10 @@ METRIC_INNER_PRODUCT, METRIC_L2, METRIC_COSINE = 0, 1, 2
 SEEDING_DEFAULT, SEEDING_RANDOM, SEEDING_PLUS_PLUS = 0, 1, 2
 DEVICE_TYPE_CPU, DEVICE_TYPE_INTEGRATED_GPU, DEVICE_TYPE_DISCRETE_GPU = 0, 1, 2
 DEVICE_TYPE_VIRTUAL_GPU, DEVICE_TYPE_OTHER = 3, 4
+PROFILE_DEFAULT, PROFILE_EXACT, PROFILE_SPEED = 0, 1, 2
+PROFILE_APPROX_FAST, PROFILE_APPROX_BALANCED, PROFILE_APPROX_QUALITY = 3, 4, 5
+SHARING_DEFAULT, SHARING_UNIFORM, SHARING_DISTANCE_WEIGHTED, SHARING_PROBE_ORDER = 0, 1, 2, 3
+SWITCH_DEFAULT, SWITCH_ON, SWITCH_OFF = 0, 1, 2
 
 
 class Struct(ctypes.Structure):
@@ -162,6 +166,15 @@ class SearchOptions(Struct):
         ("hits", c_void_p),
         *_HOOKS,
         ("filter", c_void_p),
+        ("profile", c_int32),
+        ("budget_sharing", c_int32),
+        ("budget_codes", c_uint64),
+        ("budget_share", c_float),
+        ("dynamic_nprobe", c_int32),
+        ("strict_budget", c_int32),
+        ("list_min", c_uint32),
+        ("list_max", c_uint32),
+        ("reserved2", c_uint32),
     ]
 
 

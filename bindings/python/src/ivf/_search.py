@@ -12,6 +12,7 @@ from . import _abi
 from ._arrays import Bfloat16, Rows, address, integers, rows, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._core import Core
+from .budget import Budget, Profile, set_budget
 from .filter import Filter, Selection
 from .neighbors import Neighbors, RangeNeighbors, room_for, view
 
@@ -28,6 +29,8 @@ class Searching(Core):
         filter: Selection | None = None,
         recall: float | None = None,
         max_codes: int | None = None,
+        profile: Profile | None = None,
+        budget: Budget | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -37,9 +40,11 @@ class Searching(Core):
         nprobe: lists to look into, nearest first; None = the index's own. filter: the ids that may be
         returned; see Filter.of. recall: instead of nprobe, the share of the true nearest that is to be found; wants
         a curve of tune for this k or a larger one. max_codes: a query ends after this many vectors, in probe order; None = no
-        limit. threads: 0 = all of the context's.
+        limit. profile: a named set of budget options, "exact", "speed" (the same results), "approx_fast",
+        "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
+        beside or instead of it. threads: 0 = all of the context's.
         """
-        options = _search_options(threads, filter, max_codes, nprobe, recall)
+        options = _search_options(threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget)
         return self._search(queries, k, None, options, progress, cancel)
 
     def search_and_reconstruct(
@@ -51,6 +56,8 @@ class Searching(Core):
         filter: Selection | None = None,
         recall: float | None = None,
         max_codes: int | None = None,
+        profile: Profile | None = None,
+        budget: Budget | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -59,7 +66,7 @@ class Searching(Core):
 
         The parameters are those of search.
         """
-        options = _search_options(threads, filter, max_codes, nprobe, recall)
+        options = _search_options(threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget)
         x = rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
@@ -83,12 +90,14 @@ class Searching(Core):
         *,
         filter: Selection | None = None,
         max_codes: int | None = None,
+        profile: Profile | None = None,
+        budget: Budget | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
     ) -> Neighbors:
         """Searches in lists that you chose: int64 `[n, nprobe]`, in the order to look into them, -1 = none."""
-        options = _search_options(threads, filter, max_codes)
+        options = _search_options(threads, filter, max_codes, profile=profile, budget=budget)
         return self._search(queries, k, lists, options, progress, cancel)
 
     def _search(
@@ -126,6 +135,8 @@ class Searching(Core):
         *,
         filter: Selection | None = None,
         max_codes: int | None = None,
+        profile: Profile | None = None,
+        budget: Budget | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -135,7 +146,7 @@ class Searching(Core):
         The parameters are those of search.
         """
         x, element = typed_rows("queries", queries, self._dim, one=True)
-        options = _search_options(threads, filter, max_codes, nprobe)
+        options = _search_options(threads, filter, max_codes, nprobe, profile=profile, budget=budget)
         result = ctypes.c_void_p()
         call_long(
             *(library.ivf_range_search_typed, self._handle, x, element, len(x), self._dim, radius, options),
@@ -219,8 +230,14 @@ def _wide_rows(
 
 
 def _search_options(
-    threads: int, filter: Selection | None, max_codes: int | None, nprobe: int | None = None,
+    threads: int,
+    filter: Selection | None,
+    max_codes: int | None,
+    nprobe: int | None = None,
     recall: float | None = None,
+    *,
+    profile: Profile | None = None,
+    budget: Budget | None = None,
 ) -> _abi.SearchOptions:
     options = _abi.SearchOptions(
         threads=unsigned("threads", threads),
@@ -228,6 +245,7 @@ def _search_options(
         target_recall=0.0 if recall is None else float(recall),
         max_codes=unsigned("max_codes", max_codes, 64),
     )
+    set_budget(options, profile, budget)
     if filter is not None:
         made = Filter.of(filter)
         options.point("filter", made._handle._as_parameter_, made)
