@@ -357,6 +357,10 @@ typedef struct ivf_index_info {
   uint32_t is_ivf;
   // As it was created.
   uint32_t allow_duplicate_ids;
+  // Columns of a centroid: `dim`, or what the transforms before the lists make of it ("PCA64,...": 64).
+  uint32_t list_dim;
+  // 0.
+  uint32_t reserved;
 } ivf_index_info;
 
 // How far a call is; the library fills it and the callback reads it.
@@ -706,7 +710,7 @@ ivf_status ivf_list_sizes(const ivf_index *index, uint64_t *sizes, uint64_t nlis
 // Copies the centroids: list `i` holds the vectors whose nearest centroid is row `i`.
 //
 // - `centroids`: `[nlist, dim]`, row-major; of length 1 each for the cosine metric.
-// - `nlist`, `dim`: as `ivf_index_get_info` says; behind transforms, `dim` is what they make of it.
+// - `nlist`, `dim`: `nlist` and `list_dim` of `ivf_index_get_info`.
 //
 // Errors: `IVF_E_NULL`; `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a "Flat" index, which has none;
 // `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if the index has another number of lists.

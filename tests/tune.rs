@@ -136,3 +136,32 @@ fn curve_of_the_golden_file_is_what_was_measured() {
     let nprobes: Vec<usize> = curve.points.iter().map(|point| point.nprobe).collect();
     assert!(nprobes.starts_with(&[1]) && nprobes.is_sorted() && curve.points.last().unwrap().recall == 1.0);
 }
+
+#[test]
+fn tune_by_a_truth_that_cannot_be_found_tells_the_measured_recall() {
+    let rows = common::numbers(1, 400 * 4);
+    let x = MatrixRef::new("rows", &rows, 400, 4).unwrap();
+    let mut index = index(Metric::L2, "IVF1,Flat", x);
+    // Of each query's five "true" neighbours one does not exist: four fifths are the most that all lists give.
+    let (mut distances, mut ids) = (vec![0.0; 20 * 5], vec![0; 20 * 5]);
+    let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
+    index.search(x.slice(0, 20), 5, &SearchOptions::default(), output, &Control::default()).unwrap();
+    ids.iter_mut().skip(4).step_by(5).for_each(|id| *id = 1_000_000);
+    let options = TuneOptions { truth: Some(&ids), ..Default::default() };
+    let tuned = index.tune(x.slice(0, 20), 5, 0.7, &options, &Control::default()).unwrap();
+    assert_eq!(tuned.nprobe, 1);
+    assert!((tuned.recall - 0.8).abs() < 1e-9, "{tuned:?}");
+}
+
+#[test]
+fn search_preassigned_with_a_target_recall_is_refused() {
+    let rows = common::numbers(1, 400 * 4);
+    let x = MatrixRef::new("rows", &rows, 400, 4).unwrap();
+    let mut index = index(Metric::L2, "IVF4,Flat", x);
+    index.tune(x.slice(0, 100), 5, 0.9, &TuneOptions::default(), &Control::default()).unwrap();
+    let options = SearchOptions { target_recall: 0.9, ..Default::default() };
+    let (mut distances, mut ids) = (vec![0.0; 5], vec![0; 5]);
+    let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
+    let refused = index.search_preassigned(x.slice(0, 1), &[0], 1, 5, &options, output, &Control::default());
+    assert!(refused.unwrap_err().to_string().contains("the lists are given"));
+}

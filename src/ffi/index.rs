@@ -66,9 +66,13 @@ pub struct ivf_index_info {
     pub is_ivf: u32,
     /// As it was created.
     pub allow_duplicate_ids: u32,
+    /// Columns of a centroid: `dim`, or what the transforms before the lists make of it ("PCA64,...": 64).
+    pub list_dim: u32,
+    /// 0.
+    pub reserved: u32,
 }
 
-growing!(ivf_index_info, allow_duplicate_ids: u32);
+growing!(ivf_index_info, reserved: u32);
 
 /// Makes an empty index from a description that faiss's users know.
 ///
@@ -151,6 +155,8 @@ pub unsafe extern "C" fn ivf_index_get_info(
             vector_bytes: known.vector_bytes,
             is_ivf: known.is_ivf.into(),
             allow_duplicate_ids: known.allow_duplicate_ids.into(),
+            list_dim: u32::try_from(known.list_dim)
+                .map_err(|_| Error::argument("list_dim: beyond 32 bits"))?,
             ..options::zeroed()
         };
         // SAFETY: `write` checks it; `struct_size` writable bytes are the caller's promise.
@@ -222,7 +228,7 @@ pub unsafe extern "C" fn ivf_list_sizes(index: *const ivf_index, sizes: *mut u64
 /// Copies the centroids: list `i` holds the vectors whose nearest centroid is row `i`.
 ///
 /// - `centroids`: `[nlist, dim]`, row-major; of length 1 each for the cosine metric.
-/// - `nlist`, `dim`: as `ivf_index_get_info` says; behind transforms, `dim` is what they make of it.
+/// - `nlist`, `dim`: `nlist` and `list_dim` of `ivf_index_get_info`.
 ///
 /// Errors: `IVF_E_NULL`; `IVF_E_NOT_TRAINED`; `IVF_E_STATE` for a "Flat" index, which has none;
 /// `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` if the index has another number of lists.

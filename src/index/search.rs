@@ -78,6 +78,9 @@ impl Index {
     ) -> Result<()> {
         let queries = queries.into();
         self.check_trained()?;
+        if options.target_recall != 0.0 {
+            return Err(Error::argument("target_recall: expected 0: the lists are given"));
+        }
         let expected = queries.rows().checked_mul(nprobe).ok_or(Error::Overflow {
             what: "lists",
             rows: queries.rows() as u64,

@@ -92,7 +92,7 @@ impl Index {
         let curve = Curve { k, queries: queries.rows(), count: self.count, changed: 0, points };
         let nprobe = curve.nprobe(recall, k, self.nlist())?;
         let at = curve.points.iter().find(|point| point.nprobe >= nprobe).or(curve.points.last());
-        let recall = if nprobe == self.nlist() { 1.0 } else { at.map_or(0.0, |point| point.recall) };
+        let recall = at.map_or(0.0, |point| point.recall);
         Ok((curve, Tuned { nprobe, recall }))
     }
 

@@ -348,6 +348,13 @@ void rows_of_any_type_are_their_values() {
     CHECK(thrown_by([&] { ivf::Index(dim, "Flat").add({infinite, dim}); }) == IVF_E_NOT_FINITE);
 }
 
+void centroids_behind_transforms_have_the_lists_width() {
+    const std::vector<float> x = rows(count, 1);
+    ivf::Index index(dim, "PCA3,IVF4,Flat");
+    index.train({x, dim});
+    CHECK(index.info().dim == dim && index.info().list_dim == 3 && index.centroids().size() == 4 * 3);
+}
+
 void recall_asked_for_is_found() {
     const std::vector<float> x = rows(4000, 1), sample = rows(300, 5);
     ivf::Index index(dim, "IVF32,Flat");
@@ -431,6 +438,7 @@ int main() {
     RUN(kmeans_gives_centroids_labels_objective);
     RUN(rows_of_any_type_are_their_values);
     RUN(files_are_built_from_and_queries_blended);
+    RUN(centroids_behind_transforms_have_the_lists_width);
     RUN(recall_asked_for_is_found);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();

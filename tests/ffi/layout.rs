@@ -14,7 +14,7 @@ fn layout_structs_are_as_published() {
         ("ivf_context_info", size_of::<ivf_context_info>(), 192),
         ("ivf_device_info", size_of::<ivf_device_info>(), 304),
         ("ivf_index_options", size_of::<ivf_index_options>(), 16),
-        ("ivf_index_info", size_of::<ivf_index_info>(), 80),
+        ("ivf_index_info", size_of::<ivf_index_info>(), 88),
         ("ivf_train_options", size_of::<ivf_train_options>(), 56),
         ("ivf_add_options", size_of::<ivf_add_options>(), 32),
         ("ivf_search_options", size_of::<ivf_search_options>(), 104),

@@ -681,11 +681,11 @@ public:
         return sizes;
     }
 
-    /// [nlist, dim]
+    /// [nlist, list_dim]
     std::vector<float> centroids() const {
         const IndexInfo shape = info();
-        std::vector<float> all(detail::elements(shape.nlist, shape.dim));
-        detail::check(ivf_centroids(get(), all.data(), shape.nlist, shape.dim));
+        std::vector<float> all(detail::elements(shape.nlist, shape.list_dim));
+        detail::check(ivf_centroids(get(), all.data(), shape.nlist, shape.list_dim));
         return all;
     }
 

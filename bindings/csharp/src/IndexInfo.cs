@@ -9,6 +9,7 @@ namespace Ivf
             Metric = (Metric)info->metric;
             IsTrained = info->trained != 0;
             IsIvf = info->is_ivf != 0;
+            ListDim = (int)info->list_dim;
             AllowDuplicateIds = info->allow_duplicate_ids != 0;
             Count = (long)info->count;
             NList = (long)info->nlist;
@@ -21,6 +22,9 @@ namespace Ivf
 
         /// <summary>Columns of a vector.</summary>
         public int Dim { get; }
+
+        /// <summary>Columns of a centroid: Dim, or what the transforms before the lists make of it.</summary>
+        public int ListDim { get; }
 
         /// <summary>How vectors are compared.</summary>
         public Metric Metric { get; }

@@ -38,7 +38,7 @@ namespace Ivf
         /// Sets the centroids of an IVF index, which is trained by that; an index that is trained but empty gets new ones.
         /// </summary>
         /// <param name="centroids">
-        /// [nlist, dim], row-major, as many as the description names; any number if it names none ("IVF,Flat").
+        /// [nlist, list dim], row-major, as many as the description names; any number if it names none ("IVF,Flat").
         /// </param>
         /// <exception cref="IvfArgumentException">Another number of centroids than the index has lists.</exception>
         /// <exception cref="IvfStateException">The index holds vectors or is "Flat".</exception>
@@ -46,7 +46,7 @@ namespace Ivf
         /// <exception cref="IvfNotFiniteException">NaN or infinity in a row.</exception>
         public unsafe void SetCentroids(Rows centroids)
         {
-            ulong nlist = centroids.Count(Dim, out uint dim);
+            ulong nlist = centroids.Count(Info.ListDim, out uint dim);
             using (Borrowed self = handle.Borrow())
             fixed (float* data = &centroids.First)
                 IvfException.Check(Native.ivf_set_centroids(self.Pointer, data, nlist, dim));

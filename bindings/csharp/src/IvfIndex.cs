@@ -123,7 +123,7 @@ namespace Ivf
         }
 
         /// <summary>
-        /// The centroids: [nlist, dim], row-major; of length 1 each for the cosine metric. List i holds the vectors whose
+        /// The centroids: [nlist, list dim], row-major; of length 1 each for the cosine metric. List i holds the vectors whose
         /// nearest centroid is row i.
         /// </summary>
         /// <exception cref="IvfNotTrainedException">The index has none yet.</exception>
@@ -132,10 +132,11 @@ namespace Ivf
         {
             using (Borrowed self = handle.Borrow())
             {
-                ulong nlist = (ulong)Info.NList;
-                var centroids = new float[Number.Length(nlist, (ulong)Dim)];
+                IndexInfo info = Info;
+                ulong nlist = (ulong)info.NList;
+                var centroids = new float[Number.Length(nlist, (ulong)info.ListDim)];
                 fixed (float* to = centroids)
-                    IvfException.Check(Native.ivf_centroids(self.Pointer, to, nlist, (uint)Dim));
+                    IvfException.Check(Native.ivf_centroids(self.Pointer, to, nlist, (uint)info.ListDim));
                 return centroids;
             }
         }

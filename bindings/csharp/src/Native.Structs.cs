@@ -73,6 +73,8 @@ namespace Ivf
             internal ulong vector_bytes;
             internal uint is_ivf;
             internal uint allow_duplicate_ids;
+            internal uint list_dim;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]

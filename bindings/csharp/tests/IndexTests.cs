@@ -212,5 +212,16 @@ namespace Ivf.Tests
                 Check.True(!centroids(other.Value).SequenceEqual(standard), other.Key + " to change the centroids");
             centroids(new TrainOptions { MaxPointsPerCentroid = ClusteringOptions.AllPoints, Restarts = 2, Seeding = Seeding.Random });
         }
+
+        public static void Centroids_BehindTransforms_HaveTheListsWidth()
+        {
+            float[] x = Data.Random(2000, 8);
+            using (IvfIndex index = Data.Trained(x, 8, "PCA3,IVF4,Flat"))
+            {
+                Check.Equal(8, index.Info.Dim, "columns");
+                Check.Equal(3, index.Info.ListDim, "columns of a centroid");
+                Check.Equal(4 * 3, index.Centroids().Length, "centroids");
+            }
+        }
     }
 }

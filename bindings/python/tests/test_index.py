@@ -199,3 +199,14 @@ def test_devices_begin_with_the_cpu():
     assert first.kernel in ("scalar", "avx2", "avx512", "neon")
     assert first.threads >= 1
     assert first.memory_bytes > 2**28
+
+
+def test_centroids_behind_transforms_have_the_lists_width():
+    x = np.random.default_rng(1).standard_normal((2000, 16), dtype=np.float32)
+    index = ivf.Index(16, "PCA6,IVF8,Flat")
+    index.train(x)
+    assert (index.info.dim, index.info.list_dim) == (16, 6)
+    assert index.centroids.shape == (8, 6)
+    other = ivf.Index(16, "IVF8,Flat")
+    other.train(x)
+    assert other.info.list_dim == 16 and other.centroids.shape == (8, 16)

@@ -136,6 +136,8 @@ class IndexInfo(Struct):
         ("vector_bytes", c_uint64),
         ("is_ivf", c_uint32),
         ("allow_duplicate_ids", c_uint32),
+        ("list_dim", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 

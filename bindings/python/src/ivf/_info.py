@@ -37,6 +37,8 @@ class IndexInfo:
     """Of it vectors, norms and ids, with their lists' slack."""
     is_ivf: bool
     allow_duplicate_ids: bool
+    list_dim: int
+    """Columns of a centroid: dim, or what the transforms before the lists make of it."""
 
 
 class Described(Core):
@@ -103,9 +105,10 @@ class Described(Core):
 
     @property
     def centroids(self) -> Rows:
-        """A copy of the lists' centroids, `[nlist, dim]`."""
-        x = np.empty((self.nlist, self._dim), np.float32)
-        call(library.ivf_centroids, self._handle, x, len(x), self._dim)
+        """A copy of the lists' centroids, `[nlist, list_dim]`."""
+        info = self.info
+        x = np.empty((info.nlist, info.list_dim), np.float32)
+        call(library.ivf_centroids, self._handle, x, len(x), info.list_dim)
         return x
 
     @property

@@ -164,9 +164,10 @@ class Index(Described, Searching, Tuning, Persistent):
         return added.value
 
     def set_centroids(self, centroids: npt.ArrayLike) -> None:
-        """Trains the index by giving its centroids, `[nlist, dim]`."""
-        x = rows("centroids", centroids, self._dim)
-        call(library.ivf_set_centroids, self._handle, x, len(x), self._dim)
+        """Trains the index by giving its centroids, `[nlist, list_dim]`."""
+        dim = self.info.list_dim
+        x = rows("centroids", centroids, dim)
+        call(library.ivf_set_centroids, self._handle, x, len(x), dim)
 
     def add(
         self,
