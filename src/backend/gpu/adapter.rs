@@ -18,13 +18,8 @@ pub(crate) fn infos() -> Vec<DeviceInfo> {
 
 /// All adapters, the fastest kind first and those that a CPU emulates last. The order is the same on every call.
 pub(super) fn adapters() -> Vec<Adapter> {
-    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
-    descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    // No validation layers, no debug names, nothing from the environment.
-    descriptor.flags = wgpu::InstanceFlags::empty();
-    let backends = descriptor.backends;
-    let instance = wgpu::Instance::new(descriptor);
-    let mut found = pollster::block_on(instance.enumerate_adapters(backends));
+    let Some(instance) = instance() else { return Vec::new() };
+    let mut found = pollster::block_on(instance.enumerate_adapters(BACKENDS));
     found.sort_by_key(|adapter| {
         let info = adapter.get_info();
         (rank(info.device_type), u8::from(info.backend != wgpu::Backend::Vulkan))
@@ -39,6 +34,46 @@ pub(super) fn adapters() -> Vec<Adapter> {
         first && !(real && info.backend == wgpu::Backend::Dx12 && seen.contains(&other))
     });
     found.into_iter().map(|adapter| Adapter { info: describe(&adapter), adapter }).collect()
+}
+
+const BACKENDS: wgpu::Backends =
+    wgpu::Backends::VULKAN.union(wgpu::Backends::METAL).union(wgpu::Backends::DX12);
+
+/// wgpu without validation layers, debug names and whatever the environment says; `None` where there is no loader.
+#[cfg(any(not(unix), target_vendor = "apple", target_os = "android"))]
+fn instance() -> Option<wgpu::Instance> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+    descriptor.backends = BACKENDS;
+    descriptor.flags = wgpu::InstanceFlags::empty();
+    Some(wgpu::Instance::new(descriptor))
+}
+
+/// The same of Vulkan, the only one here, and without windows: asked for them, Mesa's device-select layer looks for
+/// a display, and complains on the program's stderr where there is none.
+#[cfg(all(unix, not(target_vendor = "apple"), not(target_os = "android")))]
+#[expect(unsafe_code, reason = "wgpu always asks for windows")]
+fn instance() -> Option<wgpu::Instance> {
+    use wgpu::hal::vulkan;
+    const WINDOWS: [&std::ffi::CStr; 3] =
+        [c"VK_KHR_xlib_surface", c"VK_KHR_xcb_surface", c"VK_KHR_wayland_surface"];
+    let descriptor = wgpu::hal::InstanceDescriptor {
+        name: "ivf",
+        flags: wgpu::InstanceFlags::empty(),
+        memory_budget_thresholds: wgpu::MemoryBudgetThresholds::default(),
+        backend_options: wgpu::BackendOptions::default(),
+        telemetry: None,
+        display: None,
+    };
+    let without_windows = |args: vulkan::CreateInstanceCallbackArgs<'_, '_, '_>| {
+        args.extensions.retain(|extension| !WINDOWS.contains(extension));
+    };
+    // SAFETY: wgpu takes what it may not have for there only to make surfaces, which nobody can without asking for
+    // one; VK_KHR_surface, on which the swapchain rests that it asks of devices, stays. wgpu owns the instance.
+    unsafe {
+        let instance =
+            vulkan::Instance::init_with_callback(&descriptor, Some(Box::new(without_windows))).ok()?;
+        Some(wgpu::Instance::from_hal::<wgpu::hal::api::Vulkan>(instance))
+    }
 }
 
 fn rank(kind: wgpu::DeviceType) -> u8 {
