@@ -1,8 +1,8 @@
 """A drop-in for code that says `import faiss`: `import ivf.faiss as faiss`.
 
-It has flat and IVF-Flat indexes, id selectors, range search, k-means and exact knn, files included. What it
-has not raises an error that says so. Different from faiss: the quantizer has the index's own metric, and NaN is
-refused.
+It has flat and IVF indexes (float32, half precision), transforms before them, id maps, id selectors, range search,
+k-means and exact knn, files included. What it has not raises an error that says what to do. Different from faiss:
+the quantizer has the index's own metric, and NaN is refused.
 """
 
 from __future__ import annotations
@@ -13,15 +13,26 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import functions
-from .._arrays import Ids, Rows
+from .._arrays import Ids, Rows, rows
 from ..metric import METRIC_INNER_PRODUCT, METRIC_L2
 from ._factory import index_factory
-from ._indexes import Index, IndexFlat, IndexFlatIP, IndexFlatL2, IndexIDMap, IndexIDMap2, SearchParameters
+from ._hints import hint
+from ._indexes import (
+    Index,
+    IndexFlat,
+    IndexFlatCodes,
+    IndexFlatIP,
+    IndexFlatL2,
+    SearchParameters,
+    clone_index,
+)
 from ._io import IO_FLAG_MMAP, deserialize_index, read_index, serialize_index, write_index
 from ._ivf import IndexIVF, IndexIVFFlat, SearchParametersIVF
 from ._kmeans import ClusteringParameters, Kmeans, normalize_L2
+from ._scalar import IndexIVFScalarQuantizer, IndexScalarQuantizer, ScalarQuantizer
 from ._selectors import (
     IDSelector,
+    IDSelectorAll,
     IDSelectorAnd,
     IDSelectorArray,
     IDSelectorBatch,
@@ -29,8 +40,19 @@ from ._selectors import (
     IDSelectorNot,
     IDSelectorOr,
     IDSelectorRange,
+    IDSelectorXOr,
 )
 from ._settings import get_num_gpus, omp_get_max_threads, omp_set_num_threads, threads
+from ._wrappers import (
+    IndexIDMap,
+    IndexIDMap2,
+    IndexPreTransform,
+    ParameterSpace,
+    SearchParametersPreTransform,
+    downcast_index,
+    extract_index_ivf,
+    try_extract_index_ivf,
+)
 
 __all__ = [
     "IO_FLAG_MMAP",
@@ -38,6 +60,7 @@ __all__ = [
     "METRIC_L2",
     "ClusteringParameters",
     "IDSelector",
+    "IDSelectorAll",
     "IDSelectorAnd",
     "IDSelectorArray",
     "IDSelectorBatch",
@@ -45,26 +68,39 @@ __all__ = [
     "IDSelectorNot",
     "IDSelectorOr",
     "IDSelectorRange",
+    "IDSelectorXOr",
     "Index",
     "IndexFlat",
+    "IndexFlatCodes",
     "IndexFlatIP",
     "IndexFlatL2",
     "IndexIDMap",
     "IndexIDMap2",
     "IndexIVF",
     "IndexIVFFlat",
+    "IndexIVFScalarQuantizer",
+    "IndexPreTransform",
+    "IndexScalarQuantizer",
     "Kmeans",
+    "ParameterSpace",
+    "ScalarQuantizer",
     "SearchParameters",
     "SearchParametersIVF",
+    "SearchParametersPreTransform",
+    "clone_index",
     "deserialize_index",
+    "downcast_index",
+    "extract_index_ivf",
     "get_num_gpus",
     "index_factory",
     "knn",
     "normalize_L2",
     "omp_get_max_threads",
     "omp_set_num_threads",
+    "pairwise_distances",
     "read_index",
     "serialize_index",
+    "try_extract_index_ivf",
     "write_index",
 ]
 
@@ -77,5 +113,18 @@ def knn(xq: npt.ArrayLike, xb: npt.ArrayLike, k: int, metric: int = METRIC_L2) -
     return found.distances, found.ids
 
 
+def pairwise_distances(xq: npt.ArrayLike, xb: npt.ArrayLike, metric: int = METRIC_L2) -> Rows:
+    """All distances of the rows of xq to those of xb, `[nq, nb]`."""
+    a, b = rows("xq", xq), rows("xb", xb)
+    products: Rows = a @ b.T
+    if metric == METRIC_INNER_PRODUCT:
+        return products
+    if metric != METRIC_L2:
+        raise NotImplementedError(f"metric: expected METRIC_L2 or METRIC_INNER_PRODUCT, got {metric}")
+    lengths = np.einsum("nd,nd->n", a, a)[:, None] + np.einsum("nd,nd->n", b, b)
+    distances: Rows = np.maximum(lengths - 2 * products, 0)
+    return distances
+
+
 def __getattr__(name: str) -> Any:
-    raise AttributeError(f"ivf.faiss has no {name!r} (yet); it has {', '.join(__all__)}")
+    raise AttributeError(hint(name) or f"ivf.faiss has no {name!r} (yet); it has {', '.join(__all__)}")

@@ -6,16 +6,19 @@ missing hit has the largest float instead of infinity, nprobe is an attribute an
 
 from __future__ import annotations
 
-from typing import Any
+import copy
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Ids, Rows, integers, rows
 from .._errors import DimensionError
+from ..filter import Filter
 from ..index import Index as Core
 from ..metric import METRIC_INNER_PRODUCT, METRIC_L2, number_of
-from ._selectors import IDSelector, IDSelectorBatch
+from ..neighbors import Neighbors
+from ._selectors import IDSelector
 from ._settings import threads
 
 _WORST = np.finfo(np.float32).max
@@ -33,16 +36,25 @@ class SearchParameters:
 class Index:
     """What all indexes have. An attribute that does not exist cannot be set."""
 
-    __slots__ = ("_core", "verbose")
+    __slots__ = ("_behind", "_core", "verbose")
 
     def __init__(self, core: Core):
         self._core = core
+        # Whether this is what an IndexPreTransform has within; the core is then that of the whole.
+        self._behind = False
         self.verbose = False
+
+    @property
+    def _whole(self) -> Core:
+        """The core, for calls that vectors go into or come out of."""
+        if self._behind:
+            raise NotImplementedError("this is behind transforms: give the IndexPreTransform itself the vectors")
+        return self._core
 
     @property
     def d(self) -> int:
         """Columns of a vector."""
-        return self._core.dim
+        return self._core.info.list_dim if self._behind else self._core.dim
 
     @property
     def ntotal(self) -> int:
@@ -69,25 +81,43 @@ class Index:
         info = self._core.info
         # The core never hands out an id twice; faiss counts from ntotal even after a removal.
         ids = None if info.next_id == info.count else np.arange(info.count, info.count + len(x))
-        self._core.add(x, ids, threads=threads())
+        self._whole.add(x, ids, threads=threads())
 
     def add_with_ids(self, x: npt.ArrayLike, ids: npt.ArrayLike) -> None:
         """Adds rows under ids of your own."""
-        self._core.add(rows("x", x, self.d), ids, threads=threads())
+        self._whole.add(rows("x", x, self.d), ids, threads=threads())
 
     def search(
         self, x: npt.ArrayLike, k: int, *, params: Any = None, D: Rows | None = None, I: Ids | None = None
     ) -> tuple[Rows, Ids]:
         """Distances and ids, each `[n, k]`; written to D and I where given."""
-        found = self._core.search(rows("x", x, self.d), k, threads=threads(), **self._how(params))
-        missing = found.ids < 0 if (found.hits < k).any() else None
-        if missing is not None:
-            found.distances[missing] = _WORST if self.metric_type == METRIC_L2 else -_WORST
+        return self._given(self._whole.search(rows("x", x, self.d), k, threads=threads(), **self._how(params)), D, I)
+
+    def _given(self, found: Neighbors, D: Rows | None, I: Ids | None) -> tuple[Rows, Ids]:
+        """Results as faiss pads them, in the caller's arrays where given."""
+        k = found.ids.shape[1]
+        if (found.hits < k).any():
+            found.distances[found.ids < 0] = _WORST if self.metric_type == METRIC_L2 else -_WORST
         return _into(D, found.distances), _into(I, found.ids)
+
+    def search_and_reconstruct(
+        self,
+        x: npt.ArrayLike,
+        k: int,
+        *,
+        params: Any = None,
+        D: Rows | None = None,
+        I: Ids | None = None,
+        R: Rows | None = None,
+    ) -> tuple[Rows, Ids, Rows]:
+        """A search and the vectors of its results, `[n, k, d]`: NaN throughout where one is missing."""
+        x = rows("x", x, self.d)
+        found, vectors = self._whole.search_and_reconstruct(x, k, threads=threads(), **self._how(params))
+        return *self._given(found, D, I), _into(R, vectors)
 
     def range_search(self, x: npt.ArrayLike, thresh: float, *, params: Any = None) -> tuple[Ids, Rows, Ids]:
         """Limits `[n + 1]`, distances and ids of all that is better than `thresh`."""
-        found = self._core.range_search(rows("x", x, self.d), thresh, threads=threads(), **self._how(params))
+        found = self._whole.range_search(rows("x", x, self.d), thresh, threads=threads(), **self._how(params))
         return found.offsets, found.distances, found.ids
 
     def _how(self, params: Any) -> dict[str, Any]:
@@ -104,20 +134,35 @@ class Index:
 
     def reconstruct(self, key: int) -> Rows:
         """The vector of an id, `[d]`."""
-        return self._core.reconstruct(int(key))
+        return self._whole.reconstruct(int(key))
 
     def reconstruct_batch(self, key: npt.ArrayLike) -> Rows:
         """The vectors of ids, `[n, d]`."""
-        return self._core.reconstruct(integers("key", key, (None,)))
+        return self._whole.reconstruct(integers("key", key, (None,)))
 
     def reconstruct_n(self, n0: int = 0, ni: int = -1) -> Rows:
         """The vectors of the ids n0, ..., n0 + ni - 1; -1 = up to ntotal."""
-        count = self.ntotal - n0 if ni == -1 else ni
-        return self._core.reconstruct(np.arange(n0, n0 + count))
+        return self._whole.reconstruct_range(n0, self.ntotal - n0 if ni == -1 else ni)
 
-    def remove_ids(self, x: npt.ArrayLike) -> int:
-        """Removes vectors by id, `[n]`, and returns how many."""
-        return self._core.remove(_plain_ids(x))
+    def remove_ids(self, x: npt.ArrayLike | IDSelector) -> int:
+        """Removes vectors by id, `[n]`, or those that a selector lets pass, and returns how many."""
+        ids: npt.ArrayLike | Filter = x.filter if isinstance(x, IDSelector) else x
+        return self._core.remove(ids)
+
+    def check_compatible_for_merge(self, otherIndex: Index) -> None:
+        """Raises unless merge_from can take that index: of the same class, metric, description and dimension."""
+        if type(otherIndex) is not type(self):
+            raise TypeError(f"merge: expected another {type(self).__name__}, got {type(otherIndex).__name__}")
+        ours, theirs = self._core, otherIndex._core
+        for what in ("dim", "metric", "description"):
+            if getattr(ours, what) != getattr(theirs, what):
+                raise DimensionError(f"merge: expected {what} {getattr(ours, what)}, got {getattr(theirs, what)}")
+
+    def merge_from(self, otherIndex: Index, add_id: int = 0) -> None:
+        """Moves all vectors of another index here, add_id being added to their ids."""
+        self.check_compatible_for_merge(otherIndex)
+        self._core.merge(otherIndex._core, add_id, threads=threads())
+        otherIndex.reset()
 
     def reset(self) -> None:
         """Removes all vectors; the training stays."""
@@ -127,36 +172,54 @@ class Index:
         return f"<ivf.faiss.{type(self).__name__} over {self._core!r}>"
 
 
-class IndexFlat(Index):
+class IndexFlatCodes(Index):
+    """Vectors in one list, searched exactly, whose ids are their places."""
+
+    __slots__ = ()
+
+    def add_with_ids(self, x: npt.ArrayLike, ids: npt.ArrayLike) -> None:
+        """faiss has no ids of your own here."""
+        raise NotImplementedError(f"add_with_ids: {type(self).__name__} takes none; use IndexIDMap2(index)")
+
+    def remove_ids(self, x: npt.ArrayLike | IDSelector) -> int:
+        """Removes vectors by id, or by a selector; those behind them move up and are renumbered, as in faiss."""
+        fresh = self._empty()
+        if not fresh.is_trained:
+            raise NotImplementedError(
+                f"remove_ids: {type(self).__name__} cannot renumber codes that are trained; use IndexIDMap2(index)"
+            )
+        removed = super().remove_ids(x)
+        if removed:
+            fresh.add(self._core.reconstruct())
+            self._core = fresh
+        return removed
+
+    def merge_from(self, otherIndex: Index, add_id: int = 0) -> None:
+        """Moves all vectors of another index behind those of this one."""
+        if add_id:
+            raise ValueError(f"merge_from: expected add_id 0, for ids are places here, got {add_id}")
+        super().merge_from(otherIndex, self.ntotal)
+
+    def reset(self) -> None:
+        """Removes all vectors."""
+        fresh = self._empty()
+        if fresh.is_trained:
+            self._core = fresh
+        else:
+            super().reset()
+
+    def _empty(self) -> Core:
+        core = self._core
+        return Core(core.dim, core.description, core.metric, context=core.context)
+
+
+class IndexFlat(IndexFlatCodes):
     """Exact search."""
 
     __slots__ = ()
 
     def __init__(self, d: int, metric: int = METRIC_L2):
         super().__init__(Core(d, "Flat", metric))
-
-    def add_with_ids(self, x: npt.ArrayLike, ids: npt.ArrayLike) -> None:
-        """faiss's flat index has no ids of its own."""
-        raise NotImplementedError(f"add_with_ids: {type(self).__name__} takes none; use IndexIDMap2(index)")
-
-    def remove_ids(self, x: npt.ArrayLike) -> int:
-        """Removes vectors by id, `[n]`; those behind them move up and are renumbered, as in faiss."""
-        count = self.ntotal
-        removed = super().remove_ids(x)
-        if removed:
-            self._core = _renumbered(self._core, np.setdiff1d(np.arange(count), np.asarray(_plain_ids(x))))
-        return removed
-
-    def reset(self) -> None:
-        """Removes all vectors."""
-        self._core = Core(self.d, "Flat", self.metric_type, context=self._core.context)
-
-
-def _renumbered(core: Core, ids: Ids) -> Core:
-    """A flat index of the vectors of these ids, numbered from 0 on."""
-    fresh = Core(core.dim, "Flat", core.metric, context=core.context)
-    fresh.add(core.reconstruct(ids))
-    return fresh
 
 
 class IndexFlatL2(IndexFlat):
@@ -177,45 +240,18 @@ class IndexFlatIP(IndexFlat):
         super().__init__(d, METRIC_INNER_PRODUCT)
 
 
-class IndexIDMap(Index):
-    """Ids of your own for an empty flat index."""
-
-    __slots__ = ("index",)
-
-    def __init__(self, index: IndexFlat):
-        if not isinstance(index, IndexFlat):
-            raise NotImplementedError(f"IndexIDMap: expected a flat index, got {type(index).__name__}")
-        if index.ntotal:
-            raise ValueError(f"IndexIDMap: expected an empty index, got one of {index.ntotal} vectors")
-        super().__init__(Core(index.d, "Flat", index.metric_type, allow_duplicate_ids=True))
-        self.index = index
-        # What is added here is seen there.
-        index._core = self._core
-
-    def add(self, x: npt.ArrayLike) -> None:
-        """Makes no sense without ids, as in faiss."""
-        raise NotImplementedError("add: an IndexIDMap wants ids; use add_with_ids(x, ids)")
+AnyIndex = TypeVar("AnyIndex", bound=Index)
 
 
-class IndexIDMap2(IndexIDMap):
-    """As IndexIDMap, which reconstructs already."""
-
-    __slots__ = ()
-
-
-def _plain_ids(x: Any) -> npt.ArrayLike:
-    if isinstance(x, IDSelectorBatch):
-        return x.ids
-    if isinstance(x, IDSelector):
-        raise NotImplementedError(f"remove_ids: expected ids or an IDSelectorBatch, got {type(x).__name__}")
-    ids: npt.ArrayLike = x
-    return ids
+def clone_index(index: AnyIndex) -> AnyIndex:
+    """A copy that is an index of its own."""
+    return copy.deepcopy(index)
 
 
 def _into(out: Any, values: Any) -> Any:
     if out is None:
         return values
     if out.shape != values.shape:
-        raise DimensionError(f"D, I: expected arrays of shape {list(values.shape)}, got {list(out.shape)}")
+        raise DimensionError(f"D, I, R: expected arrays of shape {list(values.shape)}, got {list(out.shape)}")
     out[...] = values
     return out

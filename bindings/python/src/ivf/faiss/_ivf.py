@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from .._arrays import Ids, Rows, rows
 from .._errors import DimensionError
 from ..index import Index as Core
 from ..metric import METRIC_INNER_PRODUCT, METRIC_L2
@@ -37,6 +38,20 @@ class IndexIVF(Index):
         self.nprobe = core.nprobe
         self.max_codes = 0
         self.cp = ClusteringParameters(niter=10, spherical=core.metric == "ip")
+
+    @staticmethod
+    def _made(quantizer: IndexFlat, d: int, nlist: int, codes: str, metric: int) -> tuple[Core, IndexFlat]:
+        """The core that goes with a quantizer."""
+        if not isinstance(quantizer, IndexFlat):
+            raise NotImplementedError(f"quantizer: expected a flat index, got {type(quantizer).__name__}")
+        if quantizer.d != d:
+            raise DimensionError(f"quantizer: expected {d} columns, got {quantizer.d}")
+        if quantizer.metric_type != metric:
+            raise NotImplementedError(
+                f"quantizer: expected the index's own metric {metric}, got {quantizer.metric_type}; "
+                f"use IndexFlat(d, {metric})"
+            )
+        return Core(d, f"IVF{nlist},{codes}", metric, nprobe=1, allow_duplicate_ids=True), quantizer
 
     @property
     def nlist(self) -> int:
@@ -82,7 +97,31 @@ class IndexIVF(Index):
         filter = params.sel and params.sel.filter
         return {"nprobe": params.nprobe, "max_codes": params.max_codes, "filter": filter}
 
+    def search_preassigned(
+        self,
+        x: npt.ArrayLike,
+        k: int,
+        Iq: npt.ArrayLike,
+        Dq: Any,
+        *,
+        params: Any = None,
+        D: Rows | None = None,
+        I: Ids | None = None,
+    ) -> tuple[Rows, Ids]:
+        """A search in lists of your own choice, Iq `[n, nprobe]`, -1 = none. Their distances Dq are not needed."""
+        how = self._how(params)
+        del how["nprobe"]
+        found = self._whole.search_preassigned(rows("x", x, self.d), Iq, k, threads=threads(), **how)
+        return self._given(found, D, I)
+
+    def update_vectors(self, keys: npt.ArrayLike, x: npt.ArrayLike) -> None:
+        """Replaces the vectors of the ids `keys` `[n]`, each once, by the rows of `x` `[n, d]`."""
+        self._whole.update(keys, rows("x", x, self.d), threads=threads())
+
     def make_direct_map(self, new_maintain_direct_map: bool = True) -> None:
+        """Nothing to do: every index finds vectors by id."""
+
+    def set_direct_map_type(self, type: int) -> None:
         """Nothing to do: every index finds vectors by id."""
 
     def get_list_size(self, list_no: int) -> int:
@@ -96,14 +135,5 @@ class IndexIVFFlat(IndexIVF):
     __slots__ = ()
 
     def __init__(self, quantizer: IndexFlat, d: int, nlist: int, metric: int = METRIC_L2):
-        if not isinstance(quantizer, IndexFlat):
-            raise NotImplementedError(f"quantizer: expected a flat index, got {type(quantizer).__name__}")
-        if quantizer.d != d:
-            raise DimensionError(f"quantizer: expected {d} columns, got {quantizer.d}")
-        if quantizer.metric_type != metric:
-            raise NotImplementedError(
-                f"quantizer: expected the index's own metric {metric}, got {quantizer.metric_type}"
-            )
-        core = Core(d, f"IVF{nlist},Flat", metric, nprobe=1, allow_duplicate_ids=True)
-        super().__init__(core, quantizer)
+        super().__init__(*self._made(quantizer, d, nlist, "Flat", metric))
         self._take_centroids()

@@ -1,4 +1,4 @@
-"""faiss's id selectors, for `SearchParameters(sel=...)`."""
+"""faiss's id selectors, for `SearchParameters(sel=...)` and `remove_ids`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,17 @@ class IDSelector:
         self.filter = filter
 
 
+class IDSelectorAll(IDSelector):
+    """Every id."""
+
+    def __init__(self) -> None:
+        super().__init__(~Filter.of(range(0)))
+
+
 class IDSelectorBatch(IDSelector):
     """These ids, `[n]`."""
 
     def __init__(self, ids: npt.ArrayLike):
-        self.ids = ids
         super().__init__(Filter.of(ids))
 
 
@@ -59,3 +65,10 @@ class IDSelectorOr(IDSelector):
 
     def __init__(self, lhs: IDSelector, rhs: IDSelector):
         super().__init__(lhs.filter | rhs.filter)
+
+
+class IDSelectorXOr(IDSelector):
+    """Those in one, but not in both."""
+
+    def __init__(self, lhs: IDSelector, rhs: IDSelector):
+        super().__init__((lhs.filter | rhs.filter) & ~(lhs.filter & rhs.filter))
