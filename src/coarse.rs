@@ -1,6 +1,6 @@
 //! The coarse quantizer: a flat list of centroids that says which inverted lists a vector belongs to.
 
-use crate::backend::{self, DeviceSlot, ListSource, ListView, Probes, ScanJob, Version};
+use crate::backend::{self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::Element;
@@ -61,7 +61,16 @@ impl Coarse {
         keys: &mut [f32],
         cancel: Cancel<'_>,
     ) -> Result<()> {
-        backend::assign(context, x, self.blocks.view(), self.metric, workers, labels, keys, cancel)
+        let job = AssignJob {
+            rows: Rows { x, numbers: None },
+            kept: None,
+            centroids: self,
+            metric: self.metric,
+            hints: None,
+            workers,
+            cancel,
+        };
+        backend::assign(context, &job, labels, keys)
     }
 
     /// The distance keys of lists that a caller chose (`[count, nprobe]`; -1 is infinitely far) into `keys`.

@@ -1,31 +1,12 @@
-//! The nearest centroid of every row: a scan for the one best, without selection buffers.
-//!
-//! Rows are taken a panel at a time and centroids a stripe at a time, so that both stay in cache while
-//! every tile of the panel passes over the stripe.
+//! The nearest centroid of every row: on the device if the context has one, else by [`super::nearest`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-use super::ListView;
-use super::scan::Scorer;
-use super::workspace::Workspace;
+use super::slot::RowsSlot;
+use super::{ListSource, nearest};
 use crate::context::Context;
-use crate::error::{Error, Result};
-use crate::kernel::{Kernels, TileInput, pack};
-use crate::lists::block::BLOCK;
-use crate::matrix::squared_norm;
+use crate::error::Result;
 use crate::metric::Metric;
 use crate::progress::Cancel;
 use crate::rows::RowsRef;
-
-/// Rows of a panel: eight tiles of the widest kernels.
-const PANEL: usize = 96;
-
-/// Panels that a worker takes at a time.
-const PANELS: usize = 8;
-
-/// Floats of a stripe of centroids: half of a usual L2 cache.
-const STRIPE: usize = 1 << 17;
 
 /// Rows of a matrix: all of them, or those named.
 #[derive(Clone, Copy)]
@@ -50,7 +31,7 @@ impl<'a> Rows<'a> {
     }
 
     /// All of them (as many as `panel` is long), in `buffer` if they do not lie there as float32.
-    fn panel<'b>(&self, buffer: &'b mut Vec<f32>, panel: &mut [&'b [f32]])
+    pub(super) fn panel<'b>(&self, buffer: &'b mut Vec<f32>, panel: &mut [&'b [f32]])
     where
         'a: 'b,
     {
@@ -61,6 +42,15 @@ impl<'a> Rows<'a> {
         }
         self.x.gather((0..panel.len()).map(number), buffer);
         panel.iter_mut().zip(buffer.chunks_exact(self.x.dim())).for_each(|(row, read)| *row = read);
+    }
+
+    /// Copies all of them into `buffer`, one after another.
+    #[cfg(feature = "gpu")]
+    pub(super) fn gather(&self, buffer: &mut Vec<f32>) {
+        match self.numbers {
+            Some(numbers) => self.x.gather(numbers.iter().map(|&number| number as usize), buffer),
+            None => self.x.gather(0..self.x.rows(), buffer),
+        }
     }
 
     /// The row of `x` that the `i`-th is.
@@ -77,202 +67,47 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Writes the slot of the nearest of `centroids` (ties: the lowest slot) and its key (squared distance, or
-/// minus the similarity) for each row of `x`. The same on any number of workers.
+/// Which rows meet which centroids.
+pub(crate) struct AssignJob<'a> {
+    pub(crate) rows: Rows<'a>,
+    /// Rows that come again and again; `None` = these come once.
+    pub(crate) kept: Option<Kept<'a>>,
+    /// One list.
+    pub(crate) centroids: &'a dyn ListSource,
+    /// L2 or inner product.
+    pub(crate) metric: Metric,
+    /// The centroids, row-major, if the labels that are there already say where to look first: a good guess saves
+    /// the CPU time and changes nothing else.
+    pub(crate) hints: Option<&'a [f32]>,
+    /// Workers that the call may use.
+    pub(crate) workers: usize,
+    pub(crate) cancel: Cancel<'a>,
+}
+
+/// Rows that a device may keep from one job to the next.
+#[derive(Clone, Copy)]
+pub(crate) struct Kept<'a> {
+    pub(crate) slot: &'a RowsSlot,
+    /// All that jobs with this slot are of.
+    pub(crate) all: Rows<'a>,
+    /// Which of them the job's rows are; `None` = all.
+    pub(crate) places: Option<&'a [u32]>,
+}
+
+/// Writes the slot of the nearest centroid (ties: the lowest slot) and its key (squared distance, or minus the
+/// similarity) of each row. The same on any device and any number of workers.
 pub(crate) fn assign(
     context: &Context,
-    x: RowsRef<'_>,
-    centroids: ListView<'_>,
-    metric: Metric,
-    workers: usize,
+    job: &AssignJob<'_>,
     labels: &mut [u32],
     keys: &mut [f32],
-    cancel: Cancel<'_>,
 ) -> Result<()> {
-    let rows = Rows { x, numbers: None };
-    assign_rows(context, rows, centroids, metric, None, workers, labels, keys, cancel)
-}
-
-/// As [`assign`], for any rows. With `hints` (the centroids, row-major) the labels that are there already
-/// say where to look first: a good guess saves time and changes nothing else.
-pub(crate) fn assign_rows(
-    context: &Context,
-    rows: Rows<'_>,
-    centroids: ListView<'_>,
-    metric: Metric,
-    hints: Option<&[f32]>,
-    workers: usize,
-    labels: &mut [u32],
-    keys: &mut [f32],
-    cancel: Cancel<'_>,
-) -> Result<()> {
-    const CHUNK: usize = PANELS * PANEL;
-    let chunks = Mutex::new(labels.chunks_mut(CHUNK).zip(keys.chunks_mut(CHUNK)).enumerate());
-    let cancelled = AtomicBool::new(false);
-    let workers = workers.min(rows.len().div_ceil(CHUNK).max(1));
-    context.parallel(workers, &|_| {
-        let mut workspace = context.workspaces().take();
-        let mut nearest = Nearest::new(context.kernels(), &mut workspace, metric, cancel);
-        loop {
-            let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((chunk, (labels, keys))) = next else { break };
-            for (panel, (labels, keys)) in labels.chunks_mut(PANEL).zip(keys.chunks_mut(PANEL)).enumerate() {
-                let first = chunk * CHUNK + panel * PANEL;
-                let rows = rows.slice(first, first + labels.len());
-                if nearest.find(rows, &centroids, hints, labels, keys).is_err() {
-                    cancelled.store(true, Ordering::Relaxed);
-                }
-            }
-            if cancelled.load(Ordering::Relaxed) {
-                break;
-            }
-        }
-        context.workspaces().put(workspace);
-    })?;
-    if cancelled.into_inner() { Err(Error::Cancelled) } else { Ok(()) }
-}
-
-/// One worker's search for nearest centroids.
-pub(crate) struct Nearest<'a> {
-    kernels: &'static Kernels,
-    workspace: &'a mut Workspace,
-    metric: Metric,
-    cancel: Cancel<'a>,
-}
-
-impl<'a> Nearest<'a> {
-    pub(crate) fn new(
-        kernels: &'static Kernels,
-        workspace: &'a mut Workspace,
-        metric: Metric,
-        cancel: Cancel<'a>,
-    ) -> Self {
-        Self { kernels, workspace, metric, cancel }
+    if let Some(device) = context.device().backend()
+        && device.assign(context, job, labels, keys)?
+    {
+        return Ok(());
     }
-
-    /// As [`assign_rows`], for a panel of at most [`PANEL`] rows: where rows are widened or normalised, it is
-    /// so many at a time.
-    pub(crate) fn find(
-        &mut self,
-        rows: Rows<'_>,
-        centroids: &ListView<'_>,
-        hints: Option<&[f32]>,
-        labels: &mut [u32],
-        keys: &mut [f32],
-    ) -> Result<()> {
-        let mut buffer = std::mem::take(&mut self.workspace.panel);
-        let mut panel = [&[][..]; PANEL];
-        let panel = &mut panel[..rows.len()];
-        rows.panel(&mut buffer, panel);
-        let result = self.find_panel(panel, rows.x.dim(), centroids, hints, labels, keys);
-        self.workspace.panel = buffer;
-        result
-    }
-
-    fn find_panel(
-        &mut self,
-        rows: &[&[f32]],
-        dim: usize,
-        centroids: &ListView<'_>,
-        hints: Option<&[f32]>,
-        labels: &mut [u32],
-        keys: &mut [f32],
-    ) -> Result<()> {
-        let lanes = centroids.bias.len();
-        // Tiles of even size: 7 + 6 rather than 12 + 1.
-        let tiles = rows.len().div_ceil(self.kernels.max_queries);
-        let tile = rows.len().div_ceil(tiles.max(1)).max(1);
-        let mut scorers = [Scorer::new(self.metric, &[], 0.0); PANEL];
-        let mut thresholds = [f32::MIN; PANEL];
-        for (i, scorer) in scorers[..rows.len()].iter_mut().enumerate() {
-            let row = rows[i];
-            let norm = if self.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
-            *scorer = Scorer::new(self.metric, row, norm);
-            if let Some(hints) = hints {
-                let hint = &hints[labels[i] as usize * dim..][..dim];
-                thresholds[i] = scorer.threshold(key(self.metric, row, hint));
-            }
-        }
-        keys.fill(f32::INFINITY);
-        if hints.is_none() {
-            labels.fill(0);
-        }
-        let stripe = (STRIPE / dim).next_multiple_of(BLOCK).max(BLOCK);
-        for start in (0..lanes).step_by(stripe) {
-            let lanes = start..(start + stripe).min(lanes);
-            for first in (0..rows.len()).step_by(tile) {
-                self.cancel.check()?;
-                let last = (first + tile).min(rows.len());
-                self.scan(
-                    &rows[first..last],
-                    &scorers[first..last],
-                    centroids,
-                    lanes.clone(),
-                    &mut thresholds[first..last],
-                    &mut labels[first..last],
-                    &mut keys[first..last],
-                );
-            }
-        }
-        // A hint's own score may by rounding miss the threshold that it set.
-        if hints.is_some() {
-            for i in 0..rows.len() {
-                if keys[i] < f32::INFINITY {
-                    continue;
-                }
-                let (label, key) = (&mut labels[i..=i], &mut keys[i..=i]);
-                let (row, scorer) = (&rows[i..=i], &scorers[i..=i]);
-                self.scan(row, scorer, centroids, 0..lanes, &mut [f32::MIN], label, key);
-            }
-        }
-        Ok(())
-    }
-
-    /// Scans some lanes for the rows of a tile.
-    fn scan(
-        &mut self,
-        rows: &[&[f32]],
-        scorers: &[Scorer<'_>],
-        centroids: &ListView<'_>,
-        lanes: std::ops::Range<usize>,
-        thresholds: &mut [f32],
-        labels: &mut [u32],
-        keys: &mut [f32],
-    ) {
-        let (count, dim) = (rows.len(), rows[0].len());
-        let scratch = &mut self.workspace.scratch;
-        pack(rows, dim, &mut scratch.packed);
-        let end = lanes.end;
-        for start in lanes.step_by(BLOCK) {
-            let end = (start + BLOCK).min(end);
-            let input = TileInput {
-                dim,
-                count,
-                queries: &scratch.packed,
-                thresholds,
-                vectors: centroids.vectors.slice(start * dim..end * dim),
-                bias: &centroids.bias[start..end],
-            };
-            let mut reached = self.kernels.tile(input, &mut scratch.tile);
-            while reached != 0 {
-                let q = reached.trailing_zeros() as usize;
-                reached &= reached - 1;
-                let mut mask = scratch.tile.hits[q][0];
-                while mask != 0 {
-                    let lane = mask.trailing_zeros() as usize;
-                    mask &= mask - 1;
-                    let key = scorers[q].key(scratch.tile.scores[q][0][lane], centroids, start + lane);
-                    // Slots come in ascending order: an equal key later is not better.
-                    if key < keys[q] {
-                        #[expect(clippy::cast_possible_truncation, reason = "nlist fits in u32")]
-                        let slot = (start + lane) as u32;
-                        (labels[q], keys[q]) = (slot, key);
-                        thresholds[q] = scorers[q].threshold(key);
-                    }
-                }
-            }
-        }
-    }
+    nearest::assign(context, job, labels, keys)
 }
 
 /// The key of a row and a centroid, up to rounding.

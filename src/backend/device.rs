@@ -119,13 +119,13 @@ impl Device {
 
     /// The backend that a call should try before the CPU.
     #[cfg(feature = "gpu")]
-    pub(super) fn backend(&self, _: &super::ScanJob<'_>) -> Option<&dyn super::Backend> {
+    pub(super) fn backend(&self) -> Option<&dyn super::Backend> {
         self.choice.gpu().map(|gpu| &**gpu as &dyn super::Backend)
     }
 
     /// Without GPUs there is none.
     #[cfg(not(feature = "gpu"))]
-    pub(super) fn backend(&self, _: &super::ScanJob<'_>) -> Option<&dyn super::Backend> {
+    pub(super) fn backend(&self) -> Option<&dyn super::Backend> {
         None
     }
 
@@ -147,7 +147,7 @@ pub struct DeviceStatus {
     pub lost: Option<String>,
     /// GPU: bytes of its memory that the context holds.
     pub memory_bytes: u64,
-    /// GPU: scans that it has done.
+    /// GPU: scans and assignments that it has done.
     pub calls: u64,
 }
 

@@ -9,14 +9,15 @@ pub(crate) mod device;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 mod multiply;
+mod nearest;
 mod plan;
 mod scan;
 mod slot;
 pub(crate) mod workspace;
 
-pub(crate) use assign::{Rows, assign, assign_rows, key};
+pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use multiply::multiply;
-pub(crate) use slot::{DeviceSlot, Version};
+pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 
 use crate::budget::Budget;
 use crate::collect::Sink;
@@ -98,12 +99,21 @@ pub(crate) trait Backend: Send + Sync {
 
     /// All vectors whose key is below `key`, as (query, hit) in no order; `None` if this backend could not.
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>>;
+
+    /// Writes what [`assign()`] tells. False if this backend could not: then another has to write all of it.
+    fn assign(
+        &self,
+        context: &Context,
+        job: &AssignJob<'_>,
+        labels: &mut [u32],
+        keys: &mut [f32],
+    ) -> Result<bool>;
 }
 
 /// The `k` best of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     if job.budget.is_none()
-        && let Some(device) = context.device().backend(job)
+        && let Some(device) = context.device().backend()
         && device.best(context, job, k, sink)?
     {
         return Ok(());
@@ -114,7 +124,7 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
 /// All vectors whose key is below `key`, as (query, hit) in no order.
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
     if job.budget.is_none()
-        && let Some(device) = context.device().backend(job)
+        && let Some(device) = context.device().backend()
         && let Some(found) = device.within(context, job, key)?
     {
         return Ok(found);

@@ -30,3 +30,10 @@ pub(crate) struct DeviceSlot {
     #[cfg(feature = "gpu")]
     pub(super) copy: std::sync::Mutex<Option<super::gpu::Resident>>,
 }
+
+/// A device's copy of rows that many jobs are of, kept for as long as these.
+#[derive(Default)]
+pub(crate) struct RowsSlot {
+    #[cfg(feature = "gpu")]
+    pub(super) copy: std::sync::Mutex<Option<super::gpu::KeptRows>>,
+}

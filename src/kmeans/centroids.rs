@@ -2,7 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
-use crate::backend::ListView;
+use crate::backend::{DeviceSlot, ListSource, ListView, Version};
 use crate::context::Context;
 use crate::element::Values;
 use crate::error::{Error, Result};
@@ -22,6 +22,9 @@ pub(super) struct Centroids {
     pub(super) metric: Metric,
     blocks: Vec<Line>,
     bias: Vec<f32>,
+    ids: Vec<i64>,
+    version: Version,
+    device: DeviceSlot,
 }
 
 impl Centroids {
@@ -35,7 +38,9 @@ impl Centroids {
         blocks.try_reserve_exact(lanes * dim / 16).map_err(failed)?;
         rows.resize(k * dim, 0.0);
         blocks.resize(lanes * dim / 16, Line([0.0; 16]));
-        Ok(Self { rows, dim, metric, blocks, bias: vec![f32::NEG_INFINITY; lanes] })
+        let ids = (0i64..).take(k).collect();
+        let (bias, version) = (vec![f32::NEG_INFINITY; lanes], Version::EMPTY);
+        Ok(Self { rows, dim, metric, blocks, bias, ids, version, device: DeviceSlot::default() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -59,6 +64,7 @@ impl Centroids {
         for block in 0..self.bias.len().div_ceil(BLOCK) {
             self.weigh(context, block);
         }
+        self.version = Version::new();
     }
 
     /// Writes these rows (ascending) into the blocks.
@@ -74,6 +80,7 @@ impl Centroids {
                 last = block;
             }
         }
+        self.version = Version::new();
     }
 
     fn place(&mut self, centroid: usize) {
@@ -97,10 +104,24 @@ impl Centroids {
         }
         bias[(k - start).min(width)..].fill(f32::NEG_INFINITY);
     }
+}
 
-    /// The blocks, for a scan.
-    pub(super) fn view(&self) -> ListView<'_> {
+/// One list: the blocks.
+impl ListSource for Centroids {
+    fn list_count(&self) -> usize {
+        1
+    }
+
+    fn list(&self, _: usize) -> ListView<'_> {
         let vectors = Values::F32(bytemuck::cast_slice(&self.blocks));
-        ListView { vectors, bias: &self.bias, ids: &[], live: self.len() }
+        ListView { vectors, bias: &self.bias, ids: &self.ids, live: self.len() }
+    }
+
+    fn version(&self, _: usize) -> [Version; 2] {
+        [self.version; 2]
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        Some(&self.device)
     }
 }

@@ -5,7 +5,7 @@ use super::centroids::Centroids;
 use super::means::{Groups, split, update};
 use super::seeding::seed;
 use super::task::Task;
-use crate::backend::Rows;
+use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::random::Random;
 
@@ -24,6 +24,8 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         keys: vec![0f32; rows.len()],
         groups: Groups::default(),
     };
+    let slot = RowsSlot::default();
+    let kept = Kept { slot: &slot, all: rows, places: None };
     let parts = match task.purpose {
         Purpose::Caller => Vec::new(),
         Purpose::Lists => parts(rows.len(), task.k, task.iterations),
@@ -34,7 +36,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         let numbers: Vec<u32> = points.iter().map(|&point| rows.number(point)).collect();
         let rows = Rows { x: task.x, numbers: Some(&numbers) };
         for step in 0..steps {
-            let objective = run.step(rows, step > 0)?;
+            let objective = run.step(rows, Kept { places: Some(&points), ..kept }, step > 0)?;
             let before = work / PARTS;
             work += PARTS / part;
             if work / PARTS > before {
@@ -45,7 +47,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
     let mut objective = 0.0;
     let first = work / PARTS;
     for iteration in first..task.iterations {
-        objective = run.step(rows, iteration > first)?;
+        objective = run.step(rows, kept, iteration > first)?;
         task.report(iteration + 1, objective)?;
     }
     Ok((run.centroids, objective))
@@ -83,11 +85,11 @@ struct Run<'a, 't, 'c> {
 impl Run<'_, '_, '_> {
     /// Assigns `rows`, then moves the centroids to the means; the objective before they moved. `hinted` =
     /// these rows were assigned before.
-    fn step(&mut self, rows: Rows<'_>, hinted: bool) -> Result<f64> {
+    fn step(&mut self, rows: Rows<'_>, kept: Kept<'_>, hinted: bool) -> Result<f64> {
         let Self { task, centroids, groups, .. } = self;
         let (labels, keys) = (&mut self.labels[..rows.len()], &mut self.keys[..rows.len()]);
         centroids.pack(task.context);
-        task.assign(rows, centroids, hinted, labels, keys)?;
+        task.assign(rows, Some(kept), centroids, hinted, labels, keys)?;
         let objective = task.mean(keys);
         groups.make(labels, task.k);
         let cancel = task.control.cancel();

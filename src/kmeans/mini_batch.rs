@@ -32,7 +32,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
     for step in 0..task.iterations {
         draw(random, n, &mut numbers);
         let rows = Rows { x: task.x, numbers: Some(&numbers) };
-        task.assign(rows, &centroids, false, &mut labels, &mut keys)?;
+        task.assign(rows, None, &centroids, false, &mut labels, &mut keys)?;
         groups.make(&labels, k);
         let mut moved = labels.clone();
         moved.sort_unstable();

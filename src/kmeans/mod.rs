@@ -9,7 +9,7 @@ mod task;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::backend::{Rows, assign_rows};
+use crate::backend::{self, AssignJob, Rows};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
@@ -170,8 +170,16 @@ pub fn assign<'x>(
     let mut packed = Centroids::new(centroids.rows(), centroids.dim(), metric)?;
     packed.rows.copy_from_slice(centroids.data());
     packed.pack(context);
-    let (rows, workers) = (Rows { x, numbers: None }, context.workers(threads));
-    assign_rows(context, rows, packed.view(), metric, None, workers, labels, distances, control.cancel())?;
+    let job = AssignJob {
+        rows: Rows { x, numbers: None },
+        kept: None,
+        centroids: &packed,
+        metric,
+        hints: None,
+        workers: context.workers(threads),
+        cancel: control.cancel(),
+    };
+    backend::assign(context, &job, labels, distances)?;
     distances.iter_mut().for_each(|key| *key = metric.value_of_key(*key));
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::Seeding;
 use super::centroids::Centroids;
 use super::means::normalize;
 use super::task::Task;
-use crate::backend::Rows;
+use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -50,6 +50,8 @@ fn plus_plus(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result
     }
     let matrix = MatrixRef::new("points", &pool, points.len(), dim)?;
     let pool = Rows { x: matrix.into(), numbers: None };
+    let slot = RowsSlot::default();
+    let kept = Kept { slot: &slot, all: pool, places: None };
     let mut distances = vec![f32::INFINITY; pool.len()];
     let (mut labels, mut keys) = (vec![0; pool.len()], vec![0.0; pool.len()]);
     let mut sums = vec![0.0; pool.len()];
@@ -82,7 +84,7 @@ fn plus_plus(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result
                 newest.row_mut(i).copy_from_slice(matrix.row(point));
             }
             newest.pack(task.context);
-            task.assign(pool, &newest, false, &mut labels, &mut keys)?;
+            task.assign(pool, Some(kept), &newest, false, &mut labels, &mut keys)?;
             distances.iter_mut().zip(&keys).for_each(|(distance, &key)| *distance = distance.min(key));
         }
     }

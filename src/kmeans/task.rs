@@ -2,7 +2,7 @@
 
 use super::centroids::Centroids;
 use super::{KMeansOptions, Purpose, Seeding};
-use crate::backend::{Rows, assign_rows};
+use crate::backend::{AssignJob, Kept, Rows, assign};
 use crate::context::Context;
 use crate::error::Result;
 use crate::metric::Metric;
@@ -70,19 +70,27 @@ impl<'a, 'c> Task<'a, 'c> {
         if self.spherical { Metric::InnerProduct } else { Metric::L2 }
     }
 
-    /// Finds the nearest centroid of every row: its label and its key. `hinted` = the labels are guesses.
+    /// Finds the nearest centroid of every row: its label and its key. `kept` = the rows come again; `hinted` = the
+    /// labels are guesses.
     pub(super) fn assign(
         &self,
         rows: Rows<'_>,
+        kept: Option<Kept<'_>>,
         centroids: &Centroids,
         hinted: bool,
         labels: &mut [u32],
         keys: &mut [f32],
     ) -> Result<()> {
-        let hints = hinted.then_some(&centroids.rows[..]);
-        let (context, cancel) = (self.context, self.control.cancel());
-        let metric = centroids.metric;
-        assign_rows(context, rows, centroids.view(), metric, hints, self.workers, labels, keys, cancel)
+        let job = AssignJob {
+            rows,
+            kept,
+            centroids,
+            metric: centroids.metric,
+            hints: hinted.then_some(&centroids.rows[..]),
+            workers: self.workers,
+            cancel: self.control.cancel(),
+        };
+        assign(self.context, &job, labels, keys)
     }
 
     /// Tells how far this run is, then fails if the call is to end.

@@ -10,3 +10,4 @@ mod faults;
 mod parity;
 mod shaders;
 mod support;
+mod train;

@@ -48,7 +48,7 @@ fn search_lists_of_every_length_equal_the_cpu() {
             index.add(matrix(&rows, dim), None, 0, &Control::default()).expect("added");
             index
         };
-        let twins = Twins { cpu: make(crate::support::cpu()), gpu: make(context) };
+        let twins = Twins { cpu: make(crate::support::cpu()), gpu: make(context), before: 0 };
         assert_eq!(twins.gpu.list_sizes(), lengths);
         let queries: Vec<f32> = numbers(7, 40 * dim).iter().map(|v| v * 700.0 + 600.0).collect();
         for (k, probes) in [(1, 1), (7, 3), (40, 13), (6500, 13)] {

@@ -5,13 +5,14 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 6] = [
+const MODULES: [&[&str]; 7] = [
     &["key", "value_f32", "scan"],
     &["key", "value_f16", "scan"],
     &["key", "value_bf16", "scan"],
     &["key", "value_u8", "scan"],
     &["key", "select"],
     &["key", "within"],
+    &["key", "assign"],
 ];
 
 fn source(parts: &[&str]) -> String {

@@ -50,6 +50,8 @@ pub(crate) fn matrix(data: &[f32], dim: usize) -> MatrixRef<'_> {
 pub(crate) struct Twins {
     pub(crate) cpu: Index,
     pub(crate) gpu: Index,
+    /// What the GPU had done when they were made.
+    pub(crate) before: u64,
 }
 
 impl Twins {
@@ -74,8 +76,9 @@ impl Twins {
         if let Ok(centroids) = cpu.centroids() {
             gpu.set_centroids(matrix(centroids, dim)).expect("the same centroids");
         }
-        let mut twins = Self { cpu, gpu };
+        let mut twins = Self { cpu, gpu, before: 0 };
         twins.both(|index| index.add(x, None, 0, &Control::default()).expect("added"));
+        twins.before = twins.calls();
         Some(twins)
     }
 
@@ -105,9 +108,9 @@ impl Twins {
         gpu
     }
 
-    /// Scans that the GPU has done.
+    /// Scans and assignments that the GPU has done since they were made.
     pub(crate) fn calls(&self) -> u64 {
-        self.gpu.context().device_status().calls
+        self.gpu.context().device_status().calls - self.before
     }
 }
 

@@ -101,8 +101,10 @@ pub(super) struct Engine {
     pub(super) limits: wgpu::Limits,
     pub(super) pipelines: Pipelines,
     pub(super) scratch: Scratch,
-    /// Multiply-adds a second, from the last few submissions.
+    /// Multiply-adds a second of scans, from the last few submissions.
     pub(super) rate: f64,
+    /// The same of assignments.
+    pub(super) assign_rate: f64,
     health: Arc<Health>,
     timeout: Duration,
 }
@@ -277,9 +279,12 @@ impl Gpu {
         Arc::ptr_eq(&self.health, &memory.health)
     }
 
-    /// Runs `work` on the device; `None` if it could not, and then the CPU has to. A panic of the driver's side
+    /// Runs `work` on the device, once more if memory was short; `None` if it could not, and then the CPU has to. A panic of the driver's side
     /// loses the device and nothing else.
-    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Engine) -> Outcome<T>) -> Result<Option<T>, Error> {
+    pub(super) fn with<T>(
+        &self,
+        mut work: impl FnMut(&mut Engine) -> Outcome<T>,
+    ) -> Result<Option<T>, Error> {
         if self.lost().is_some() {
             return Ok(None);
         }
@@ -292,7 +297,14 @@ impl Gpu {
                 *state = State::Open(Box::new(engine));
             }
             let State::Open(engine) = &mut *state else { return Err(Fault::Lost(String::new())) };
-            work(engine)
+            match work(engine) {
+                // What earlier calls left may be what this one lacked.
+                Err(Fault::Memory) if engine.scratch.bytes() > 0 => {
+                    engine.scratch = Scratch::default();
+                    work(engine)
+                }
+                outcome => outcome,
+            }
         }));
         match outcome {
             Ok(Ok(value)) => {
@@ -301,7 +313,7 @@ impl Gpu {
             }
             Ok(Err(Fault::Call(error))) => return Err(error),
             Ok(Err(Fault::Memory)) => {
-                // What earlier calls left may be what this one lacked.
+                // It is no use to this call, and may be to the next.
                 if let State::Open(engine) = &mut *state {
                     engine.scratch = Scratch::default();
                 }
@@ -350,7 +362,17 @@ fn open(adapter: &wgpu::Adapter, health: &Arc<Health>, timeout: Duration) -> Out
     let pipelines = Pipelines::new(&device);
     let scratch = Scratch::default();
     let health = health.clone();
-    Ok(Engine { device, queue, limits, pipelines, scratch, rate: FIRST_RATE, health, timeout })
+    Ok(Engine {
+        device,
+        queue,
+        limits,
+        pipelines,
+        scratch,
+        rate: FIRST_RATE,
+        assign_rate: FIRST_RATE,
+        health,
+        timeout,
+    })
 }
 
 /// Multiply-adds a second that a device is taken for until it has shown its own.

@@ -52,21 +52,8 @@ impl<'a> Judge<'a> {
     /// How far the device's key of a vector can be from the CPU's, if that is at most `key`.
     fn error(&self, norm: f32, key: f32) -> f64 {
         let dim = self.job.dim;
-        #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
-        let gamma = f64::from(f32::EPSILON) * (dim.min(CHUNK) + dim.div_ceil(64) + 16) as f64;
-        let q = f64::from(norm).sqrt();
-        let v = match self.job.metric {
-            // |v| <= |q| + |q - v|, whatever else the lists hold.
-            Metric::L2 => q + (f64::from(key.max(0.0)) * 1.01).sqrt(),
-            Metric::InnerProduct | Metric::Cosine => f64::from(self.largest).sqrt() * 1.01,
-        };
-        // A product below float32's smallest normal number may be flushed to zero.
-        #[expect(clippy::cast_precision_loss, reason = "a bound")]
-        let flushed = dim as f64 * 1e-37;
-        match self.job.metric {
-            Metric::L2 => 2.0 * gamma * (q + v) * (q + v) + flushed,
-            Metric::InnerProduct | Metric::Cosine => 2.0 * gamma * q * v + flushed,
-        }
+        // scan.wgsl sums 64 products at a time, then their sums.
+        rounding(self.job.metric, dim, dim.min(CHUNK) + dim.div_ceil(64) + 16, self.largest, norm, key)
     }
 
     /// The device's keys of all vectors whose key is below `key` are at most this.
@@ -163,6 +150,25 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// How far two ways to compute a key can lie apart that add at most `steps` numbers one after another, for vectors
+/// whose key is at most `key` and squared length at most `largest`, and a query of squared length `norm`.
+pub(super) fn rounding(metric: Metric, dim: usize, steps: usize, largest: f32, norm: f32, key: f32) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
+    let (gamma, dim) = (f64::from(f32::EPSILON) * steps as f64, dim as f64);
+    let q = f64::from(norm).sqrt();
+    let size = match metric {
+        // |v| <= |q| + |q - v|, whatever else the lists hold.
+        Metric::L2 => (2.0 * q + (f64::from(key.max(0.0)) * 1.01).sqrt()).powi(2),
+        Metric::InnerProduct | Metric::Cosine => q * f64::from(largest).sqrt() * 1.01,
+    };
+    // Where a sum might overflow on its way, nothing is known.
+    if size >= f64::from(f32::MAX) / 8.0 {
+        return f64::INFINITY;
+    }
+    // A product below float32's smallest normal number may be flushed to zero.
+    2.0 * gamma * size + dim * 1e-37
+}
+
 /// The part of `all`, which is in the order of queries, that is of `query`.
 fn of_query<T>(all: &[T], query: usize, number: impl Fn(&T) -> usize) -> &[T] {
     let from = all.partition_point(|one| number(one) < query);
@@ -236,6 +242,6 @@ fn widen<'a, E: Scalar>(from: impl Iterator<Item = &'a E>, block: &mut [f32]) {
     block.iter_mut().step_by(BLOCK).zip(from).for_each(|(to, &value)| *to = value.into());
 }
 
-fn from_ordered(bits: u32) -> f32 {
+pub(super) fn from_ordered(bits: u32) -> f32 {
     f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
 }

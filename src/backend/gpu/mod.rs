@@ -4,6 +4,7 @@
 //! decides ([`exact`]). Whatever the device cannot do, or fails to do, the CPU does.
 
 mod adapter;
+mod assign;
 mod choice;
 mod device;
 mod exact;
@@ -14,5 +15,6 @@ mod scan;
 mod scratch;
 
 pub(crate) use adapter::infos;
+pub(crate) use assign::KeptRows;
 pub(crate) use choice::Choice;
 pub(crate) use resident::Resident;

@@ -14,12 +14,14 @@ pub(super) enum Kernel {
     Best,
     Count,
     Gather,
+    Assign,
 }
 
 const KEY: &str = include_str!("../../../shaders/key.wgsl");
 const SCAN: &str = include_str!("../../../shaders/scan.wgsl");
 const SELECT: &str = include_str!("../../../shaders/select.wgsl");
 const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
+const ASSIGN: &str = include_str!("../../../shaders/assign.wgsl");
 const VALUE_F32: &str = include_str!("../../../shaders/value_f32.wgsl");
 const VALUE_F16: &str = include_str!("../../../shaders/value_f16.wgsl");
 const VALUE_BF16: &str = include_str!("../../../shaders/value_bf16.wgsl");
@@ -36,6 +38,7 @@ impl Kernel {
             Self::Best => 4,
             Self::Count => 5,
             Self::Gather => 6,
+            Self::Assign => 7,
         }
     }
 
@@ -45,6 +48,7 @@ impl Kernel {
             Self::Best => "best",
             Self::Count => "count",
             Self::Gather => "gather",
+            Self::Assign => "assign",
         }
     }
 
@@ -56,12 +60,13 @@ impl Kernel {
             Self::Scan(Element::U8) => &[KEY, VALUE_U8, SCAN],
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
+            Self::Assign => &[KEY, ASSIGN],
         };
         parts.concat()
     }
 }
 
-const KERNELS: usize = 7;
+const KERNELS: usize = 8;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

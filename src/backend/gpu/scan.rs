@@ -6,13 +6,14 @@
 
 use std::time::Instant;
 
+use super::assign;
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::{Candidate, Judge};
 use super::pipelines::Kernel;
 use super::resident::Resident;
 use super::rounds::{Limits, Round, Rounds};
 use super::scratch::Use;
-use crate::backend::{Backend, ScanJob, cpu};
+use crate::backend::{AssignJob, Backend, ScanJob, cpu};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
@@ -20,7 +21,7 @@ use crate::metric::Metric;
 use crate::topk::Hit;
 
 /// How long a submission should take: a system resets a driver that is busy for about two seconds.
-const SUBMISSION_SECONDS: f64 = 0.05;
+pub(super) const SUBMISSION_SECONDS: f64 = 0.05;
 
 /// Lanes of a round: at least enough to fill a device, at most what memory is kept for.
 const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 24;
@@ -29,7 +30,7 @@ const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 24;
 const QUERY_BYTES: usize = 64 << 20;
 
 /// `NONE` in key.wgsl.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 
 /// Between the shapes of two dispatches in their buffer.
 const SHAPE_STRIDE: usize = 256;
@@ -37,7 +38,15 @@ const SHAPE_STRIDE: usize = 256;
 /// `Shape` of all our shaders; each has as many fields as it needs.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-struct Shape([u32; SHAPE_STRIDE / 4]);
+pub(super) struct Shape([u32; SHAPE_STRIDE / 4]);
+
+impl Shape {
+    pub(super) fn new(fields: &[u32]) -> Self {
+        let mut shape = Self([0; SHAPE_STRIDE / 4]);
+        shape.0[..fields.len()].copy_from_slice(fields);
+        shape
+    }
+}
 
 /// `Row` of select.wgsl and within.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -89,6 +98,16 @@ impl Backend for Gpu {
             Ok(found)
         })
     }
+
+    fn assign(
+        &self,
+        context: &Context,
+        job: &AssignJob<'_>,
+        labels: &mut [u32],
+        keys: &mut [f32],
+    ) -> Result<bool> {
+        assign::assign(self, context, job, labels, keys)
+    }
 }
 
 impl Gpu {
@@ -97,7 +116,7 @@ impl Gpu {
         &self,
         context: &Context,
         job: &ScanJob<'_>,
-        work: impl FnOnce(&mut Engine, &Resident) -> Outcome<T>,
+        mut work: impl FnMut(&mut Engine, &Resident) -> Outcome<T>,
     ) -> Result<Option<T>> {
         let Some(slot) = job.lists.device() else { return Ok(None) };
         self.with(|engine| {
@@ -158,15 +177,13 @@ impl<'a> Call<'a> {
             .segments
             .windows(2)
             .map(|range| {
-                let mut shape = Shape([0; SHAPE_STRIDE / 4]);
-                shape.0[..5].copy_from_slice(&[
+                Shape::new(&[
                     to32(dim),
                     u32::from(job.metric == Metric::L2),
                     u32::from(job.filter.is_some()),
                     to32(range[0]),
                     to32(range[1] - range[0]),
-                ]);
-                shape
+                ])
             })
             .collect();
         engine.put(Use::Shapes, &shapes)?;
@@ -232,9 +249,7 @@ impl<'a> Call<'a> {
             place += hits;
         }
         self.engine.put(Use::Rows, &self.rows)?;
-        let mut shape = Shape([0; SHAPE_STRIDE / 4]);
-        shape.0[1] = to32(self.rows.len());
-        self.engine.put(Use::Shapes, &[shape])?;
+        self.engine.put(Use::Shapes, &[Shape::new(&[0, to32(self.rows.len())])])?;
         Ok(place)
     }
 

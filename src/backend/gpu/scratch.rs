@@ -20,6 +20,8 @@ pub(super) enum Use {
     Rows,
     Hits,
     Summaries,
+    Places,
+    Bests,
     ReadBack,
 }
 

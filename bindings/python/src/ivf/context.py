@@ -52,7 +52,7 @@ class ContextInfo(NamedTuple):
     device_memory_bytes: int
     """GPU: bytes of its memory that the context holds."""
     device_calls: int
-    """GPU: scans that it has done."""
+    """GPU: scans and assignments that it has done."""
 
 
 def devices() -> list[Device]:

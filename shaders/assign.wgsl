@@ -1,0 +1,188 @@
+// The nearest centroid of each row: a tiled product of rows and centroids with the best kept as it goes, so that no
+// matrix of distances is ever written.
+//
+// A workgroup takes 64 rows and passes over the centroids 64 at a time; a thread holds the scores of 8 rows and 4
+// centroids. The best is the lowest key, of equal ones the lowest slot, whatever the order of threads. The CPU's twin
+// is src/backend/assign.rs.
+
+struct Shape {
+    dim: u32,
+    // Rows of this dispatch; they are `places[first..]` of `rows`, or `rows[first..]` if `direct` is 1.
+    count: u32,
+    first: u32,
+    direct: u32,
+    // The centroids: blocks of the segment, and the slot of the first of them.
+    block: u32,
+    blocks: u32,
+    slot: u32,
+    // 1 = the first centroids that these rows meet.
+    fresh: u32,
+}
+
+struct Best {
+    key: u32,
+    slot: u32,
+    // The key of the best of all others.
+    second: u32,
+}
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> rows: array<f32>;
+@group(0) @binding(2) var<storage, read> places: array<u32>;
+@group(0) @binding(3) var<storage, read> vectors: array<vec4<u32>>;
+@group(0) @binding(4) var<storage, read> bias: array<vec4<u32>>;
+@group(0) @binding(5) var<storage, read_write> bests: array<Best>;
+
+override THREADS: u32 = 128u;
+const ROWS: u32 = 64u;
+// Threads side by side, of 4 centroids each.
+const ACROSS: u32 = 16u;
+const CHUNK: u32 = 16u;
+// Groups of four rows that are staged of a dimension: one more than there are, against bank conflicts.
+const ROW_STRIDE: u32 = 17u;
+const CENTROIDS: u32 = 272u;
+const EMPTY_LANE: u32 = 0xff800000u;
+
+// [CHUNK][ROW_STRIDE] groups of four rows, then [CHUNK][ACROSS] of four centroids; in the end [ROWS][ACROSS] bests.
+var<workgroup> staged: array<vec4<u32>, 1024>;
+
+fn row_value(row: u32, d: u32) -> u32 {
+    if (row >= shape.count || d >= shape.dim) {
+        return 0u;
+    }
+    var place = shape.first + row;
+    if (shape.direct == 0u) {
+        place = places[place];
+    }
+    return bitcast<u32>(rows[place * shape.dim + d]);
+}
+
+fn centroid_values(tile: u32, quad: u32, d: u32) -> vec4<u32> {
+    let block = tile + quad / 8u;
+    if (block >= shape.blocks || d >= shape.dim) {
+        return vec4<u32>();
+    }
+    return vectors[((shape.block + block) * shape.dim + d) * 8u + quad % 8u];
+}
+
+// The better of both, and what is left over.
+fn merge(a: vec3<u32>, b: vec3<u32>) -> vec3<u32> {
+    if (b.x < a.x || (b.x == a.x && b.y < a.y)) {
+        return vec3<u32>(b.x, b.y, min(b.z, a.x));
+    }
+    return vec3<u32>(a.x, a.y, min(a.z, b.x));
+}
+
+fn key_of(score: f32, empty: bool) -> u32 {
+    return select(min(ordered(-score), NONE - 1u), NONE, empty);
+}
+
+fn consider(best: vec3<u32>, scores: vec4<f32>, empty: vec4<bool>, slot: u32) -> vec3<u32> {
+    var now = merge(best, vec3<u32>(key_of(scores.x, empty.x), slot, NONE));
+    now = merge(now, vec3<u32>(key_of(scores.y, empty.y), slot + 1u, NONE));
+    now = merge(now, vec3<u32>(key_of(scores.z, empty.z), slot + 2u, NONE));
+    return merge(now, vec3<u32>(key_of(scores.w, empty.w), slot + 3u, NONE));
+}
+
+@compute @workgroup_size(THREADS)
+fn assign(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let first = (group.y * groups.x + group.x) * ROWS;
+    if (first >= shape.count) {
+        return;
+    }
+    let across = thread % ACROSS;
+    let down = thread / ACROSS;
+    let nothing = vec3<u32>(NONE, NONE, NONE);
+    var best0 = nothing;
+    var best1 = nothing;
+    var best2 = nothing;
+    var best3 = nothing;
+    var best4 = nothing;
+    var best5 = nothing;
+    var best6 = nothing;
+    var best7 = nothing;
+    for (var tile = 0u; tile < shape.blocks; tile += 2u) {
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var s2 = vec4<f32>();
+        var s3 = vec4<f32>();
+        var s4 = vec4<f32>();
+        var s5 = vec4<f32>();
+        var s6 = vec4<f32>();
+        var s7 = vec4<f32>();
+        for (var start = 0u; start < shape.dim; start += CHUNK) {
+            workgroupBarrier();
+            for (var i = thread; i < CHUNK * ROWS / 4u; i += THREADS) {
+                let d = i % CHUNK;
+                let row = first + i / CHUNK * 4u;
+                staged[d * ROW_STRIDE + i / CHUNK] = vec4<u32>(
+                    row_value(row, start + d),
+                    row_value(row + 1u, start + d),
+                    row_value(row + 2u, start + d),
+                    row_value(row + 3u, start + d),
+                );
+            }
+            for (var i = thread; i < CHUNK * ACROSS; i += THREADS) {
+                staged[CENTROIDS + i] = centroid_values(tile, i % ACROSS, start + i / ACROSS);
+            }
+            workgroupBarrier();
+            for (var d = 0u; d < CHUNK; d += 1u) {
+                let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);
+                let high = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u + 1u]);
+                let c = bitcast<vec4<f32>>(staged[CENTROIDS + d * ACROSS + across]);
+                s0 += low.x * c;
+                s1 += low.y * c;
+                s2 += low.z * c;
+                s3 += low.w * c;
+                s4 += high.x * c;
+                s5 += high.y * c;
+                s6 += high.z * c;
+                s7 += high.w * c;
+            }
+        }
+        let block = tile + across / 8u;
+        if (block < shape.blocks) {
+            let begin = bias[(shape.block + block) * 8u + across % 8u];
+            let empty = begin == vec4<u32>(EMPTY_LANE);
+            let start = bitcast<vec4<f32>>(begin);
+            let slot = shape.slot + block * 32u + across % 8u * 4u;
+            best0 = consider(best0, start + s0, empty, slot);
+            best1 = consider(best1, start + s1, empty, slot);
+            best2 = consider(best2, start + s2, empty, slot);
+            best3 = consider(best3, start + s3, empty, slot);
+            best4 = consider(best4, start + s4, empty, slot);
+            best5 = consider(best5, start + s5, empty, slot);
+            best6 = consider(best6, start + s6, empty, slot);
+            best7 = consider(best7, start + s7, empty, slot);
+        }
+    }
+    workgroupBarrier();
+    let place = down * 8u * ACROSS + across;
+    staged[place] = vec4<u32>(best0, 0u);
+    staged[place + ACROSS] = vec4<u32>(best1, 0u);
+    staged[place + 2u * ACROSS] = vec4<u32>(best2, 0u);
+    staged[place + 3u * ACROSS] = vec4<u32>(best3, 0u);
+    staged[place + 4u * ACROSS] = vec4<u32>(best4, 0u);
+    staged[place + 5u * ACROSS] = vec4<u32>(best5, 0u);
+    staged[place + 6u * ACROSS] = vec4<u32>(best6, 0u);
+    staged[place + 7u * ACROSS] = vec4<u32>(best7, 0u);
+    workgroupBarrier();
+    for (var i = thread; i < ROWS; i += THREADS) {
+        let row = first + i;
+        if (row < shape.count) {
+            var best = nothing;
+            if (shape.fresh == 0u) {
+                let before = bests[row];
+                best = vec3<u32>(before.key, before.slot, before.second);
+            }
+            for (var j = 0u; j < ACROSS; j += 1u) {
+                best = merge(best, staged[i * ACROSS + j].xyz);
+            }
+            bests[row] = Best(best.x, best.y, best.z);
+        }
+    }
+}
