@@ -1,5 +1,7 @@
 //! Lists that hold float16, bfloat16 or bytes: everything is as in a float32 index of the rounded values.
 
+mod common;
+
 use std::sync::Arc;
 
 use ivf::{
@@ -89,6 +91,44 @@ fn search_any_code_equals_float32_of_the_rounded_values() {
             }
         }
     }
+}
+
+#[test]
+fn search_words_in_float16_has_the_recall_of_float32() {
+    let rows = common::words();
+    let (dim, k, nprobe) = (50, 10, 16);
+    // Every tenth word is a query, the others are searched.
+    let pick = |queries: bool| -> Vec<f32> {
+        let wanted = rows.chunks_exact(dim).enumerate().filter(|(word, _)| (word % 10 == 0) == queries);
+        wanted.flat_map(|(_, row)| row.iter().copied()).collect()
+    };
+    let (x, queries) = (pick(false), pick(true));
+    let x = MatrixRef::new("rows", &x, x.len() / dim, dim).expect("whole rows");
+    let make = |description: &str| {
+        let options = IndexOptions::default();
+        Index::new(context(None), dim, Metric::Cosine, description, &options).expect("a known description")
+    };
+    let mut trained = make("IVF128,Flat");
+    trained.train(x, &Default::default(), &Control::default()).expect("many points");
+    let centroids = trained.centroids().expect("trained").to_vec();
+    let search = |description: &str| -> Vec<i64> {
+        let mut index = make(description);
+        if description.starts_with("IVF") {
+            let centroids = MatrixRef::new("centroids", &centroids, 128, dim).expect("whole rows");
+            index.set_centroids(centroids).expect("128 rows");
+        }
+        index.add(x, None, 0, &Control::default()).expect("rows that fit");
+        common::search(&index, &queries, k, &SearchOptions { nprobe, ..SearchOptions::default() }).ids
+    };
+    let exact = search("Flat");
+    let recall = |found: &[i64]| {
+        let pairs = found.chunks_exact(k).zip(exact.chunks_exact(k));
+        let hits: usize =
+            pairs.map(|(found, exact)| exact.iter().filter(|id| found.contains(id)).count()).sum();
+        hits as f64 / exact.len() as f64
+    };
+    let (single, half) = (recall(&search("IVF128,Flat")), recall(&search("IVF128,SQfp16")));
+    assert!(single > 0.9 && (single - half).abs() <= 0.001, "{single} in float32, {half} in float16");
 }
 
 #[test]

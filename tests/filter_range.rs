@@ -76,6 +76,50 @@ fn search_filtered_any_selectivity_returns_the_best_that_pass() {
 }
 
 #[test]
+fn search_filtered_equals_the_unfiltered_result_without_the_others_bit_by_bit() {
+    let (count, k) = (900usize, 9);
+    let bytes: Vec<f32> = numbers(9, count * DIM).iter().map(|v| ((v + 1.0) * 100.0).floor()).collect();
+    for code in ["Flat", "SQfp16", "SQbf16", "SQ8_direct"] {
+        for kernel in [None, Some("scalar")] {
+            for lists in ["", "IVF3,"] {
+                let options = IndexOptions::default();
+                let mut index =
+                    Index::new(context(2, kernel), DIM, Metric::L2, &format!("{lists}{code}"), &options)
+                        .unwrap();
+                if !lists.is_empty() {
+                    let centroids = MatrixRef::new("centroids", &bytes[..3 * DIM], 3, DIM).unwrap();
+                    index.set_centroids(centroids).unwrap();
+                }
+                let x = MatrixRef::new("rows", &bytes, count, DIM).unwrap();
+                index.add(x, None, 0, &Control::default()).unwrap();
+                index.remove(&(0..count as i64).filter(|id| id % 11 == 3).collect::<Vec<_>>()).unwrap();
+                // Some queries are vectors themselves: their distance of 0 needs the closer look.
+                for batch in [1, 5, 64] {
+                    let queries = &bytes[7 * DIM..(7 + batch) * DIM];
+                    let whole = SearchOptions { nprobe: 3, ..Default::default() };
+                    let all = search(&index, queries, count, &whole);
+                    for step in [1, 2, 7, 40] {
+                        let ids: Vec<i64> = (0..count as i64).filter(|id| id % step == 0).collect();
+                        let filter = Filter::ids(&ids);
+                        let found =
+                            search(&index, queries, k, &SearchOptions { filter: Some(&filter), ..whole });
+                        for q in 0..batch {
+                            let of_all = (q * count..(q + 1) * count).filter(|&at| all.ids[at] % step == 0);
+                            let want: Vec<_> =
+                                of_all.take(k).map(|at| (all.ids[at], all.distances[at].to_bits())).collect();
+                            let got: Vec<_> = (q * k..(q + 1) * k)
+                                .map(|at| (found.ids[at], found.distances[at].to_bits()))
+                                .collect();
+                            assert_eq!(got, want, "{lists}{code}, {batch} queries, every {step}th");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn search_filter_passes_nothing_pads() {
     let index = index(Metric::L2, 4, &numbers(3, 100 * DIM));
     let none = Filter::ids(&[]);

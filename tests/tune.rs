@@ -8,14 +8,6 @@ use std::sync::Arc;
 
 use ivf::{Control, Error, Index, IndexOptions, MatrixRef, Metric, SearchOptions, SearchOutput, TuneOptions};
 
-/// The word vectors of tests/data, `[20000, 50]`: a .npy file of float16 behind its header.
-fn words() -> Vec<f32> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/glove.npy");
-    let bytes = std::fs::read(path).expect("tests/data/glove.npy");
-    let data = bytes.len() - 20_000 * 50 * 2;
-    bytes[data..].chunks_exact(2).map(|b| ivf::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
-}
-
 fn index(metric: Metric, description: &str, x: MatrixRef<'_>) -> Index {
     let context = Arc::new(ivf::Context::new(&Default::default()).unwrap());
     let mut index = Index::new(context, x.dim(), metric, description, &IndexOptions::default()).unwrap();
@@ -68,7 +60,7 @@ fn check_asked_is_got(rows: &[f32], dim: usize, metric: Metric) {
 #[test]
 fn target_recall_words_asked_is_got_on_held_out_queries() {
     for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
-        check_asked_is_got(&words(), 50, metric);
+        check_asked_is_got(&common::words(), 50, metric);
     }
 }
 

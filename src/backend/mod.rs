@@ -10,6 +10,7 @@ pub(crate) mod device;
 pub(crate) mod gpu;
 mod multiply;
 mod nearest;
+mod packed;
 mod plan;
 mod scan;
 mod slot;

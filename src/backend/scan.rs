@@ -1,13 +1,14 @@
 //! Scanning one unit of work: tiles of queries pass over blocks; what reaches a query's bar is collected.
 
+use super::packed::{Kept, Packed, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
-use super::{IdFilter, ListView, ScanJob};
+use super::{ListView, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::{Scalar, with_values};
 use crate::error::Result;
 use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
-use crate::lists::block::{BLOCK, NARROW, locate};
+use crate::lists::block::{BLOCK, NARROW, blocks, locate};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
@@ -93,6 +94,14 @@ pub(crate) struct Scratch {
     pub(super) packed: Vec<f32>,
     /// What the kernel writes.
     pub(super) tile: Box<TileOutput>,
+    filtered: Filtered,
+}
+
+/// What a filter leaves of a unit.
+#[derive(Default)]
+struct Filtered {
+    kept: Vec<Kept>,
+    packed: Packed,
     /// The unit's biases, `-inf` where the filter lets no result through.
     bias: Vec<f32>,
     /// Runs of blocks that hold anything to find.
@@ -102,7 +111,7 @@ pub(crate) struct Scratch {
 impl Scratch {
     pub(super) fn new() -> Self {
         let tile = Box::new(TileOutput::new());
-        Self { packed: Vec::new(), tile, bias: Vec::new(), runs: Vec::new() }
+        Self { packed: Vec::new(), tile, filtered: Filtered::default() }
     }
 }
 
@@ -123,13 +132,20 @@ impl<'a, C: Collector> Scanner<'a, C> {
     pub(super) fn scan(&mut self, plan: &Plan, unit: &Unit) -> Result<()> {
         let list = self.job.lists.list(unit.list as usize);
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
-        let blocks = (unit.blocks.0 as usize, unit.blocks.1 as usize);
-        let Some(filter) = self.job.filter else { return self.scan_runs(&list, &[blocks], pairs) };
-        let mut bias = std::mem::take(&mut self.scratch.bias);
-        let mut runs = std::mem::take(&mut self.scratch.runs);
-        restrict(&list, blocks, filter, &mut bias, &mut runs);
-        let result = self.scan_runs(&ListView { bias: &bias, ..list }, &runs, pairs);
-        (self.scratch.bias, self.scratch.runs) = (bias, runs);
+        let unit = (unit.blocks.0 as usize, unit.blocks.1 as usize);
+        let Some(filter) = self.job.filter else { return self.scan_runs(&list, &[unit], pairs) };
+        let mut room = std::mem::take(&mut self.scratch.filtered);
+        let Filtered { kept, packed, bias, runs } = &mut room;
+        restrict(&list, unit, filter, kept);
+        let whole = pairs.iter().all(|pair| pair.slots as usize >= list.ids.len());
+        let result = if whole && worthwhile(kept, pairs.len()) {
+            let list = packed.pack(&list, self.job.dim, kept);
+            self.scan_runs(&list, &[(0, blocks(list.ids.len()))], pairs)
+        } else {
+            mask(&list, kept, bias, runs);
+            self.scan_runs(&ListView { bias, ..list }, runs, pairs)
+        };
+        self.scratch.filtered = room;
         result
     }
 
@@ -224,24 +240,13 @@ impl<'a, C: Collector> Scanner<'a, C> {
     }
 }
 
-/// The biases of a list with those of filtered vectors at `-inf`, in `bias`, and in `runs` the blocks among
-/// `blocks` that still hold something: a narrow filter skips the others unread.
-fn restrict(
-    list: &ListView<'_>,
-    blocks: (usize, usize),
-    filter: &dyn IdFilter,
-    bias: &mut Vec<f32>,
-    runs: &mut Vec<(usize, usize)>,
-) {
+/// The biases of a list with those of filtered vectors at `-inf`, in `bias`, and in `runs` the blocks that still
+/// hold something: a narrow filter skips the others unread.
+fn mask(list: &ListView<'_>, kept: &[Kept], bias: &mut Vec<f32>, runs: &mut Vec<(usize, usize)>) {
     runs.clear();
     bias.resize(list.bias.len(), f32::NEG_INFINITY);
-    for block in blocks.0..blocks.1 {
+    for &(block, mask) in kept {
         let first = block * BLOCK;
-        let ids = &list.ids[first..list.ids.len().min(first + BLOCK)];
-        let mask = filter.mask(ids);
-        if mask == 0 {
-            continue;
-        }
         let last = list.bias.len().min(first + BLOCK);
         for (lane, (to, &from)) in bias[first..last].iter_mut().zip(&list.bias[first..last]).enumerate() {
             *to = if mask >> lane & 1 == 1 { from } else { f32::NEG_INFINITY };

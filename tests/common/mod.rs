@@ -23,6 +23,14 @@ pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
         .collect()
 }
 
+/// The word vectors of tests/data, `[20000, 50]`: a .npy file of float16 behind its header.
+pub fn words() -> Vec<f32> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/glove.npy");
+    let bytes = std::fs::read(path).expect("tests/data/glove.npy");
+    let data = bytes.len() - 20_000 * 50 * 2;
+    bytes[data..].chunks_exact(2).map(|b| ivf::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect()
+}
+
 pub fn context(threads: usize, kernel: Option<&str>) -> Arc<Context> {
     let options = ContextOptions { threads, kernel: kernel.map(Into::into), ..Default::default() };
     Arc::new(Context::new(&options).unwrap())
