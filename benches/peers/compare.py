@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 import environment
-from peers import OURS, PEERS, REFERENCE
+from peers import OURS, OURS_SINGLE, PEERS, REFERENCE
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -32,6 +32,10 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--peers", default="faiss,torch-ivf",
                         help="by commas; faiss must be among them; torch-ivf brings 5 GB of PyTorch")
     parser.add_argument("--only-peers", action="store_true", help="leave ours out")
+    parser.add_argument("--filter", default="", metavar="SELECTIVITY[,..]",
+                        help="search among these shares of the vectors, too, by a bitmap of ids: 1,0.5,0.1,0.01")
+    parser.add_argument("--storage", choices=("fp32", "fp16"), default="fp32",
+                        help="fp16: lists that hold float16, beside ours in float32")
     parser.add_argument("--kernel", help="force ours to a kernel level: scalar, avx2, avx512, neon")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--rounds", type=int, default=5, help="rounds of each measurement (default: 5)")
@@ -48,6 +52,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
             parser.error(f"--peers: expected some of {', '.join(PEERS)}, got {name}")
     if REFERENCE not in names:
         parser.error(f"--peers: {REFERENCE} must be among them, it gives the centroids and the reference")
+    for name in names:
+        if options.storage not in PEERS[name].storages:
+            parser.error(f"--storage {options.storage}: {name} has none; leave it out by --peers {REFERENCE}")
+        if options.filter and not PEERS[name].filters:
+            parser.error(f"--filter: {name} has none; leave it out by --peers {REFERENCE}")
+    if options.storage != "fp32" and not options.only_peers and OURS_SINGLE not in names:
+        names.append(OURS_SINGLE)
+    try:
+        options.filter = [float(share) for share in options.filter.split(",") if share]
+    except ValueError:
+        parser.error(f"--filter: expected shares by commas, got {options.filter}")
+    for share in options.filter:
+        if not 0 < share <= 1:
+            parser.error(f"--filter: expected shares above 0, at most 1, got {share:g}")
     options.peers = ([] if options.only_peers else [OURS]) + names
     try:
         options.batch = sorted({int(batch) for batch in options.batch.split(",")})

@@ -4,6 +4,7 @@
 2. Fill: each peer takes the reference's centroids and all vectors; bytes a vector.
 3. Search: for each batch size the results are compared with the reference's, then rounds of all
    peers in turn are timed on the same queries.
+4. Filter, where asked for: the same again for each share of the vectors that may be returned.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ def run(data, options) -> dict:
         metric=options.metric,
         threads=options.threads,
         kernel=options.kernel,
+        storage=options.storage,
     )
     _say(f"{data.name}: {len(base)} x {setting.dim}, exact neighbours of {len(queries)} queries")
     truth_ids, truth_costs = data.truth(setting.metric, setting.k)
@@ -67,22 +69,18 @@ def run(data, options) -> dict:
                 for at in sorted({1, 10, 100, setting.k}) if at <= setting.k
             }
             peers[name]["agreement"] = _agreement(found, found_costs, reference, reference_costs)
-            peers[name]["search"] = {}
-        for batch in options.batch:
-            _say(f"batch {batch}")
-            count = min(len(queries), max(COMPARED, batch))
-            for name, worker in workers.items():
-                mode = worker.choose_mode(batch)
-                found = worker.found(batch, count, COMPARED_SECONDS)
-                found_costs = quality.costs(base, queries[: len(found)], found, setting.metric)
-                peers[name]["search"][str(batch)] = {
-                    "mode": mode,
-                    "agreement": _agreement(
-                        found, found_costs, reference[: len(found)], reference_costs[: len(found)]
-                    ),
-                }
-            for name, timed in _time(workers, batch, options).items():
-                peers[name]["search"][str(batch)].update(timed)
+        searched = _search(workers, options, base, queries, setting.metric, (reference, reference_costs))
+        for name, by_batch in searched.items():
+            peers[name]["search"] = by_batch
+        for selectivity in options.filter:
+            _say(f"filter {selectivity:g}")
+            passing = [worker.restrict(selectivity) for worker in workers.values()][0]
+            reference = workers[REFERENCE].found(*all_queries)
+            reference_costs = quality.costs(base, queries[: len(reference)], reference, setting.metric)
+            searched = _search(workers, options, base, queries, setting.metric, (reference, reference_costs))
+            for name, by_batch in searched.items():
+                filtered = peers[name].setdefault("filtered", {})
+                filtered[f"{selectivity:g}"] = {"passing": passing, "search": by_batch}
     return {
         "taken": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "data": {
@@ -92,11 +90,33 @@ def run(data, options) -> dict:
         "parameters": {
             "metric": setting.metric, "nlist": setting.nlist, "nprobe": setting.nprobe, "k": setting.k,
             "threads": setting.threads, "kernel": setting.kernel, "rounds": options.rounds,
-            "seconds": options.seconds, "quick": options.quick,
+            "seconds": options.seconds, "quick": options.quick, "storage": setting.storage,
         },
         "peers": peers,
         "ratios": _ratios(peers),
     }
+
+
+def _search(workers, options, base, queries, metric, reference) -> dict:
+    """By peer and batch: the mode chosen, the agreement with the reference's results, the times."""
+    reference, reference_costs = reference
+    peers = {name: {} for name in workers}
+    for batch in options.batch:
+        _say(f"batch {batch}")
+        count = min(len(reference), max(COMPARED, batch))
+        for name, worker in workers.items():
+            mode = worker.choose_mode(batch)
+            found = worker.found(batch, count, COMPARED_SECONDS)
+            found_costs = quality.costs(base, queries[: len(found)], found, metric)
+            peers[name][str(batch)] = {
+                "mode": mode,
+                "agreement": _agreement(
+                    found, found_costs, reference[: len(found)], reference_costs[: len(found)]
+                ),
+            }
+        for name, timed in _time(workers, batch, options).items():
+            peers[name][str(batch)].update(timed)
+    return peers
 
 
 def _build(start, options, base, metric) -> tuple[np.ndarray, dict]:

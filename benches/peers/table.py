@@ -61,7 +61,35 @@ def text(report: dict) -> str:
             name, *(_share(value) for value in peer["recall"].values()),
             _share(peer["agreement"]["ids"]), _share(peer["agreement"]["with_ties"]),
         ])
-    return "\n".join([*lines, "", _columns(search), "", _columns(quality), "", _columns(build)])
+    parts = [*lines, "", _columns(search), "", _columns(quality), "", _columns(build)]
+    return "\n".join([*parts, "", _columns(_filtered(report))] if is_filtered(report) else parts)
+
+
+def is_filtered(report: dict) -> bool:
+    """Whether the report has searches among some of the vectors."""
+    return "filtered" in next(iter(report["peers"].values()))
+
+
+def _filtered(report: dict) -> list[list[str]]:
+    """Rows of searches among some of the vectors, with their time relative to that of a search among all."""
+    peers = report["peers"]
+    others = [name for name in peers if name != OURS]
+    rows = [["passing", "batch", *(f"{name} QPS" for name in peers), *(f"{OURS} / {name}" for name in others),
+             *(f"{name}'s time / unfiltered" for name in peers), "same ids", "with ties"]]
+    first = next(iter(peers.values()))
+    for share in first["filtered"]:
+        for batch in first["search"]:
+            found = {name: peer["filtered"][share]["search"][batch] for name, peer in peers.items()}
+            speeds = {name: one["qps"]["median"] for name, one in found.items()}
+            all_of_them = {name: peer["search"][batch]["qps"]["median"] for name, peer in peers.items()}
+            mine = found.get(OURS, found[others[0]])
+            rows.append([
+                share, batch, *(f"{speed:,.0f}" for speed in speeds.values()),
+                *(f"{speeds[OURS] / speeds[name]:.1f}x" if OURS in speeds else "" for name in others),
+                *(f"{all_of_them[name] / speeds[name]:.2f}" for name in peers),
+                f"{mine['agreement']['ids']:.4%}", f"{mine['agreement']['with_ties']:.4%}",
+            ])
+    return rows
 
 
 def markdown(reports: list[dict]) -> str:
@@ -87,6 +115,8 @@ def markdown(reports: list[dict]) -> str:
             for name, single in one.items() if single
         ]
         parts += [f"**{title(report)}**", "", _pipes(rows), "", "; ".join(facts), "", f"`{report['command']}`", ""]
+        if is_filtered(report):
+            parts += [_pipes(_filtered(report)), ""]
     rows = [["data", "", "train s", "add s", "train + add: ours is", "objective", "peak MiB", "bytes a vector"]]
     for report in reports:
         for name, peer in report["peers"].items():
@@ -110,6 +140,7 @@ def title(report: dict) -> str:
     return (
         f"{data['name']} {data['vectors']} x {data['dim']}, {parameters['metric'].upper()}, "
         f"nlist {parameters['nlist']}, nprobe {parameters['nprobe']}, k {parameters['k']}, {parameters['threads']} threads"
+        + (f", {parameters['storage']} lists" if parameters.get("storage", "fp32") != "fp32" else "")
     )
 
 

@@ -102,6 +102,13 @@ class Options(unittest.TestCase):
     def test_peers_unknown_name_is_refused(self):
         self.assert_refused("got nosuch", "--peers", "faiss,nosuch")
 
+    def test_storage_that_a_peer_has_not_is_refused(self):
+        self.assert_refused("torch-ivf has none", "--storage", "fp16")
+
+    def test_filter_out_of_range_is_refused(self):
+        self.assert_refused("at most 1, got 2", "--peers", "faiss", "--filter", "0.5,2")
+        self.assert_refused("got 0.5,x", "--peers", "faiss", "--filter", "0.5,x")
+
     def test_batch_not_a_number_is_refused(self):
         self.assert_refused("got 1,x", "--batch", "1,x")
 
@@ -129,10 +136,10 @@ class Run(unittest.TestCase):
         cls.folder.cleanup()
 
     @classmethod
-    def run_compare(cls, metric: str) -> dict:
+    def run_compare(cls, metric: str, *more: str, batch: str = "1,7,64,500") -> dict:
         path = Path(cls.folder.name) / f"{metric}.json"
-        done = compare("--data", str(cls.data), "--nlist", "32", "--nprobe", "6", "--k", "10", "--batch", "1,7,64,500",
-                       "--metric", metric, "--peers", "faiss", "--quick", "--json", str(path))
+        done = compare("--data", str(cls.data), "--nlist", "32", "--nprobe", "6", "--k", "10", "--batch", batch,
+                       "--metric", metric, "--peers", "faiss", "--quick", "--json", str(path), *more)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
         return json.loads(path.read_text())
@@ -160,6 +167,30 @@ class Run(unittest.TestCase):
             qps = [report["peers"][name]["search"]["500"]["qps"]["median"] for name in ("libivf", "faiss")]
             self.assertAlmostEqual(ratio, qps[0] / qps[1])
             self.assertGreaterEqual(report["peers"]["libivf"]["bytes_a_vector"]["stored"], 24 * 4 + 8)
+
+    def test_filter_results_ours_and_faiss_agree_at_every_share(self):
+        report = self.run_compare("l2", "--filter", "1,0.3,0.01,0.0005", batch="1,64,500")
+        ours, faiss = (report["peers"][name] for name in ("libivf", "faiss"))
+        self.assertEqual(list(ours["filtered"]), ["1", "0.3", "0.01", "0.0005"])
+        self.assertEqual(ours["filtered"]["1"]["passing"], 3600)
+        for share, filtered in ours["filtered"].items():
+            self.assertEqual(filtered["passing"], faiss["filtered"][share]["passing"])
+            for batch, one in filtered["search"].items():
+                self.assertGreaterEqual(one["agreement"]["with_ties"], 0.9999, f"{share} passing, batch {batch}")
+        lines = table.markdown([report]).splitlines()
+        self.assertEqual(sum(line.startswith("| 0.0005 | ") for line in lines), 3)
+        self.assertIn("0.0005", table.text(report))
+
+    def test_storage_fp16_has_the_recall_of_fp32_in_fewer_bytes(self):
+        report = self.run_compare("l2", "--storage", "fp16", batch="1,64")
+        half, single = (report["peers"][name] for name in ("libivf", "libivf-fp32"))
+        self.assertAlmostEqual(half["recall"]["10"], single["recall"]["10"], delta=1e-3)
+        self.assertGreaterEqual(half["agreement"]["with_ties"], 0.9999)
+        saved = single["bytes_a_vector"]["stored"] - half["bytes_a_vector"]["stored"]
+        # 24 columns, 2 bytes less each, in blocks of 32 vectors with room to grow.
+        self.assertGreaterEqual(saved, 48)
+        self.assertIn("fp16 lists", table.title(report))
+        self.assertIn("64", report["ratios"]["libivf-fp32"]["search"])
 
     def test_table_has_a_row_for_each_batch(self):
         lines = table.markdown(list(self.reports.values())).splitlines()

@@ -121,6 +121,14 @@ class _Bench:
             "stored": self._peer.stored_bytes(),
         }
 
+    def restrict(self, selectivity: float | None) -> int:
+        """Lets this share of the rows pass, drawn by lot, the same for every peer; how many pass."""
+        mask = None
+        if selectivity is not None:
+            mask = np.random.default_rng(1234).random(len(self._base)) < selectivity
+        self._peer.restrict(mask)
+        return len(self._base) if mask is None else int(mask.sum())
+
     def choose_mode(self, batch: int) -> str:
         """The best of the peer's ways to search such batches; also warms all that they use."""
         speeds = {}

@@ -24,15 +24,20 @@ class Setting:
     metric: str  # "l2" or "ip"
     threads: int
     kernel: str | None = None  # ours only: force a kernel level
+    storage: str = "fp32"  # what lists hold vectors in: "fp32" or "fp16"
 
 
 class Peer:
-    """One IVF-Flat index of one library, in a process of its own. Arrays are float32, C order."""
+    """One IVF index of one library, in a process of its own. Arrays are float32, C order."""
 
     #: The name on the command line and in the JSON.
     name: str
     #: What pip needs, one call a list.
     requirements: list[list[str]] = []
+    #: What its lists can hold vectors in.
+    storages: tuple[str, ...] = ("fp32",)
+    #: Whether it can restrict searches to some ids.
+    filters = False
 
     def __init__(self, setting: Setting):
         self.setting = setting
@@ -60,6 +65,10 @@ class Peer:
 
     def search(self, queries: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Distances and ids, [n, k] each, best first; -1 where there is no hit."""
+        raise NotImplementedError
+
+    def restrict(self, mask: np.ndarray | None) -> None:
+        """Searches return only rows where the mask, bool [n], is true; None = all rows."""
         raise NotImplementedError
 
     def modes(self, batch: int) -> list[str]:

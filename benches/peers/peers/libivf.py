@@ -11,9 +11,11 @@ PACKAGE = Path(__file__).resolve().parents[3] / "bindings" / "python" / "src"
 
 
 class Libivf(Peer):
-    """libivf's `IVFn,Flat`; the library is the one that IVF_LIBRARY names."""
+    """libivf's `IVFn,Flat` or `IVFn,SQfp16`; the library is the one that IVF_LIBRARY names."""
 
     name = "libivf"
+    storages = ("fp32", "fp16")
+    filters = True
 
     def __init__(self, setting: Setting):
         super().__init__(setting)
@@ -23,9 +25,16 @@ class Libivf(Peer):
 
         self._ivf = ivf
         self._context = ivf.Context(threads=setting.threads, kernel=setting.kernel)
+        self._filter = None
+        codes = {"fp32": "Flat", "fp16": "SQfp16"}[self.storage]
         self._index = ivf.Index(
-            setting.dim, f"IVF{setting.nlist},Flat", metric=setting.metric, context=self._context
+            setting.dim, f"IVF{setting.nlist},{codes}", metric=setting.metric, context=self._context
         )
+
+    @property
+    def storage(self) -> str:
+        """What the lists hold vectors in."""
+        return self.setting.storage
 
     @property
     def version(self) -> str:
@@ -44,7 +53,20 @@ class Libivf(Peer):
         self._index.add(x)
 
     def search(self, queries):
-        return self._index.search(queries, k=self.setting.k, nprobe=self.setting.nprobe)
+        return self._index.search(queries, k=self.setting.k, nprobe=self.setting.nprobe, filter=self._filter)
+
+    def restrict(self, mask):
+        self._filter = None if mask is None else self._ivf.Filter.of(mask)
 
     def stored_bytes(self):
         return self._index.info.vector_bytes
+
+
+class LibivfSingle(Libivf):
+    """libivf's `IVFn,Flat`, beside one whose lists hold float16."""
+
+    name = "libivf-fp32"
+
+    @property
+    def storage(self) -> str:
+        return "fp32"
