@@ -287,8 +287,9 @@ typedef struct ivf_context_options {
   uint32_t struct_size;
   // Threads that a call may use, its own included; 0 = one a core that this process may use.
   uint32_t threads;
-  // NULL, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name. An adapter
-  // that the CPU emulates is used only by its name.
+  // NULL, "auto" (for each call what is faster), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's
+  // name. An adapter that the CPU emulates is used only by its name. On "auto" a GPU is looked for once calls
+  // have computed for a second.
   const char *device;
   // NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
   const char *kernel;

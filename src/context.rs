@@ -14,7 +14,7 @@ use crate::pool::Pool;
 pub struct ContextOptions {
     /// Threads a call may use, the calling one included; 0 = one a core that this process may use.
     pub threads: usize,
-    /// `None`, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1", or part of a device's name.
+    /// `None`, "auto" (for each call what is faster), "cpu", "gpu", "gpu:1", or part of a device's name.
     pub device: Option<String>,
     /// `None` = the best that this CPU has; else "scalar", "avx2", "avx512" or "neon".
     pub kernel: Option<String>,

@@ -102,12 +102,12 @@ pub(crate) fn assign(
     labels: &mut [u32],
     keys: &mut [f32],
 ) -> Result<()> {
-    if let Some(device) = context.device().backend()
+    if let Some(device) = context.device().backend(context, || job.into())
         && device.assign(context, job, labels, keys)?
     {
         return Ok(());
     }
-    nearest::assign(context, job, labels, keys)
+    context.device().on_cpu(|| nearest::assign(context, job, labels, keys))
 }
 
 /// The key of a row and a centroid, up to rounding.

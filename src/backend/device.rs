@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::work::Work;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::kernel::Kernels;
 
@@ -77,7 +79,7 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// The device of this name: `None` or "auto" is the CPU, "gpu" is the first GPU, "gpu:1" the
+    /// The device of this name: `None` or "auto" is whatever is faster, "gpu" is the first GPU, "gpu:1" the
     /// second, else a part of a name. Fails if there is none such.
     pub(crate) fn open(wanted: Option<&str>, budget: u64, timeout: Option<Duration>) -> Result<Self> {
         let lower = wanted.unwrap_or("auto").to_lowercase();
@@ -87,8 +89,7 @@ impl Device {
             use super::gpu::Choice;
             let choice = match lower.as_str() {
                 "" => return Err(Error::Device("device: expected a name, got \"\"".into())),
-                // Until a cost model decides call by call, a GPU is used only where it is asked for.
-                "auto" => Choice::Cpu,
+                "auto" => Choice::auto(budget, timeout),
                 _ if is_cpu => Choice::Cpu,
                 _ => Choice::named(&lower, budget, timeout)?,
             };
@@ -119,14 +120,37 @@ impl Device {
 
     /// The backend that a call should try before the CPU.
     #[cfg(feature = "gpu")]
-    pub(super) fn backend(&self) -> Option<&dyn super::Backend> {
-        self.choice.gpu().map(|gpu| &**gpu as &dyn super::Backend)
+    pub(super) fn backend<'a>(
+        &self,
+        context: &Context,
+        work: impl FnOnce() -> Work<'a>,
+    ) -> Option<&dyn super::Backend> {
+        use super::gpu::Choice;
+        let gpu = match &self.choice {
+            Choice::Cpu => None,
+            Choice::Named(gpu) => Some(gpu),
+            Choice::Auto(auto) => auto.choose(context, &work()),
+        };
+        gpu.map(|gpu| &**gpu as &dyn super::Backend)
     }
 
     /// Without GPUs there is none.
     #[cfg(not(feature = "gpu"))]
-    pub(super) fn backend(&self) -> Option<&dyn super::Backend> {
+    pub(super) fn backend<'a>(
+        &self,
+        _: &Context,
+        _: impl FnOnce() -> Work<'a>,
+    ) -> Option<&dyn super::Backend> {
         None
+    }
+
+    /// Runs `work`, which is done on the CPU.
+    pub(super) fn on_cpu<T>(&self, work: impl FnOnce() -> T) -> T {
+        #[cfg(feature = "gpu")]
+        if let super::gpu::Choice::Auto(auto) = &self.choice {
+            return auto.on_cpu(work);
+        }
+        work()
     }
 
     /// Loses the GPU as a reset of its driver would.

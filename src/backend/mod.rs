@@ -14,6 +14,7 @@ mod packed;
 mod plan;
 mod scan;
 mod slot;
+mod work;
 pub(crate) mod workspace;
 
 pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
@@ -114,21 +115,21 @@ pub(crate) trait Backend: Send + Sync {
 /// The `k` best of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     if job.budget.is_none()
-        && let Some(device) = context.device().backend()
+        && let Some(device) = context.device().backend(context, || job.into())
         && device.best(context, job, k, sink)?
     {
         return Ok(());
     }
-    cpu::best(context, job, k, sink)
+    context.device().on_cpu(|| cpu::best(context, job, k, sink))
 }
 
 /// All vectors whose key is below `key`, as (query, hit) in no order.
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
     if job.budget.is_none()
-        && let Some(device) = context.device().backend()
+        && let Some(device) = context.device().backend(context, || job.into())
         && let Some(found) = device.within(context, job, key)?
     {
         return Ok(found);
     }
-    cpu::within(context, job, key)
+    context.device().on_cpu(|| cpu::within(context, job, key))
 }

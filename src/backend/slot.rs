@@ -29,6 +29,9 @@ impl Version {
 pub(crate) struct DeviceSlot {
     #[cfg(feature = "gpu")]
     pub(super) copy: std::sync::Mutex<Option<super::gpu::Resident>>,
+    /// Seconds that a copy would have saved so far.
+    #[cfg(feature = "gpu")]
+    pub(super) missed: std::sync::Mutex<f64>,
 }
 
 /// A device's copy of rows that many jobs are of, kept for as long as these.

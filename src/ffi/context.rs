@@ -23,8 +23,9 @@ pub struct ivf_context_options {
     pub struct_size: u32,
     /// Threads that a call may use, its own included; 0 = one a core that this process may use.
     pub threads: u32,
-    /// NULL, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name. An adapter
-    /// that the CPU emulates is used only by its name.
+    /// NULL, "auto" (for each call what is faster), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's
+    /// name. An adapter that the CPU emulates is used only by its name. On "auto" a GPU is looked for once calls
+    /// have computed for a second.
     pub device: *const c_char,
     /// NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     pub kernel: *const c_char,

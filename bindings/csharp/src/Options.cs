@@ -8,7 +8,7 @@ namespace Ivf
         /// <summary>Threads that a call may use, its own included; 0 = one a core that this process may use.</summary>
         public int Threads { get; set; }
 
-        /// <summary>null, "auto" (the CPU, for now), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.</summary>
+        /// <summary>null, "auto" (for each call what is faster), "cpu", "gpu", "gpu:1" (the second GPU), or part of a device's name.</summary>
         public string Device { get; set; }
 
         /// <summary>null = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.</summary>

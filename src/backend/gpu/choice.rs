@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::adapter::{Adapter, adapters};
+use super::auto::Auto;
 use super::device::Gpu;
 use crate::backend::device::DeviceKind;
 use crate::error::{Error, Result};
@@ -14,6 +15,8 @@ pub(crate) enum Choice {
     Cpu,
     /// This one for every call.
     Named(Arc<Gpu>),
+    /// Whatever is faster for a call.
+    Auto(Auto),
 }
 
 impl Choice {
@@ -46,16 +49,22 @@ impl Choice {
         Ok(Self::Named(open(all.swap_remove(found), budget, timeout)))
     }
 
-    /// The device.
+    /// The CPU, and a GPU where that is faster.
+    pub(crate) fn auto(budget: u64, timeout: Option<Duration>) -> Self {
+        Self::Auto(Auto::new(budget, timeout))
+    }
+
+    /// The GPU, if one is in use.
     pub(crate) fn gpu(&self) -> Option<&Arc<Gpu>> {
         match self {
             Self::Cpu => None,
             Self::Named(gpu) => Some(gpu),
+            Self::Auto(auto) => auto.found(),
         }
     }
 }
 
-fn open(adapter: Adapter, budget: u64, timeout: Option<Duration>) -> Arc<Gpu> {
+pub(super) fn open(adapter: Adapter, budget: u64, timeout: Option<Duration>) -> Arc<Gpu> {
     let Adapter { adapter, info } = adapter;
     Arc::new(Gpu::new(adapter, info.name, info.memory_bytes, budget, timeout))
 }

@@ -259,6 +259,11 @@ impl Gpu {
         self.health.used.load(Ordering::Relaxed)
     }
 
+    /// Bytes that it may still be used for.
+    pub(super) fn room(&self) -> u64 {
+        self.health.budget.saturating_sub(self.memory_bytes())
+    }
+
     /// Scans and assignments that the device has finished.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)

@@ -5,10 +5,13 @@
 
 mod adapter;
 mod assign;
+mod auto;
 mod choice;
+mod cost;
 mod device;
 mod exact;
 mod pipelines;
+mod probe;
 mod resident;
 mod rounds;
 mod scan;

@@ -99,6 +99,33 @@ impl Resident {
         })
     }
 
+    /// Bytes that `copy` lacks of `lists`, about.
+    pub(super) fn missing_bytes(copy: Option<&Self>, gpu: &Gpu, lists: &dyn ListSource) -> u64 {
+        let count = lists.list_count();
+        let copy = copy.filter(|copy| copy.is_of(gpu, count));
+        let missing = |list: &usize| match copy {
+            Some(copy) => lists.version(*list).map(|version| version.now) != copy.lists[*list].versions,
+            None => true,
+        };
+        let bytes = |list| {
+            let view = lists.list(list);
+            let (have, grown_since) = match copy {
+                Some(copy) => (copy.lists[list].len, copy.lists[list].versions[0]),
+                None => (0, 0),
+            };
+            let lane = view.vectors.element().size() * view.vectors.len() / view.bias.len().max(1);
+            let grew = lists.version(list)[0].grown_since <= grown_since;
+            let lanes = if grew { view.ids.len().saturating_sub(have) } else { view.ids.len() };
+            (lanes * lane + view.ids.len() * size_of::<f32>()) as u64
+        };
+        (0..count).filter(missing).map(bytes).sum()
+    }
+
+    /// Whether this is on `gpu`, of so many lists.
+    fn is_of(&self, gpu: &Gpu, lists: usize) -> bool {
+        self.lists.len() == lists && self.segments.iter().all(|segment| gpu.owns(&segment.vectors))
+    }
+
     /// Makes `slot` a copy of `lists` as they are now, on `gpu`.
     pub(super) fn sync<'a>(
         slot: &'a mut Option<Self>,
@@ -112,8 +139,8 @@ impl Resident {
         let element = element.unwrap_or_default();
         // Another device's copy, one of other lists, or mostly waste.
         let usable = |copy: &Self| {
-            copy.segments.iter().all(|segment| gpu.owns(&segment.vectors))
-                && (copy.dim, copy.element, copy.lists.len()) == (dim, element, lists.list_count())
+            copy.is_of(gpu, lists.list_count())
+                && (copy.dim, copy.element) == (dim, element)
                 && copy.waste * 2 <= copy.segments.iter().map(|segment| segment.used).sum()
         };
         if !slot.as_ref().is_some_and(usable) {

@@ -83,7 +83,7 @@ class Context:
     """The threads and the device of the indexes that are made with it. Without one, all share the default.
 
     threads: what a call may use at most, the calling one included; 0 = one a core that this process may use.
-    device: "auto" (the CPU, for now), "cpu", "gpu", "gpu:1", or part of a device's name.
+    device: "auto" (for each call what is faster), "cpu", "gpu", "gpu:1", or part of a device's name.
     kernel: None = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     device_memory_bytes: what a GPU may be used for; 0 = four fifths of what it has.
 

@@ -1,0 +1,231 @@
+//! A context that chooses for every call: the CPU until a GPU has been seen to be faster.
+//!
+//! Nothing of a driver is loaded before the context has computed for a while, so that a program of small calls never
+//! pays for one. A GPU that a CPU emulates is not looked at.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use super::adapter::adapters;
+use super::choice::open;
+use super::cost::{Need, pays};
+use super::device::Gpu;
+use super::probe::{Measured, rates};
+use super::resident::Resident;
+use crate::backend::device::DeviceKind;
+use crate::backend::work::{Kind, Work};
+use crate::context::Context;
+
+/// How long calls compute on the CPU before a GPU is looked for: about what opening and measuring one takes.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The choice.
+pub(crate) struct Auto {
+    budget: u64,
+    timeout: Option<Duration>,
+    patience: Duration,
+    /// Nanoseconds that calls took on the CPU.
+    spent: AtomicU64,
+    looking: AtomicBool,
+    found: OnceLock<Option<(Arc<Gpu>, Measured)>>,
+}
+
+impl Auto {
+    pub(super) fn new(budget: u64, timeout: Option<Duration>) -> Self {
+        let (spent, looking, found) = Default::default();
+        Self { budget, timeout, patience: PATIENCE, spent, looking, found }
+    }
+
+    /// The GPU, once it has been found worth it.
+    pub(super) fn found(&self) -> Option<&Arc<Gpu>> {
+        self.found.get()?.as_ref().map(|(gpu, _)| gpu)
+    }
+
+    /// The device that should do this work before the CPU is asked.
+    pub(crate) fn choose(&self, context: &Context, work: &Work<'_>) -> Option<&Arc<Gpu>> {
+        if self.found.get().is_none() {
+            if self.spent.load(Ordering::Relaxed) < u64::try_from(self.patience.as_nanos()).unwrap_or(u64::MAX)
+                // Others go on meanwhile.
+                || self.looking.swap(true, Ordering::AcqRel)
+            {
+                return None;
+            }
+            let _ = self.found.set(self.look(context));
+        }
+        let (gpu, measured) = self.found.get()?.as_ref()?;
+        (gpu.lost().is_none() && is_faster(gpu, measured, work)).then_some(gpu)
+    }
+
+    fn look(&self, context: &Context) -> Option<(Arc<Gpu>, Measured)> {
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind != DeviceKind::Cpu)?;
+        let gpu = open(adapter, self.budget, self.timeout);
+        let measured = rates(context, &gpu)?;
+        Some((gpu, measured))
+    }
+
+    /// Does `work` on the CPU, and counts its time until a GPU is looked for.
+    pub(crate) fn on_cpu<T>(&self, work: impl FnOnce() -> T) -> T {
+        if self.found.get().is_some() {
+            return work();
+        }
+        let start = Instant::now();
+        let result = work();
+        let spent = u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.spent.fetch_add(spent, Ordering::Relaxed);
+        result
+    }
+}
+
+/// Whether this GPU, of these rates, should do the work.
+fn is_faster(gpu: &Gpu, measured: &Measured, work: &Work<'_>) -> bool {
+    let Some(slot) = work.lists.device() else { return false };
+    // Another call that syncs the copy right now will not be long, but is not waited for.
+    let Ok(mut missed) = slot.missed.try_lock() else { return false };
+    if work.filtered {
+        return false;
+    }
+    let missing = {
+        let Ok(copy) = slot.copy.try_lock() else { return false };
+        Resident::missing_bytes(copy.as_ref(), gpu, work.lists)
+    };
+    if missing > gpu.room() {
+        return false;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    let missing = missing as f64;
+    // Centroids change with every step of a training: they are sent for one job.
+    let (bytes, lists) =
+        if work.kind == Kind::Scan { (work.bytes, missing) } else { (work.bytes + missing, 0.0) };
+    let need = Need { kind: work.kind, multiply_adds: work.multiply_adds, bytes, lists };
+    pays(&need, &measured.cpu, work.workers, &measured.device, &mut missed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::gpu::choice::Choice;
+    use crate::backend::gpu::cost::Rates;
+    use crate::backend::{AssignJob, DeviceSlot, ListSource, ListView, Rows, Version};
+    use crate::matrix::MatrixRef;
+    use crate::metric::Metric;
+    use crate::progress::Cancel;
+
+    struct Centroids(Vec<f32>, Vec<f32>, Vec<i64>, DeviceSlot);
+
+    impl ListSource for Centroids {
+        fn list_count(&self) -> usize {
+            1
+        }
+
+        fn list(&self, _: usize) -> ListView<'_> {
+            ListView { vectors: self.0.as_slice().into(), bias: &self.1, ids: &self.2, live: self.2.len() }
+        }
+
+        fn version(&self, _: usize) -> [Version; 2] {
+            [Version { now: 1, grown_since: 1 }; 2]
+        }
+
+        fn device(&self) -> Option<&DeviceSlot> {
+            Some(&self.3)
+        }
+    }
+
+    /// Calls `test` with work of 1000 rows and 32 centroids.
+    fn with_work(test: impl FnOnce(&Work<'_>)) {
+        let centroids = Centroids(vec![0.5; 32 * 8], vec![0.0; 32], (0..32).collect(), DeviceSlot::default());
+        let rows = vec![0.25; 1000 * 8];
+        let x = MatrixRef::new("rows", &rows, 1000, 8).expect("rows");
+        let job = AssignJob {
+            rows: Rows { x: x.into(), numbers: None },
+            kept: None,
+            centroids: &centroids,
+            metric: Metric::L2,
+            hints: None,
+            workers: 1,
+            cancel: Cancel::default(),
+        };
+        test(&Work::from(&job));
+    }
+
+    /// The software adapter; `None` where there is none.
+    fn emulated() -> Option<Arc<Gpu>> {
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        assert!(adapter.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
+        Some(open(adapter?, 0, None))
+    }
+
+    fn context() -> Context {
+        Context::new(&Default::default()).expect("a context")
+    }
+
+    #[test]
+    fn auto_looks_for_a_gpu_only_after_a_while_and_never_takes_an_emulated_one() {
+        let context = context();
+        let auto = Auto { patience: Duration::from_millis(20), ..Auto::new(0, None) };
+        with_work(|work| {
+            assert!(auto.choose(&context, work).is_none());
+            assert!(auto.found.get().is_none());
+            auto.on_cpu(|| std::thread::sleep(Duration::from_millis(20)));
+            let chosen = auto.choose(&context, work).cloned();
+            assert!(auto.found.get().is_some());
+            let real = adapters().iter().any(|adapter| adapter.info.kind != DeviceKind::Cpu);
+            assert!(real || (chosen.is_none() && auto.found().is_none()));
+        });
+    }
+
+    #[test]
+    fn auto_goes_by_the_rates() {
+        let Some(gpu) = emulated() else { return };
+        let slow = Rates { call: 1.0, bytes: 1e9, scan: 1e3, assign: 1e3 };
+        let fast = Rates { call: 1e-9, bytes: 1e15, scan: 1e15, assign: 1e15 };
+        let context = context();
+        for (cpu, device, chosen) in [(slow, fast, true), (fast, slow, false), (fast, fast, false)] {
+            let auto = Auto::new(0, None);
+            assert!(auto.found.set(Some((gpu.clone(), Measured { cpu, device }))).is_ok());
+            with_work(|work| {
+                assert_eq!(auto.choose(&context, work).is_some(), chosen);
+                let filtered = Work { filtered: true, ..*work };
+                assert!(auto.choose(&context, &filtered).is_none());
+            });
+        }
+        // Not with less memory than its lists need.
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        let small = open(adapter.expect("there was one"), 100, None);
+        let auto = Auto::new(0, None);
+        assert!(auto.found.set(Some((small, Measured { cpu: slow, device: fast }))).is_ok());
+        with_work(|work| assert!(auto.choose(&context, work).is_none()));
+    }
+
+    #[test]
+    fn probe_measures_a_device_once_and_finds_its_results_right() {
+        let Some(gpu) = emulated() else { return };
+        let context = context();
+        let measured = rates(&context, &gpu).expect("a device that works");
+        for rates in [measured.cpu, measured.device] {
+            assert!(rates.scan > 1e6 && rates.scan < 1e15, "{measured:?}");
+            assert!(rates.assign > 1e6 && rates.assign < 1e15, "{measured:?}");
+            assert!(rates.bytes > 1e5, "{measured:?}");
+        }
+        assert!(measured.device.call > 1e-6 && measured.device.call < 10.0, "{measured:?}");
+        let calls = gpu.calls();
+        let again = rates(&context, &gpu).expect("known");
+        assert_eq!((again.cpu, again.device, gpu.calls()), (measured.cpu, measured.device, calls));
+    }
+
+    #[test]
+    fn probe_of_a_device_that_fails_finds_none() {
+        if emulated().is_none() {
+            return;
+        }
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        let gpu = open(adapter.expect("there was one"), 1 << 20, None);
+        // Its memory is too little for the sample: what it cannot do at all is no measure.
+        assert!(super::super::probe::measure(&context(), &gpu).expect("no error").is_none());
+    }
+
+    #[test]
+    fn choice_of_auto_is_the_cpu_until_then() {
+        assert!(Choice::auto(0, None).gpu().is_none());
+    }
+}

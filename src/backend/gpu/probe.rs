@@ -1,0 +1,221 @@
+//! Measures a device and the CPU on the same small jobs, and whether both give the same.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use super::cost::Rates;
+use super::device::Gpu;
+use crate::backend::{
+    AssignJob, Backend, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
+};
+use crate::collect::Sink;
+use crate::context::Context;
+use crate::error::Result;
+use crate::lists::block::lanes;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Cancel;
+use crate::random::Random;
+use crate::topk::Hit;
+
+const DIM: usize = 64;
+const K: usize = 10;
+
+/// (lists, vectors of each, queries, lists of each query): next to nothing, and enough to keep a large device busy.
+const TINY: [usize; 4] = [1, 32, 1, 1];
+const LARGE: [usize; 4] = [64, 1024, 512, 8];
+
+/// Rows of the assignment, and the vectors of a list as centroids.
+const ROWS: usize = 8192;
+
+/// The rates of one of the CPU's workers and of the device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Measured {
+    pub(super) cpu: Rates,
+    pub(super) device: Rates,
+}
+
+/// What was measured on devices and kernels of these names.
+static KNOWN: Mutex<Option<HashMap<String, Option<Measured>>>> = Mutex::new(None);
+
+/// Rates of `gpu`, measured once a process; `None` if it is not to be used.
+pub(super) fn rates(context: &Context, gpu: &Gpu) -> Option<Measured> {
+    let name = format!("{}, {}", gpu.name(), context.kernel_name());
+    // A lock that is taken may be one that a fork left: then it is measured again.
+    if let Ok(known) = KNOWN.try_lock()
+        && let Some(&measured) = known.as_ref().and_then(|known| known.get(&name))
+    {
+        return measured;
+    }
+    let measured = measure(context, gpu).ok().flatten();
+    if let Ok(mut known) = KNOWN.try_lock() {
+        known.get_or_insert_default().insert(name, measured);
+    }
+    measured
+}
+
+/// `None` if the device fails, or finds anything else than the CPU.
+pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> {
+    let (tiny, large) = (Sample::new(TINY), Sample::new(LARGE));
+    let cpu = Found::new(LARGE[2]);
+    let scan = |sample: &Sample, found: &Found| sample.with_job(|job| cpu::best(context, job, K, found));
+    let (_, cpu_scan) = (scan(&large, &cpu)?, timed(|| scan(&large, &cpu))?);
+    let mut want = vec![(0, 0.0); ROWS];
+    let assign = |out: &mut [(u32, f32)]| large.assign(out, |job, l, k| nearest::assign(context, job, l, k));
+    let (_, cpu_assign) = (assign(&mut want)?, timed(|| assign(&mut want))?);
+
+    let found = Found::new(LARGE[2]);
+    let on_device = |sample: &Sample| sample.with_job(|job| gpu.best(context, job, K, &found));
+    if !on_device(&tiny)? {
+        return Ok(None);
+    }
+    let mut call = f64::INFINITY;
+    for _ in 0..3 {
+        call = call.min(timed(|| on_device(&tiny).map(drop))?);
+    }
+    let first = timed(|| on_device(&large).map(drop))?;
+    let again = timed(|| on_device(&large).map(drop))?;
+    let mut got = vec![(0, 0.0); ROWS];
+    let mut assign =
+        || large.assign(&mut got, |job, labels, keys| gpu.assign(context, job, labels, keys).map(drop));
+    assign()?;
+    let assigned = timed(&mut assign)?;
+    if gpu.lost().is_some() || gpu.calls() < 8 || cpu.take() != found.take() || want != got {
+        return Ok(None);
+    }
+    let scans = (LARGE[2] * LARGE[3] * LARGE[1] * DIM) as f64;
+    let assigns = (ROWS * LARGE[1] * DIM) as f64;
+    let bytes = (LARGE[0] * LARGE[1] * DIM * size_of::<f32>()) as f64 / (first - again).max(1e-6);
+    let sent = (ROWS * DIM * size_of::<f32>()) as f64 / bytes;
+    Ok(Some(Measured {
+        cpu: Rates { call: 0.0, bytes: f64::INFINITY, scan: scans / cpu_scan, assign: assigns / cpu_assign },
+        device: Rates {
+            call,
+            bytes,
+            scan: scans / (again - call).max(1e-6),
+            assign: assigns / (assigned - call - sent).max(1e-6),
+        },
+    }))
+}
+
+fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+    let start = Instant::now();
+    work()?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+/// Lists, all of the same vectors, and queries.
+struct Sample {
+    vectors: Vec<f32>,
+    bias: Vec<f32>,
+    ids: Vec<i64>,
+    lists: usize,
+    queries: Vec<f32>,
+    probes: Vec<i64>,
+    nprobe: usize,
+    version: Version,
+    device: DeviceSlot,
+}
+
+impl Sample {
+    fn new([lists, len, queries, nprobe]: [usize; 4]) -> Self {
+        let mut random = Random::new(1);
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let mut numbers = |count: usize| (0..count).map(|_| random.unit() as f32).collect::<Vec<_>>();
+        assert!(lanes(len) == len, "invariant: whole blocks");
+        let (vectors, queries) = (numbers(len * DIM), numbers(queries * DIM));
+        let probes = (0i64..).take(queries.len() / DIM * nprobe).map(|i| i * 7 % lists as i64).collect();
+        Self {
+            bias: vec![0.0; len],
+            ids: (0i64..).take(len).collect(),
+            vectors,
+            lists,
+            queries,
+            probes,
+            nprobe,
+            version: Version::new(),
+            device: DeviceSlot::default(),
+        }
+    }
+
+    /// By inner product, for which biases are zeros; on one worker.
+    fn with_job<T>(&self, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
+        work(&ScanJob {
+            dim: DIM,
+            metric: Metric::InnerProduct,
+            queries: &self.queries,
+            count: self.queries.len() / DIM,
+            probes: Probes::Lists { lists: &self.probes, nprobe: self.nprobe },
+            lists: self,
+            vectors: self.lists * self.ids.len(),
+            filter: None,
+            keys: None,
+            budget: None,
+            max_codes: usize::MAX,
+            workers: 1,
+            cancel: Cancel::default(),
+        })
+    }
+
+    /// The nearest of the first list to rows, which are its vectors in another order of numbers.
+    fn assign(
+        &self,
+        out: &mut [(u32, f32)],
+        work: impl FnOnce(&AssignJob<'_>, &mut [u32], &mut [f32]) -> Result<()>,
+    ) -> Result<()> {
+        let numbers: Vec<u32> = (0u32..).take(ROWS).map(|row| row % 1000).collect();
+        let x = MatrixRef::new("rows", &self.vectors, self.vectors.len() / DIM, DIM)?;
+        let job = AssignJob {
+            rows: Rows { x: x.into(), numbers: Some(&numbers) },
+            kept: None,
+            centroids: self,
+            metric: Metric::InnerProduct,
+            hints: None,
+            workers: 1,
+            cancel: Cancel::default(),
+        };
+        let (mut labels, mut keys) = (vec![0; ROWS], vec![0.0; ROWS]);
+        work(&job, &mut labels, &mut keys)?;
+        out.copy_from_slice(&labels.into_iter().zip(keys).collect::<Vec<_>>());
+        Ok(())
+    }
+}
+
+impl ListSource for Sample {
+    fn list_count(&self) -> usize {
+        self.lists
+    }
+
+    fn list(&self, _: usize) -> ListView<'_> {
+        let vectors = self.vectors.as_slice().into();
+        ListView { vectors, bias: &self.bias, ids: &self.ids, live: self.ids.len() }
+    }
+
+    fn version(&self, _: usize) -> [Version; 2] {
+        [self.version; 2]
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        Some(&self.device)
+    }
+}
+
+/// All hits of a job.
+struct Found(Mutex<Vec<Vec<Hit>>>);
+
+impl Found {
+    fn new(queries: usize) -> Self {
+        Self(Mutex::new(vec![Vec::new(); queries]))
+    }
+
+    fn take(&self) -> Vec<Vec<Hit>> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Sink for Found {
+    fn take(&self, query: usize, hits: &[Hit]) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)[query] = hits.to_vec();
+    }
+}

@@ -1,0 +1,59 @@
+//! How much a job has to do: what a device is chosen by.
+
+use super::{AssignJob, ListSource, Probes, ScanJob};
+
+/// A job, as far as its costs go.
+pub(crate) struct Work<'a> {
+    /// What its multiply-adds are for.
+    pub(crate) kind: Kind,
+    pub(crate) multiply_adds: f64,
+    /// Bytes that a device has to be sent for this job alone.
+    pub(crate) bytes: f64,
+    /// What it has to have.
+    pub(crate) lists: &'a dyn ListSource,
+    /// Only a CPU saves the work that a filter makes needless.
+    pub(crate) filtered: bool,
+    /// Workers that it may use.
+    pub(crate) workers: usize,
+}
+
+/// A kind of job: each has its own speed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Scan,
+    Assign,
+}
+
+impl<'a> From<&ScanJob<'a>> for Work<'a> {
+    fn from(job: &ScanJob<'a>) -> Self {
+        let nlist = job.lists.list_count().max(1);
+        let nprobe = match job.probes {
+            Probes::All => nlist,
+            Probes::Lists { nprobe, .. } => nprobe.min(nlist),
+        };
+        let codes = (nprobe * job.vectors.div_ceil(nlist)).min(job.max_codes).min(job.vectors);
+        Self {
+            kind: Kind::Scan,
+            multiply_adds: job.count as f64 * codes as f64 * job.dim as f64,
+            bytes: size_of_val(job.queries) as f64,
+            lists: job.lists,
+            filtered: job.filter.is_some(),
+            workers: job.workers,
+        }
+    }
+}
+
+impl<'a> From<&AssignJob<'a>> for Work<'a> {
+    fn from(job: &AssignJob<'a>) -> Self {
+        let values = (job.rows.len() * job.rows.x.dim()) as f64;
+        Self {
+            kind: Kind::Assign,
+            multiply_adds: values * job.centroids.list(0).live as f64,
+            // As if it were not kept: next to the products it is little.
+            bytes: values * size_of::<f32>() as f64,
+            lists: job.centroids,
+            filtered: false,
+            workers: job.workers,
+        }
+    }
+}
