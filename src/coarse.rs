@@ -1,11 +1,14 @@
 //! The coarse quantizer: a flat list of centroids that says which inverted lists a vector belongs to.
 
-use crate::backend::{self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
+use crate::backend::{
+    self, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version,
+};
+use crate::codec::Encoder;
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::Element;
 use crate::error::Result;
-use crate::lists::{List, set_bias};
+use crate::lists::List;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
@@ -28,8 +31,8 @@ impl Coarse {
         let dim = centroids.dim();
         let mut blocks = List::new(Element::F32);
         let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
-        let bias = set_bias(context.kernels(), metric);
-        blocks.append(centroids.into(), &rows, |row| row as i64, bias)?;
+        let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
+        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder)?;
         blocks.compact(dim)?;
         Ok(Self { metric, dim, rows: centroids.data().to_vec(), blocks, device: DeviceSlot::default() })
     }
@@ -104,6 +107,7 @@ impl Coarse {
             count: queries.len() / self.dim,
             probes: Probes::All,
             lists: self,
+            codes: Codes::Plain,
             vectors: self.nlist(),
             filter: None,
             keys: None,

@@ -29,6 +29,7 @@
 mod backend;
 mod budget;
 mod coarse;
+mod codec;
 mod collect;
 mod context;
 mod curve;

@@ -42,7 +42,9 @@ impl Metric {
     pub fn value_of_key(self, key: f32) -> f32 {
         match self {
             Self::L2 => key,
-            Self::InnerProduct | Self::Cosine => 0.0 - key,
+            Self::InnerProduct => 0.0 - key,
+            // What codes stand for may be a little longer than 1.
+            Self::Cosine => (0.0 - key).clamp(-1.0, 1.0),
         }
     }
 }

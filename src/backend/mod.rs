@@ -2,6 +2,7 @@
 //!
 //! A job borrows plain slices, so a backend knows neither indexes nor codecs nor list stores.
 
+mod affine;
 mod allot;
 mod assign;
 mod cpu;
@@ -17,6 +18,7 @@ mod slot;
 mod work;
 pub(crate) mod workspace;
 
+pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use multiply::multiply;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
@@ -73,6 +75,8 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) count: usize,
     pub(crate) probes: Probes<'a>,
     pub(crate) lists: &'a dyn ListSource,
+    /// What the lists' values stand for.
+    pub(crate) codes: Codes<'a>,
     /// Vectors in all lists.
     pub(crate) vectors: usize,
     pub(crate) filter: Option<&'a dyn IdFilter>,
@@ -85,6 +89,16 @@ pub(crate) struct ScanJob<'a> {
     /// Workers that the call may use.
     pub(crate) workers: usize,
     pub(crate) cancel: Cancel<'a>,
+}
+
+impl ScanJob<'_> {
+    /// How many elements a vector has in a list.
+    fn columns(&self) -> usize {
+        match self.codes {
+            Codes::Plain => self.dim,
+            Codes::Affine(affine) => affine.columns(),
+        }
+    }
 }
 
 /// Which ids a scan may return.
@@ -112,9 +126,14 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Result<bool>;
 }
 
+/// Whether a device may be asked: budgets are shared out, and codes scanned, by the CPU alone.
+fn fits_device(job: &ScanJob<'_>) -> bool {
+    job.budget.is_none() && matches!(job.codes, Codes::Plain)
+}
+
 /// The `k` best of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
-    if job.budget.is_none()
+    if fits_device(job)
         && let Some(device) = context.device().backend(context, || job.into())
         && device.best(context, job, k, sink)?
     {
@@ -125,7 +144,7 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
 
 /// All vectors whose key is below `key`, as (query, hit) in no order.
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
-    if job.budget.is_none()
+    if fits_device(job)
         && let Some(device) = context.device().backend(context, || job.into())
         && let Some(found) = device.within(context, job, key)?
     {

@@ -1,13 +1,14 @@
 //! Scanning one unit of work: tiles of queries pass over blocks; what reaches a query's bar is collected.
 
+use super::affine::{Affine, Shifted};
 use super::packed::{Kept, Packed, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
-use super::{ListView, ScanJob};
+use super::{Codes, ListView, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
-use crate::element::{Scalar, with_values};
+use crate::element::{Scalar, Values, with_values};
 use crate::error::Result;
-use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
+use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitpack, pack};
 use crate::lists::block::{BLOCK, NARROW, blocks, locate};
 use crate::metric::Metric;
 use crate::topk::Hit;
@@ -23,17 +24,39 @@ pub(super) struct Scorer<'a> {
     query: &'a [f32],
     norm: f32,
     slack: f32,
+    /// Added to every score.
+    constant: f32,
+    /// What may have cancelled in a distance beside the two squared lengths.
+    spread: f32,
+    /// The rounding of a bar, as a share of it.
+    rounding: f32,
+    /// Where codes stand for vectors: how, and the number of their list.
+    codes: Option<(&'a Affine<'a>, usize)>,
 }
 
 impl<'a> Scorer<'a> {
     pub(super) fn new(metric: Metric, query: &'a [f32], norm: f32) -> Self {
-        // A bound on the rounding error of a score, as a share of |q|^2: it decides which vectors near
-        // the query are looked at closely, never which are returned.
-        let dim = query.len();
-        let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 8;
-        #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
-        let slack = 2.0 * steps as f32 * (f32::EPSILON / 2.0) * norm;
-        Self { metric, query, norm, slack }
+        let slack = 2.0 * rounding_of_score(query.len()) * norm;
+        let rounding = if metric == Metric::L2 { 4.0 * f32::EPSILON } else { 0.0 };
+        Self { metric, query, norm, slack, constant: 0.0, spread: 0.0, rounding, codes: None }
+    }
+
+    /// For the codes of list number `list`.
+    pub(super) fn of_codes(
+        metric: Metric,
+        query: &'a [f32],
+        shifted: Shifted,
+        affine: &'a Affine<'a>,
+        list: usize,
+    ) -> Self {
+        let Shifted { norm, constant, reach } = shifted;
+        let rounding = 4.0 * f32::EPSILON;
+        // What a score lacks is added after it was compared, and rounded once more.
+        let mut slack = rounding * (norm + constant.abs());
+        if metric == Metric::L2 {
+            slack += rounding_of_score(query.len()) * (reach + norm);
+        }
+        Self { metric, query, norm, slack, constant, spread: reach, rounding, codes: Some((affine, list)) }
     }
 
     /// Scores below this cannot reach the bar.
@@ -41,28 +64,59 @@ impl<'a> Scorer<'a> {
     pub(super) fn threshold(&self, bar: f32) -> f32 {
         // Never -inf: that is the score of lanes that hold nothing.
         let threshold = match self.metric {
-            Metric::L2 => (self.norm - bar) * 0.5 - self.slack - 4.0 * f32::EPSILON * bar,
-            Metric::InnerProduct | Metric::Cosine => -bar,
+            Metric::L2 => (self.norm - bar) * 0.5 - self.slack - self.rounding * bar,
+            Metric::InnerProduct | Metric::Cosine => {
+                -bar - self.slack - (self.rounding * bar.abs()).min(f32::MAX)
+            }
         };
-        threshold.max(f32::MIN)
+        (threshold - self.constant).max(f32::MIN)
     }
 
     /// The key of the vector in `slot`, whose score is `score`.
     #[inline]
     pub(super) fn key(&self, score: f32, list: &ListView<'_>, slot: usize) -> f32 {
+        let score = score + self.constant;
         match self.metric {
             Metric::L2 => {
                 let distance = self.norm - 2.0 * score;
-                if distance >= CANCELLED * (self.norm - 2.0 * list.bias[slot]) {
+                if distance >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
                     return distance;
                 }
-                difference(self.query, list, slot)
+                match self.codes {
+                    None => difference(self.query, list, slot),
+                    Some((affine, number)) => difference_of_codes(self.query, affine, list, number, slot),
+                }
             }
             // + 0.0: a similarity of 0 has one key, not two.
             Metric::InnerProduct => 0.0 - score + 0.0,
-            Metric::Cosine => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
+            // The order of what codes stand for is not lost where it passes 1.
+            Metric::Cosine if self.codes.is_none() => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
+            Metric::Cosine => 0.0 - score + 0.0,
         }
     }
+}
+
+/// A bound on the rounding error of a score, as a share of the size of what is added up: it decides which vectors near
+/// the query are looked at closely, never which are returned.
+fn rounding_of_score(dim: usize) -> f32 {
+    let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 8;
+    #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
+    let steps = steps as f32;
+    steps * (f32::EPSILON / 2.0)
+}
+
+/// The same for codes.
+#[cold]
+#[inline(never)]
+fn difference_of_codes(
+    query: &[f32],
+    affine: &Affine<'_>,
+    list: &ListView<'_>,
+    number: usize,
+    slot: usize,
+) -> f32 {
+    let differences = query.iter().zip(affine.values(list, number, slot)).map(|(&q, v)| q - v);
+    differences.map(|difference| difference * difference).sum()
 }
 
 /// The squared distance, summed from differences.
@@ -75,6 +129,15 @@ fn difference(query: &[f32], list: &ListView<'_>, slot: usize) -> f32 {
 
 fn squared_difference<'a, E: Scalar>(query: &[f32], vector: impl Iterator<Item = &'a E>) -> f32 {
     query.iter().zip(vector).map(|(&q, &v)| q - v.into()).map(|difference| difference * difference).sum()
+}
+
+/// What a tile reads of a list.
+struct Scanned<'a> {
+    /// The list's.
+    number: usize,
+    values: Values<'a>,
+    /// The lane with which they begin.
+    first: usize,
 }
 
 /// One worker's way through its units.
@@ -95,6 +158,10 @@ pub(crate) struct Scratch {
     /// What the kernel writes.
     pub(super) tile: Box<TileOutput>,
     filtered: Filtered,
+    /// A tile's queries, as codes see them.
+    shifted: Vec<f32>,
+    /// The unit's codes, a byte each.
+    unpacked: Vec<u8>,
 }
 
 /// What a filter leaves of a unit.
@@ -111,7 +178,13 @@ struct Filtered {
 impl Scratch {
     pub(super) fn new() -> Self {
         let tile = Box::new(TileOutput::new());
-        Self { packed: Vec::new(), tile, filtered: Filtered::default() }
+        Self {
+            packed: Vec::new(),
+            tile,
+            filtered: Filtered::default(),
+            shifted: Vec::new(),
+            unpacked: Vec::new(),
+        }
     }
 }
 
@@ -132,47 +205,104 @@ impl<'a, C: Collector> Scanner<'a, C> {
     pub(super) fn scan(&mut self, plan: &Plan, unit: &Unit) -> Result<()> {
         let list = self.job.lists.list(unit.list as usize);
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
-        let unit = (unit.blocks.0 as usize, unit.blocks.1 as usize);
-        let Some(filter) = self.job.filter else { return self.scan_runs(&list, &[unit], pairs) };
+        let (number, blocks_of_unit) = (unit.list as usize, (unit.blocks.0 as usize, unit.blocks.1 as usize));
+        let Some(filter) = self.job.filter else {
+            return self.scan_runs(&list, number, blocks_of_unit, &[blocks_of_unit], pairs);
+        };
         let mut room = std::mem::take(&mut self.scratch.filtered);
         let Filtered { kept, packed, bias, runs } = &mut room;
-        restrict(&list, unit, filter, kept);
+        restrict(&list, blocks_of_unit, filter, kept);
         let whole = pairs.iter().all(|pair| pair.slots as usize >= list.ids.len());
         let result = if whole && worthwhile(kept, pairs.len()) {
-            let list = packed.pack(&list, self.job.dim, kept);
-            self.scan_runs(&list, &[(0, blocks(list.ids.len()))], pairs)
+            let list = packed.pack(&list, self.job.columns(), kept);
+            let all = (0, blocks(list.ids.len()));
+            self.scan_runs(&list, number, all, &[all], pairs)
         } else {
             mask(&list, kept, bias, runs);
-            self.scan_runs(&ListView { bias, ..list }, runs, pairs)
+            self.scan_runs(&ListView { bias, ..list }, number, blocks_of_unit, runs, pairs)
         };
         self.scratch.filtered = room;
         result
     }
 
-    fn scan_runs(&mut self, list: &ListView<'_>, runs: &[(usize, usize)], pairs: &[Pair]) -> Result<()> {
+    fn scan_runs(
+        &mut self,
+        list: &ListView<'_>,
+        number: usize,
+        blocks: (usize, usize),
+        runs: &[(usize, usize)],
+        pairs: &[Pair],
+    ) -> Result<()> {
+        let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
+        let scanned = self.scanned(list, number, blocks, &mut unpacked);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
             self.job.cancel.check()?;
-            self.scan_tile(list, runs, tile);
+            self.scan_tile(list, &scanned, runs, tile);
         }
+        self.scratch.unpacked = unpacked;
         Ok(())
     }
 
-    fn scan_tile(&mut self, list: &ListView<'_>, runs: &[(usize, usize)], pairs: &[Pair]) {
+    /// What tiles read of some blocks: codes of fewer than 8 bits are unpacked, once for all of them.
+    fn scanned<'v>(
+        &self,
+        list: &ListView<'v>,
+        number: usize,
+        blocks: (usize, usize),
+        unpacked: &'v mut Vec<u8>,
+    ) -> Scanned<'v> {
+        let Codes::Affine(Affine { bits: bits @ ..8, .. }) = self.job.codes else {
+            return Scanned { number, values: list.vectors, first: 0 };
+        };
+        let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };
+        let first = blocks.0 * BLOCK;
+        let last = (blocks.1 * BLOCK).min(list.bias.len());
+        let columns = self.job.columns();
+        bitpack::unpack(bits, self.job.dim, &codes[first * columns..last * columns], last - first, unpacked);
+        Scanned { number, values: Values::U8(unpacked), first }
+    }
+
+    fn scan_tile(
+        &mut self,
+        list: &ListView<'_>,
+        scanned: &Scanned<'_>,
+        runs: &[(usize, usize)],
+        pairs: &[Pair],
+    ) {
         let dim = self.job.dim;
+        let job = self.job;
         let count = pairs.len();
         let mut rows = [&[][..]; MAX_QUERIES];
-        let mut scorers = [Scorer::new(self.job.metric, &[], 0.0); MAX_QUERIES];
+        let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
         let mut thresholds = [0f32; MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
-            let query = pair.query as usize;
-            let start = (self.first_query + query) * dim;
-            rows[q] = &self.job.queries[start..start + dim];
-            scorers[q] = Scorer::new(self.job.metric, rows[q], self.norms[query]);
-            thresholds[q] = scorers[q].threshold(self.collector.bar(query));
+            let start = (self.first_query + pair.query as usize) * dim;
+            rows[q] = &job.queries[start..start + dim];
         }
-        pack(&rows[..count], dim, &mut self.scratch.packed);
+        match &job.codes {
+            Codes::Plain => {
+                for (q, pair) in pairs.iter().enumerate() {
+                    scorers[q] = Scorer::new(job.metric, rows[q], self.norms[pair.query as usize]);
+                }
+                pack(&rows[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::Affine(affine) => {
+                let shifted = &mut self.scratch.shifted;
+                shifted.resize(count * dim, 0.0);
+                for (q, factors) in shifted.chunks_exact_mut(dim).enumerate() {
+                    let seen = Shifted::new(job.metric, affine, scanned.number, rows[q], factors);
+                    scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, scanned.number);
+                }
+                let mut factors = [&[][..]; MAX_QUERIES];
+                factors.iter_mut().zip(shifted.chunks_exact(dim)).for_each(|(to, row)| *to = row);
+                pack(&factors[..count], dim, &mut self.scratch.packed);
+            }
+        }
+        for (q, pair) in pairs.iter().enumerate() {
+            thresholds[q] = scorers[q].threshold(self.collector.bar(pair.query as usize));
+        }
         let step = self.kernels.blocks_per_tile(count);
         let lanes = list.bias.len();
         let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
@@ -191,7 +321,9 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     count,
                     queries: &self.scratch.packed,
                     thresholds: &thresholds,
-                    vectors: list.vectors.slice(first * dim..last * dim),
+                    vectors: scanned
+                        .values
+                        .slice((first - scanned.first) * dim..(last - scanned.first) * dim),
                     bias: &list.bias[first..last],
                 };
                 let mut reached = self.kernels.tile(input, &mut self.scratch.tile);

@@ -85,14 +85,6 @@ impl Description {
         self.lists.is_some()
     }
 
-    /// What vectors are held in, as long as only plain values are built.
-    pub(crate) fn element(&self) -> Element {
-        match self.code {
-            Code::Plain(element) => element,
-            _ => unreachable!("invariant: `parse` refuses other codes"),
-        }
-    }
-
     /// The number of lists, if the string or the training has told.
     pub(crate) fn nlist(&self) -> Option<usize> {
         self.lists.and_then(|lists| lists.nlist)

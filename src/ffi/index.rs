@@ -84,6 +84,8 @@ growing!(ivf_index_info, reserved: u32);
 ///   "SQfp16" or "SQbf16" instead of "Flat" holds vectors in float16 (values up to 65504) or bfloat16: half the
 ///   bytes, and faster wherever memory is the limit; "SQ8_direct" whole numbers from 0 to 255 in bytes. Vectors
 ///   are rounded to the nearest when added; distances are exact ones to the rounded vectors.
+///   "SQ8", "SQ6" and "SQ4" hold 8, 6 or 4 bits a dimension: the range that a dimension has in training, in equal
+///   steps. They have to be trained, alone too; distances are those to the vectors that `ivf_reconstruct` gives.
 /// - `options`: NULL for the defaults.
 /// - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
 ///

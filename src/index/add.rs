@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::Index;
+use crate::coarse::Coarse;
+use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::lists::set_bias;
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::progress::Control;
@@ -51,10 +52,11 @@ impl Index {
         };
 
         let labels = self.assign("add", x, workers, control)?;
+        let columns = self.codec.columns(self.dim);
         let (order, starts) = group_by_list(&labels, self.lists.lists.len());
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
-            list.reserve((range[1] - range[0]) as usize, self.dim)?;
+            list.reserve((range[1] - range[0]) as usize, columns)?;
         }
         if x.rows() >= HUGE_PAGE_ROWS {
             self.lists.advise_huge_pages();
@@ -63,16 +65,17 @@ impl Index {
         // From here on nothing can fail: all memory is there.
         let first = self.next_id;
         let id_of = |row: usize| ids.map_or_else(|| first + row as i64, |ids| ids[row]);
-        let bias = set_bias(self.context.kernels(), self.metric);
-        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)));
+        let centroids = self.coarse.as_ref().map(Coarse::centroids);
+        let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
+        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)).enumerate());
         let failure = Mutex::new(None);
         self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((list, range)) = next else { break };
+                let Some((number, (list, range))) = next else { break };
                 let rows = &order[range[0] as usize..range[1] as usize];
                 if !rows.is_empty()
-                    && let Err(error) = list.append(x, rows, id_of, &bias)
+                    && let Err(error) = list.append(x, rows, id_of, &encoder.at(number))
                 {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
@@ -115,7 +118,8 @@ impl Index {
 
     /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
     pub(super) fn check_range(&self, x: RowsRef<'_>) -> Result<()> {
-        let element = self.lists.element;
+        // Codes cut off what lies beyond their range.
+        let Codec::Plain(element) = *self.codec else { return Ok(()) };
         if element == Element::F32 || element == x.element() || self.metric == Metric::Cosine {
             return Ok(());
         }

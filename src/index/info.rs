@@ -43,6 +43,7 @@ impl Index {
         let directory =
             self.directory.get().map_or(0, |map| map.capacity() * size_of::<(i64, (u32, u32, u8))>());
         let lists = self.lists.lists.capacity() * size_of::<crate::lists::List>();
+        let tables = self.transforms.memory_bytes() + self.codec.memory_bytes();
         IndexInfo {
             dim: self.input_dim(),
             list_dim: self.dim,
@@ -53,7 +54,7 @@ impl Index {
             nprobe: self.default_nprobe(),
             dead: self.lists.dead(),
             next_id: self.next_id,
-            memory_bytes: (vectors + coarse + directory + lists + self.transforms.memory_bytes()) as u64,
+            memory_bytes: (vectors + coarse + directory + lists + tables) as u64,
             vector_bytes: vectors as u64,
             is_ivf: self.description.is_ivf(),
             allow_duplicate_ids: self.allow_duplicate_ids,

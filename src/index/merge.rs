@@ -7,11 +7,10 @@ use super::Index;
 use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::lists::{List, set_bias};
 use crate::matrix::MatrixRef;
 use crate::progress::Control;
 
-/// Rows that are read out of a list at once.
+/// Vectors that make another worker worth while.
 const ROWS: usize = 256;
 
 impl Index {
@@ -29,32 +28,24 @@ impl Index {
     ) -> Result<usize> {
         self.check_alike(other)?;
         let next_id = self.check_merged_ids(other, add_id)?;
-        let dim = self.dim;
+        let columns = self.codec.columns(self.dim);
         for (list, from) in self.lists.lists.iter_mut().zip(&other.lists.lists) {
-            list.reserve(from.live(), dim)?;
+            list.reserve(from.live(), columns)?;
             control.check()?;
         }
         self.lists.advise_huge_pages();
         // From here on nothing can fail: all memory is there.
-        let bias = set_bias(self.context.kernels(), self.metric);
         let workers = self.context.workers(threads).min(1 + other.count / ROWS);
         let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists));
         let failure = Mutex::new(None);
         self.context.parallel(workers, &|_| {
-            let mut rows = Vec::new();
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((list, from)) = next else { break };
-                let taken = each_chunk(from, dim, &mut rows, |x, ids| {
-                    let order: Vec<u32> = (0u32..).take(ids.len()).collect();
-                    list.append(
-                        MatrixRef::new("rows", x, ids.len(), dim)?.into(),
-                        &order,
-                        |row| ids[row] + add_id,
-                        &bias,
-                    )
-                });
-                if let Err(error) = taken {
+                let live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
+                if !live.is_empty()
+                    && let Err(error) = list.append_from(from, &live, |id| id + add_id, columns)
+                {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                 }
             }
@@ -86,6 +77,7 @@ impl Index {
             description: self.description.clone(),
             transforms: self.transforms.clone(),
             coarse,
+            codec: self.codec.clone(),
             lists: self.lists.copy()?,
             count: self.count,
             next_id: self.next_id,
@@ -117,6 +109,11 @@ impl Index {
         if !self.transforms.is_same(&other.transforms) {
             return Err(Error::argument(format!(
                 "{what}: expected the same transforms, got others; train one and copy it"
+            )));
+        }
+        if self.codec != other.codec {
+            return Err(Error::argument(format!(
+                "{what}: expected codes of the same ranges, got others; train one and copy it"
             )));
         }
         if let (Some(ours), Some(theirs)) = (&self.coarse, &other.coarse)
@@ -161,23 +158,4 @@ impl Index {
         }
         Ok(ids.iter().max().map_or(self.next_id, |&largest| self.next_id.max(largest + 1)))
     }
-}
-
-/// Calls `take` with the live vectors of a list as rows, and their ids.
-fn each_chunk(
-    list: &List,
-    dim: usize,
-    rows: &mut Vec<f32>,
-    mut take: impl FnMut(&[f32], &[i64]) -> Result<()>,
-) -> Result<()> {
-    let live: Vec<usize> = (0..list.len()).filter(|&slot| list.is_live(slot)).collect();
-    for slots in live.chunks(ROWS) {
-        rows.resize(slots.len() * dim, 0.0);
-        for (&slot, row) in slots.iter().zip(rows.chunks_exact_mut(dim)) {
-            list.read(slot, dim, row);
-        }
-        let ids: Vec<i64> = slots.iter().map(|&slot| list.ids[slot]).collect();
-        take(rows, &ids)?;
-    }
-    Ok(())
 }

@@ -27,11 +27,12 @@ pub use train::TrainOptions;
 pub use tune::{TuneOptions, Tuned};
 
 use crate::coarse::Coarse;
+use crate::codec::{Codec, Scalar};
 use crate::context::Context;
 use crate::curve::Curve;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::factory::Description;
+use crate::factory::{Code, Description};
 use crate::lists::Lists;
 use crate::metric::Metric;
 use crate::transform::Chain;
@@ -49,7 +50,7 @@ pub struct IndexOptions {
 }
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
-/// of `Flat` vectors are held in float16, bfloat16 or bytes.
+/// of `Flat` vectors are held in float16, bfloat16 or bytes, with `SQ8`, `SQ6` or `SQ4` in as many bits a dimension.
 ///
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
 pub struct Index {
@@ -62,6 +63,8 @@ pub struct Index {
     transforms: Arc<Chain>,
     /// `None` for flat indexes and before training.
     coarse: Option<Coarse>,
+    /// Shared with copies.
+    codec: Arc<Codec>,
     /// One list for flat indexes, none before training.
     lists: Lists,
     /// Vectors that can be found.
@@ -88,13 +91,14 @@ impl Index {
             return Err(Error::argument(format!("dim: expected 1 to {MAX_DIM}, got {dim}")));
         }
         let description = Description::parse(description)?;
-        if description.element() == Element::U8 && metric == Metric::Cosine {
+        if description.code == Code::Plain(Element::U8) && metric == Metric::Cosine {
             return Err(Error::argument(format!(
                 "{description}: expected the metric L2 or inner product, got cosine: normalised vectors are no whole numbers"
             )));
         }
         let transforms = transforms::chain(&description, dim)?;
-        let lists = Lists::new(usize::from(!description.is_ivf()), description.element());
+        let codec = codec(&description);
+        let lists = Lists::new(usize::from(!description.is_ivf()), codec.element());
         Ok(Self {
             context,
             dim: transforms.d_out(dim),
@@ -102,6 +106,7 @@ impl Index {
             description,
             transforms: Arc::new(transforms),
             coarse: None,
+            codec: Arc::new(codec),
             lists,
             count: 0,
             next_id: 0,
@@ -133,17 +138,33 @@ impl Index {
     /// Packs the lists and gives the space of removed vectors back.
     pub fn compact(&mut self) -> Result<()> {
         for list in &mut self.lists.lists {
-            list.compact(self.dim)?;
+            list.compact(self.codec.columns(self.dim))?;
         }
         self.directory = OnceLock::new();
         Ok(())
     }
 
     fn is_trained(&self) -> bool {
-        (!self.description.is_ivf() || self.coarse.is_some()) && self.transforms.is_trained()
+        (!self.description.is_ivf() || self.coarse.is_some())
+            && self.transforms.is_trained()
+            && self.codec.is_trained()
+    }
+
+    /// `[nlist, dim]` of a trained IVF index.
+    fn coarse_centroids(&self) -> Option<&[f32]> {
+        self.coarse.as_ref().map(Coarse::centroids)
     }
 
     fn check_trained(&self) -> Result<()> {
         if self.is_trained() { Ok(()) } else { Err(Error::NotTrained) }
+    }
+}
+
+/// The codec that a description names, not trained. As in faiss, lists hold residuals.
+fn codec(description: &Description) -> Codec {
+    match description.code {
+        Code::Plain(element) => Codec::Plain(element),
+        Code::Scalar { bits } => Codec::Scalar(Scalar::new(bits, description.is_ivf())),
+        Code::Product { .. } | Code::RaBitQ { .. } => unreachable!("invariant: `parse` refuses other codes"),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Index, MAX_DIM, transforms};
 use crate::coarse::Coarse;
+use crate::codec::Codec;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::factory::Description;
@@ -75,7 +76,8 @@ impl Index {
             transforms: &self.transforms,
             trained: self.is_trained(),
             nlist: if self.description.is_ivf() { Some(self.description.nlist()) } else { None },
-            centroids: self.coarse.as_ref().map(Coarse::centroids),
+            centroids: self.coarse_centroids(),
+            codec: &self.codec,
             lists: &self.lists,
             next_id: self.next_id,
             nprobe: self.nprobe,
@@ -97,21 +99,25 @@ impl Index {
         if parts.trained && !transforms.is_trained() {
             return Err(Error::corrupt(format!("{description}: trained, but its transforms are not")));
         }
-        let untrained = !transforms.is_trained();
+        let untrained = !transforms.is_trained() || !parts.codec.is_trained();
         let (lists, centroids) = match (description.is_ivf(), description.nlist(), parts.trained) {
             (false, _, true) => (1, None),
             (false, _, false) if untrained => (1, None),
             (true, Some(nlist), true) => (nlist, nlist.checked_mul(parts.dim)),
+            // Centroids that were set, whose codes are not trained yet.
+            (true, Some(nlist), false) if !parts.codec.is_trained() && parts.centroids.is_some() => {
+                (nlist, nlist.checked_mul(parts.dim))
+            }
             (true, _, false) => (0, None),
             (false, _, false) | (true, None, true) => {
                 return Err(Error::corrupt(format!("{description}: cannot be trained = {}", parts.trained)));
             }
         };
-        if parts.lists.element != description.element() {
-            let (expected, got) = (description.element(), parts.lists.element);
-            return Err(Error::corrupt(format!(
-                "{description}: expected vectors of {expected:?}, got {got:?}"
-            )));
+        if !is_like(&super::codec(&description), &parts.codec)
+            || parts.codec.element() != parts.lists.element
+            || (parts.trained && !parts.codec.is_trained())
+        {
+            return Err(Error::corrupt(format!("{description}: the file holds other codes, or none")));
         }
         let got = parts.centroids.as_ref().map(Vec::len);
         if (parts.lists.lists.len(), got) != (lists, centroids) {
@@ -129,6 +135,7 @@ impl Index {
             description,
             transforms: Arc::new(transforms),
             coarse: None,
+            codec: Arc::new(parts.codec),
             count: parts.lists.live(),
             lists: parts.lists,
             next_id: parts.next_id,
@@ -152,5 +159,16 @@ impl Index {
             index.curve = Some(curve);
         }
         Ok(index)
+    }
+}
+
+/// Whether `loaded` is what a description names: trained, and by residual, or not.
+fn is_like(named: &Codec, loaded: &Codec) -> bool {
+    match (named, loaded) {
+        (Codec::Plain(named), Codec::Plain(loaded)) => named == loaded,
+        (Codec::Scalar(named), Codec::Scalar(loaded)) => {
+            named.bits == loaded.bits && (named.by_residual || !loaded.by_residual)
+        }
+        _ => false,
     }
 }

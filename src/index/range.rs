@@ -29,7 +29,12 @@ impl Index {
             return Err(Error::argument("target_recall: expected 0: a range has no k nearest to find"));
         }
         control.check()?;
-        let key = if self.metric == Metric::L2 { radius } else { -radius };
+        let key = match self.metric {
+            Metric::L2 => radius,
+            // No similarity is above 1.
+            Metric::Cosine if radius >= 1.0 => f32::NEG_INFINITY,
+            _ => -radius,
+        };
         let mut found = Vec::new();
         if self.count > 0 {
             let mut workspace = self.context.workspaces().take();

@@ -70,12 +70,16 @@ impl Index {
         let wide = self.input_dim();
         let mut buffer = vec![0f32; if self.transforms.is_empty() { 0 } else { ROWS * self.dim }];
         let mut places = places.fuse();
+        let centroids = self.coarse_centroids();
         for out in out.chunks_mut(ROWS * wide) {
             let places: Vec<_> = places.by_ref().take(out.len() / wide).collect();
             let inner = if buffer.is_empty() { &mut *out } else { &mut buffer[..places.len() * self.dim] };
             for (place, row) in places.iter().zip(inner.chunks_exact_mut(self.dim)) {
                 match *place {
-                    Some((list, slot)) => self.lists.lists[list as usize].read(slot as usize, self.dim, row),
+                    Some((list, slot)) => {
+                        let (list, slot) = (list as usize, slot as usize);
+                        self.codec.read(&self.lists.lists[list].view(), list, slot, centroids, row);
+                    }
                     None => row.fill(f32::NAN),
                 }
             }

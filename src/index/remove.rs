@@ -31,7 +31,7 @@ impl Index {
         for (list, slots) in found {
             let store = &mut self.lists.lists[list];
             bury(store, &slots)?;
-            pack_if_due(store, self.dim);
+            pack_if_due(store, self.codec.columns(self.dim));
             removed += slots.len();
         }
         if removed > 0 {
@@ -71,6 +71,6 @@ pub(super) fn bury(list: &mut List, slots: &[u32]) -> Result<()> {
 
 /// Packs a list with too many removed vectors; tells whether slots moved. One that cannot be packed for want
 /// of memory is still right.
-pub(super) fn pack_if_due(list: &mut List, dim: usize) -> bool {
-    list.dead * COMPACT_AT > list.len() && list.compact(dim).is_ok()
+pub(super) fn pack_if_due(list: &mut List, columns: usize) -> bool {
+    list.dead * COMPACT_AT > list.len() && list.compact(columns).is_ok()
 }

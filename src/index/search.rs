@@ -198,6 +198,7 @@ impl Index {
             count: queries.rows(),
             probes,
             lists: &self.lists,
+            codes: self.codec.codes(self.coarse_centroids()),
             vectors: self.count,
             filter: options.filter.map(|filter| filter as _),
             keys: (!keys.is_empty()).then_some(&keys[..]),

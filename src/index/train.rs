@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Index, transforms};
 use crate::coarse::Coarse;
+use crate::codec::{Codec, Extremes};
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
@@ -23,12 +24,18 @@ pub struct TrainOptions {
     pub kmeans: KMeansOptions,
 }
 
+/// Rows that codes are trained on at most: as many as faiss uses.
+const CODE_ROWS: usize = 100_000;
+
+/// Rows that are assigned at a time.
+const ROWS_A_STEP: usize = 1 << 12;
+
 /// Iterations of k-means when training an index: lists need no better, and faiss does as many.
 const ITERATIONS: usize = 10;
 
 impl Index {
-    /// Trains the transforms with `x` (`[n, dim]`, of any element type), then finds the lists' centroids. A
-    /// flat index without transforms needs no training and only checks `x`.
+    /// Trains the transforms with `x` (`[n, dim]`, of any element type), then finds the lists' centroids, then the
+    /// ranges of codes. A flat index of plain values without transforms needs no training and only checks `x`.
     pub fn train<'x>(
         &mut self,
         x: impl Into<RowsRef<'x>>,
@@ -73,21 +80,76 @@ impl Index {
         options: &TrainOptions,
         control: &Control<'_>,
     ) -> Result<()> {
-        let nlist = match self.description.lists {
-            None => return x.check_finite("training rows"),
-            Some(lists) => lists.nlist.unwrap_or_else(|| choose_nlist(population)),
-        };
-        let mut options = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
-        options.spherical = self.metric != Metric::L2;
-        if options.iterations == 0 {
-            options.iterations = ITERATIONS;
-        }
         let x = self.measured(x);
-        let found = cluster(&self.context, x, nlist, &options, Purpose::Lists, control)?;
-        self.accept(MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?)
+        // Centroids that were set wait for their codes.
+        let kept = self.coarse.is_some() && !self.codec.is_trained();
+        let found = match self.description.lists.filter(|_| !kept) {
+            None => {
+                x.check_finite("training rows")?;
+                None
+            }
+            Some(lists) => {
+                let nlist = lists.nlist.unwrap_or_else(|| choose_nlist(population));
+                let mut kmeans = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
+                kmeans.spherical = self.metric != Metric::L2;
+                if kmeans.iterations == 0 {
+                    kmeans.iterations = ITERATIONS;
+                }
+                let found = cluster(&self.context, x, nlist, &kmeans, Purpose::Lists, control)?;
+                let centroids = MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?;
+                Some(Coarse::new(&self.context, centroids, self.coarse_metric())?)
+            }
+        };
+        let coarse = if kept { self.coarse.as_ref() } else { found.as_ref() };
+        let codec = self.trained_codec(x, coarse, options.threads, control)?;
+        let coarse = if kept { self.coarse.take() } else { found };
+        self.accept(coarse, codec);
+        Ok(())
     }
 
-    /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions.
+    /// The codec as `x` trains it, behind these centroids.
+    fn trained_codec(
+        &self,
+        x: RowsRef<'_>,
+        coarse: Option<&Coarse>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<Codec> {
+        let Codec::Scalar(scalar) = &*self.codec else { return Ok((*self.codec).clone()) };
+        if x.rows() == 0 {
+            return Err(Error::argument(format!("{}: expected rows to train with, got 0", self.description)));
+        }
+        let step = x.rows().div_ceil(CODE_ROWS);
+        let sampled: Vec<usize> = (0..x.rows()).step_by(step).collect();
+        let coarse = coarse.filter(|_| scalar.by_residual);
+        let workers = self.context.workers(threads);
+        let mut extremes = Extremes::new(self.dim);
+        let mut rows = Vec::new();
+        let (mut labels, mut keys) = (vec![0; ROWS_A_STEP], vec![0.0; ROWS_A_STEP]);
+        for numbers in sampled.chunks(ROWS_A_STEP) {
+            control.check()?;
+            x.gather(numbers.iter().copied(), &mut rows);
+            let (labels, keys) = (&mut labels[..numbers.len()], &mut keys[..numbers.len()]);
+            if let Some(coarse) = coarse {
+                let rows = MatrixRef::new("training rows", &rows, numbers.len(), self.dim)?;
+                coarse.assign(&self.context, rows.into(), workers, labels, keys, control.cancel())?;
+            }
+            for (row, &list) in rows.chunks_exact(self.dim).zip(&*labels) {
+                match coarse {
+                    None => extremes.add(row.iter().copied()),
+                    Some(coarse) => {
+                        let centroid = &coarse.centroids()[list as usize * self.dim..][..self.dim];
+                        extremes.add(row.iter().zip(centroid).map(|(value, centroid)| value - centroid));
+                    }
+                }
+            }
+        }
+        let (minimum, range) = extremes.ranges();
+        Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
+    }
+
+    /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions. Codes such as
+    /// `SQ8` still have to be trained, which then leaves the centroids as they are.
     pub fn set_centroids(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
         centroids.check_dim("centroids", self.dim)?;
         centroids.check_finite("centroids")?;
@@ -118,19 +180,25 @@ impl Index {
         } else {
             centroids.data()
         };
-        self.accept(MatrixRef::new("centroids", data, got, self.dim)?)
+        let centroids = MatrixRef::new("centroids", data, got, self.dim)?;
+        let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
+        // Codes of residuals are of other ranges now.
+        let codec = match &*self.codec {
+            Codec::Scalar(scalar) if scalar.by_residual => Codec::Scalar(scalar.untrained()),
+            codec => codec.clone(),
+        };
+        self.accept(Some(coarse), codec);
+        Ok(())
     }
 
-    fn accept(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
-        let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
-        let element = self.description.element();
-        if let Some(lists) = &mut self.description.lists {
+    fn accept(&mut self, coarse: Option<Coarse>, codec: Codec) {
+        if let (Some(lists), Some(coarse)) = (&mut self.description.lists, &coarse) {
             lists.nlist = Some(coarse.nlist());
         }
-        self.lists = Lists::new(coarse.nlist(), element);
-        self.coarse = Some(coarse);
+        self.lists = Lists::new(coarse.as_ref().map_or(1, Coarse::nlist), codec.element());
+        self.coarse = coarse;
+        self.codec = Arc::new(codec);
         self.curve = None;
-        Ok(())
     }
 
     /// How vectors find their list. Cosine compares normalised vectors, so inner product does.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::Index;
 use super::remove::{bury, pack_if_due, passing};
+use crate::coarse::Coarse;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::lists::set_bias;
 use crate::progress::Control;
 use crate::rows::RowsRef;
 
@@ -75,29 +75,32 @@ impl Index {
             }
             gone += places.len() - 1;
         }
+        let columns = self.codec.columns(self.dim);
         for (&list, change) in &changes {
             let store = &mut self.lists.lists[list as usize];
             if change.replaced.is_empty() && change.arriving.is_empty() {
                 store.bias.to_mut()?;
             } else {
-                store.reserve(change.arriving.len(), self.dim)?;
+                store.reserve(change.arriving.len(), columns)?;
             }
         }
         control.check()?;
         // From here on nothing can fail: all memory is there.
-        let bias = set_bias(self.context.kernels(), self.metric);
+        let centroids = self.coarse.as_ref().map(Coarse::centroids);
+        let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let mut moved = false;
         let mut buffer = Vec::new();
         for (&list, change) in &changes {
             let store = &mut self.lists.lists[list as usize];
+            let encoder = encoder.at(list as usize);
             for &(slot, row) in &change.replaced {
-                store.replace(slot as usize, self.dim, x.row(row as usize, &mut buffer), &bias)?;
+                store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder)?;
             }
             bury(store, &change.left)?;
             if !change.arriving.is_empty() {
-                store.append(x, &change.arriving, |row| ids[row], &bias)?;
+                store.append(x, &change.arriving, |row| ids[row], &encoder)?;
             }
-            let packed = pack_if_due(store, self.dim);
+            let packed = pack_if_due(store, columns);
             moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();
         }
         self.count -= gone;

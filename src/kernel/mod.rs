@@ -5,6 +5,7 @@
 //! they are loaded. [`scalar`] is the oracle that the others are tested against; those with fused multiply-add
 //! agree bit by bit, since all add the same terms in the same order.
 
+pub(crate) mod bitpack;
 mod scalar;
 mod tile;
 

@@ -7,7 +7,7 @@ mod list;
 mod load;
 mod storage;
 
-pub(crate) use list::{List, NEVER, set_bias};
+pub(crate) use list::{List, NEVER};
 pub(crate) use load::fill_blocks;
 pub(crate) use storage::{Region, Storage};
 

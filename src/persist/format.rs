@@ -27,6 +27,7 @@ pub(super) type Tag = [u8; 4];
 pub(super) const META: Tag = *b"META";
 pub(super) const TRANSFORMS: Tag = *b"XFRM";
 pub(super) const CENTROIDS: Tag = *b"CENT";
+pub(super) const CODE: Tag = *b"CODE";
 pub(super) const LISTS: Tag = *b"LIST";
 pub(super) const BIAS: Tag = *b"BIAS";
 pub(super) const IDS: Tag = *b"IDS ";
@@ -44,8 +45,19 @@ pub(super) fn vectors(element: Element) -> Tag {
     known.expect("invariant: every element type has a section").1
 }
 
-const KNOWN: [Tag; 10] =
-    [META, TRANSFORMS, CENTROIDS, LISTS, BIAS, IDS, VECTORS[0].1, VECTORS[1].1, VECTORS[2].1, VECTORS[3].1];
+const KNOWN: [Tag; 11] = [
+    META,
+    TRANSFORMS,
+    CENTROIDS,
+    CODE,
+    LISTS,
+    BIAS,
+    IDS,
+    VECTORS[0].1,
+    VECTORS[1].1,
+    VECTORS[2].1,
+    VECTORS[3].1,
+];
 
 /// A tag as text.
 pub(super) fn name(tag: Tag) -> String {

@@ -27,12 +27,13 @@
 //! |---|---|
 //! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`), whose code tells the element type |
 //! | `XFRM` | only where the index string names transforms: i32 number, then each as in faiss's files (code, own fields, i32 columns in, i32 columns out, u8 trained). `dim` in `META` is what they lead to |
-//! | `CENT` | f32 `[nlist, dim]` centroids; only in a trained IVF index |
+//! | `CENT` | f32 `[nlist, dim]` centroids; only in an IVF index that has them |
+//! | `CODE` | only where the index string names scalar codes (`SQ8`, `SQ6`, `SQ4`): u32 bits, u32 flags (1 = of residuals from the centroids), then, once trained, f32 `[dim]` least values and f32 `[dim]` widths of the ranges. A code c of b bits stands for `least + width * (c + 1/2) / (2^b - 1)` |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
 //! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding |
 //! | `IDS ` | for each list i64 `[vectors]` |
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
-//! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8 |
+//! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss |
 //! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none) |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
@@ -44,6 +45,7 @@
 
 mod atomic;
 mod check;
+mod code;
 mod curve;
 pub(crate) mod faiss;
 mod format;
@@ -56,6 +58,7 @@ mod write;
 use std::io::Write;
 use std::path::Path;
 
+use crate::codec::Codec;
 use crate::context::Context;
 use crate::curve::Curve;
 use crate::error::{Error, Result};
@@ -93,8 +96,9 @@ pub(crate) struct Parts<'a> {
     pub(crate) trained: bool,
     /// Of an IVF index the number of lists, once it is chosen.
     pub(crate) nlist: Option<Option<usize>>,
-    /// `[nlist, dim]` of a trained IVF index.
+    /// `[nlist, dim]` of an IVF index once it has them.
     pub(crate) centroids: Option<&'a [f32]>,
+    pub(crate) codec: &'a Codec,
     pub(crate) lists: &'a Lists,
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,
@@ -111,6 +115,7 @@ pub(crate) struct LoadedParts {
     pub(crate) transforms: Chain,
     pub(crate) trained: bool,
     pub(crate) centroids: Option<Vec<f32>>,
+    pub(crate) codec: Codec,
     pub(crate) lists: Lists,
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,

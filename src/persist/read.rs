@@ -3,12 +3,13 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED, TRANSFORMS,
-    Table, VECTORS, name,
+    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED,
+    TRANSFORMS, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{LoadOptions, LoadedParts, check, curve, faiss, map};
+use super::{LoadOptions, LoadedParts, check, code, curve, faiss, map};
+use crate::codec::Codec;
 use crate::context::Context;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -40,14 +41,22 @@ pub(super) fn read(
     }
     let entries: Vec<ListEntry> = read_all(source, table.need(LISTS)?, control)?;
     let (element, vectors) = vectors(&table)?;
+    parts.codec = match table.get(CODE) {
+        Some(section) => code::decode(&read_all(source, section, control)?, parts.dim)?,
+        None => Codec::Plain(element),
+    };
+    if parts.codec.element() != element {
+        return Err(Error::corrupt(format!("section {}: it holds no codes", name(vectors.tag))));
+    }
+    let columns = parts.codec.columns(parts.dim);
     let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors };
-    sections.check_lengths(&entries, parts.dim)?;
+    sections.check_lengths(&entries, columns)?;
     let mut transfer = Transfer::new(context, source, options, control);
     transfer.expect(sections.bytes());
     parts.lists = if options.memory_map {
-        borrow(&mut transfer, &sections, &entries, parts.dim, options)?
+        borrow(&mut transfer, &sections, &entries, columns, options)?
     } else {
-        fill(&mut transfer, &sections, &entries, parts.dim)?
+        fill(&mut transfer, &sections, &entries, columns)?
     };
     check::biases(&parts.lists)?;
     if !options.skip_verify {
@@ -84,7 +93,7 @@ impl Sections {
 
     /// Fails unless the lists' sizes add up to the sections' lengths; afterwards they fit in memory's
     /// address space, since the file does.
-    fn check_lengths(&self, entries: &[ListEntry], dim: usize) -> Result<()> {
+    fn check_lengths(&self, entries: &[ListEntry], columns: usize) -> Result<()> {
         let (mut all_lanes, mut all_len) = (0u64, 0u64);
         for (number, entry) in entries.iter().enumerate() {
             if entry.len > u64::from(u32::MAX) || entry.dead > entry.len {
@@ -103,7 +112,7 @@ impl Sections {
         let bytes = |count: u64, each: u64| count.checked_mul(each).ok_or_else(too_long);
         self.bias.check_length(bytes(all_lanes, 4)?)?;
         self.ids.check_length(bytes(all_len, 8)?)?;
-        self.vectors.check_length(bytes(bytes(all_lanes, self.element.size() as u64)?, dim as u64)?)
+        self.vectors.check_length(bytes(bytes(all_lanes, self.element.size() as u64)?, columns as u64)?)
     }
 }
 
@@ -140,6 +149,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         trained: meta.flags & TRAINED != 0,
         transforms: Chain::default(),
         centroids: None,
+        codec: Codec::Plain(Element::F32),
         lists: Lists::new(0, Element::F32),
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
@@ -181,11 +191,11 @@ fn fill(
     transfer: &mut Transfer<'_, '_>,
     sections: &Sections,
     entries: &[ListEntry],
-    dim: usize,
+    columns: usize,
 ) -> Result<Lists> {
     let lens = entries.iter().map(|entry| to_usize(entry.len)).collect::<Result<Vec<_>>>()?;
     let check = || transfer.control.check();
-    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), dim, &check)?;
+    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), columns, &check)?;
     for (list, entry) in lists.lists.iter_mut().zip(entries) {
         list.dead = to_usize(entry.dead)?;
     }
@@ -208,7 +218,7 @@ fn borrow(
     transfer: &mut Transfer<'_, '_>,
     sections: &Sections,
     entries: &[ListEntry],
-    dim: usize,
+    columns: usize,
     options: &LoadOptions,
 ) -> Result<Lists> {
     if !options.skip_verify {
@@ -224,7 +234,7 @@ fn borrow(
     for entry in entries {
         let len = to_usize(entry.len)?;
         let lanes = lanes(len);
-        let bytes = lanes * dim * sections.element.size();
+        let bytes = lanes * columns * sections.element.size();
         lists.lists.push(List {
             element: sections.element,
             // Aligned as a list must be: the section is, and the bytes of 16 lanes are a multiple of 16.

@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED, TRANSFORMS,
-    Table, Tag,
+    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED,
+    TRANSFORMS, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -48,6 +48,7 @@ struct Body<'a> {
     transforms: Vec<u8>,
     lists: Vec<ListEntry>,
     curve: Vec<u8>,
+    code: Vec<u8>,
 }
 
 impl<'a> Body<'a> {
@@ -56,14 +57,16 @@ impl<'a> Body<'a> {
         let lists = parts.lists.lists.iter().map(entry).collect();
         let transforms = faiss::encode_transforms(parts.transforms)?;
         let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve })
+        let code = super::code::encode(parts.codec);
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code })
     }
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, TRANSFORMS, CENTROIDS, CURVE, LISTS, BIAS, IDS, self.vectors()] {
+        for tag in [META, TRANSFORMS, CENTROIDS, CODE, CURVE, LISTS, BIAS, IDS, self.vectors()] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
+                CODE => self.code.is_empty(),
                 CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
                 _ => false,
@@ -92,6 +95,7 @@ impl<'a> Body<'a> {
             META => take(&self.meta),
             TRANSFORMS => take(&self.transforms),
             CENTROIDS => take(bytemuck::cast_slice(self.parts.centroids.unwrap_or_default())),
+            CODE => take(&self.code),
             CURVE => take(&self.curve),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),

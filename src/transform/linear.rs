@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 use nalgebra::DMatrix;
 
 use crate::backend::{self, ListView};
+use crate::codec::Encoder;
 use crate::context::Context;
 use crate::element::{Element, Values};
 use crate::error::{Error, Result};
@@ -42,7 +43,7 @@ impl Packed {
         blocks.to_mut()?.resize(lanes(rows) * dim * size_of::<f32>())?;
         let mut bias = vec![0.0; lanes(rows)];
         let own = blocks.to_mut()?.as_mut_slice();
-        fill_blocks(matrix, dim, Element::F32, own, &mut bias, |_, bias| bias.fill(0.0));
+        fill_blocks(matrix, dim, own, &mut bias, &Encoder::values(Element::F32));
         bias[..offset.len()].copy_from_slice(offset);
         Ok(Self { rows, blocks, bias })
     }

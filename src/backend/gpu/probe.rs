@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::cost::Rates;
 use super::device::Gpu;
 use crate::backend::{
-    AssignJob, Backend, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
+    AssignJob, Backend, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
 };
 use crate::collect::Sink;
 use crate::context::Context;
@@ -147,6 +147,7 @@ impl Sample {
             queries: &self.queries,
             count: self.queries.len() / DIM,
             probes: Probes::Lists { lists: &self.probes, nprobe: self.nprobe },
+            codes: Codes::Plain,
             lists: self,
             vectors: self.lists * self.ids.len(),
             filter: None,

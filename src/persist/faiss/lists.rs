@@ -1,9 +1,10 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
+use crate::codec::Encoder;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
-use crate::lists::{Lists, fill_blocks, set_bias};
+use crate::lists::{Lists, fill_blocks};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::persist::check;
@@ -60,7 +61,7 @@ pub(super) fn read(
     }
     transfer.expect(pieces.iter().map(|piece| piece.bytes(dim) as u64).sum());
     let source = transfer.source;
-    let bias_of = set_bias(transfer.context.kernels(), metric);
+    let encoder = Encoder::plain(transfer.context.kernels(), metric, Element::F32);
     transfer.run(
         &mut pieces,
         |piece| piece.bytes(dim),
@@ -76,7 +77,7 @@ pub(super) fn read(
                 bytemuck::cast_slice_mut(&mut rows),
             )?;
             check_rows(&rows, count, dim)?;
-            fill_blocks(&rows, dim, Element::F32, piece.vectors, piece.bias, &bias_of);
+            fill_blocks(&rows, dim, piece.vectors, piece.bias, &encoder);
             match piece.place.ids {
                 Some(ids) => {
                     source.read(ids + (piece.first * 8) as u64, bytemuck::cast_slice_mut(piece.ids))?;

@@ -8,7 +8,9 @@ use super::{
     ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
     IVF_FLAT_OLD_BYTES, NO_LISTS, PRE_TRANSFORM, SPARSE_SIZES,
 };
+use crate::codec::Codec;
 use crate::context::Context;
+use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::Lists;
 use crate::metric::Metric;
@@ -355,6 +357,7 @@ fn loaded(
         description,
         transforms: Chain::default(),
         centroids,
+        codec: Codec::Plain(Element::F32),
         lists,
         next_id: 0,
         nprobe,

@@ -7,6 +7,7 @@ use super::transforms::encode_transforms;
 use super::{
     ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, PRE_TRANSFORM, SPARSE_SIZES, UNUSED,
 };
+use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::List;
@@ -21,7 +22,7 @@ const BATCH: usize = 1 << 18;
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
     nlist(parts)?;
-    if parts.lists.element != Element::F32 {
+    if *parts.codec != Codec::Plain(Element::F32) {
         return Err(Error::Unsupported(format!(
             "{}: only float32 lists can be written as faiss's",
             parts.description
@@ -66,7 +67,7 @@ fn write_flat(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> 
     let mut out = Counted::new(out, control, (head.0.len() + live * parts.dim * 4 + ids) as u64);
     out.put(&head.0)?;
     for list in lists {
-        put_rows(&mut out, list, parts.dim)?;
+        put_rows(&mut out, parts, list)?;
     }
     if !counting {
         out.put(&(live as u64).to_le_bytes())?;
@@ -108,7 +109,7 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
     out.put_all(bytemuck::cast_slice(centroids))?;
     out.put_all(&tail.0)?;
     for list in &parts.lists.lists {
-        put_rows(&mut out, list, parts.dim)?;
+        put_rows(&mut out, parts, list)?;
         put_ids(&mut out, list)?;
     }
     Ok(())
@@ -122,12 +123,13 @@ fn live_slots(list: &List) -> impl Iterator<Item = usize> + '_ {
     (0..list.len()).filter(|&slot| list.is_live(slot))
 }
 
-fn put_rows(out: &mut Counted<'_, '_>, list: &List, dim: usize) -> Result<()> {
+fn put_rows(out: &mut Counted<'_, '_>, parts: &Parts<'_>, list: &List) -> Result<()> {
+    let dim = parts.dim;
     let rows = (BATCH / (dim * 4)).max(1).min(list.live());
     let mut batch = vec![0f32; rows * dim];
     let mut filled = 0;
     for slot in live_slots(list) {
-        list.read(slot, dim, &mut batch[filled..filled + dim]);
+        parts.codec.read(&list.view(), 0, slot, None, &mut batch[filled..filled + dim]);
         filled += dim;
         if filled == batch.len() {
             out.put_all(bytemuck::cast_slice(&batch))?;
