@@ -67,6 +67,16 @@ impl<'a> Control<'a> {
         Control { callback: None, cancel: self.cancel, stopped: Cell::new(self.stopped.get()) }
     }
 
+    /// Does a step of a larger call: its reports count from `first` on, out of `total`.
+    pub(crate) fn within<R>(&self, first: usize, total: usize, step: impl FnOnce(&Control<'_>) -> R) -> R {
+        let mut callback = |report: &Report| {
+            let done = usize::try_from(report.done).unwrap_or(usize::MAX);
+            self.report(report.stage, first.saturating_add(done), total, report.value).is_ok()
+        };
+        let stopped = Cell::new(self.stopped.get());
+        step(&Control { callback: Some(RefCell::new(&mut callback)), cancel: self.cancel, stopped })
+    }
+
     /// Fails if the call is to end.
     pub fn check(&self) -> Result<()> {
         if self.stopped.get() { Err(Error::Cancelled) } else { self.cancel.check() }

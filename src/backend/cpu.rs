@@ -30,6 +30,9 @@ const SELECTION_BYTES: usize = 16 << 20;
 /// Most queries in a chunk: enough to use each list well, few enough for the selections to stay in cache.
 const MAX_CHUNK: usize = 4096;
 
+/// Hits that are handed on between two looks at the cancel flag.
+const HITS_A_STEP: usize = 1 << 17;
+
 /// How a job is shared out.
 struct Shares {
     workers: usize,
@@ -216,7 +219,11 @@ pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<V
             for unit in units {
                 scanner.scan(plan, &plan.units[unit])?;
             }
-            all.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(found);
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            for part in found.chunks(HITS_A_STEP) {
+                job.cancel.check()?;
+                all.extend_from_slice(part);
+            }
             Ok(())
         };
     let next = AtomicUsize::new(0);

@@ -7,6 +7,7 @@ mod allot;
 mod assign;
 mod cpu;
 pub(crate) mod device;
+mod finite;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
 mod multiply;
@@ -20,6 +21,7 @@ pub(crate) mod workspace;
 
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
+pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 

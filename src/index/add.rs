@@ -8,13 +8,28 @@ use crate::coarse::Coarse;
 use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
+use crate::lists::block::BLOCK;
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::progress::Control;
 use crate::rows::RowsRef;
 
-/// Rows assigned between two looks at progress and cancellation.
-const ROWS_A_STEP: usize = 1 << 16;
+/// Rows assigned between two reports, at least and at most.
+const ROWS_A_STEP: (usize, usize) = (1 << 10, 1 << 16);
+
+/// Multiply-adds between two reports: a fifth of a second or so.
+const WORK_A_STEP: usize = 1 << 34;
+
+/// Values appended between two looks at the cancel flag.
+const VALUES_A_STEP: usize = 1 << 20;
+
+/// The same in whole blocks of rows.
+pub(super) fn rows_a_step(dim: usize) -> usize {
+    (VALUES_A_STEP / dim).next_multiple_of(BLOCK).max(BLOCK)
+}
+
+/// Ids looked at between two looks at the cancel flag.
+pub(super) const IDS_A_STEP: usize = 1 << 16;
 
 /// Rows from which on it pays to ask for huge pages: the lists' new memory is then mostly contiguous.
 const HUGE_PAGE_ROWS: usize = 1 << 12;
@@ -41,13 +56,20 @@ impl Index {
     ) -> Result<()> {
         self.check_trained()?;
         x.check_dim("rows", self.input_dim())?;
-        x.check_finite("rows")?;
+        if x.rows() > u32::MAX as usize {
+            return Err(Error::argument(format!(
+                "rows: expected at most {} at once, got {}",
+                u32::MAX,
+                x.rows()
+            )));
+        }
+        self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
         self.check_range(x)?;
         let next_id = match ids {
-            Some(ids) => self.check_ids(ids, x.rows())?,
+            Some(ids) => self.check_ids(ids, x.rows(), control)?,
             None => self.next_after(self.next_id, x.rows())?,
         };
 
@@ -57,12 +79,15 @@ impl Index {
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
             list.reserve((range[1] - range[0]) as usize, columns)?;
+            control.check()?;
         }
         if x.rows() >= HUGE_PAGE_ROWS {
             self.lists.advise_huge_pages();
         }
-        control.check()?;
-        // From here on nothing can fail: all memory is there.
+        // From here on nothing can fail, all memory is there; a cancel cuts off what was appended.
+        let before = self.lists.lens();
+        let rows_a_step = rows_a_step(self.dim);
+        let cancel = control.cancel();
         let first = self.next_id;
         let id_of = |row: usize| ids.map_or_else(|| first + row as i64, |ids| ids[row]);
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
@@ -74,14 +99,18 @@ impl Index {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((number, (list, range))) = next else { break };
                 let rows = &order[range[0] as usize..range[1] as usize];
-                if !rows.is_empty()
-                    && let Err(error) = list.append(x, rows, id_of, &encoder.at(number))
-                {
+                let mut steps = rows.chunks(rows_a_step);
+                let encoder = encoder.at(number);
+                let appended = steps
+                    .try_for_each(|rows| cancel.check().and_then(|()| list.append(x, rows, id_of, &encoder)));
+                if let Err(error) = appended {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    break;
                 }
             }
         })?;
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.lists.truncate(&before, columns)?;
             return Err(error);
         }
         self.count += x.rows();
@@ -101,9 +130,10 @@ impl Index {
     ) -> Result<Vec<u32>> {
         let mut labels = vec![0; x.rows()];
         let Some(coarse) = &self.coarse else { return Ok(labels) };
-        let mut keys = vec![0.0; ROWS_A_STEP.min(x.rows())];
-        for (step, labels) in labels.chunks_mut(ROWS_A_STEP).enumerate() {
-            let first = step * ROWS_A_STEP;
+        let most = (WORK_A_STEP / (coarse.nlist() * self.dim)).clamp(ROWS_A_STEP.0, ROWS_A_STEP.1);
+        let mut keys = vec![0.0; most.min(x.rows())];
+        for (step, labels) in labels.chunks_mut(most).enumerate() {
+            let first = step * most;
             let rows = x.slice(first, first + labels.len());
             let keys = &mut keys[..labels.len()];
             coarse.assign(&self.context, rows, workers, labels, keys, control.cancel())?;
@@ -141,7 +171,7 @@ impl Index {
     }
 
     /// Fails on an id that is there already; else the next free id after these.
-    fn check_ids(&self, ids: &[i64], rows: usize) -> Result<i64> {
+    fn check_ids(&self, ids: &[i64], rows: usize, control: &Control<'_>) -> Result<i64> {
         if ids.len() != rows {
             return Err(Error::Length { what: "ids", expected: rows, got: ids.len() });
         }
@@ -150,23 +180,26 @@ impl Index {
         }
         let Some(&largest) = ids.iter().max() else { return Ok(self.next_id) };
         if !self.allow_duplicate_ids {
-            self.check_unique(ids)?;
+            self.check_unique(ids, control)?;
         }
         Ok(self.next_id.max(self.next_after(largest, 1)?))
     }
 
-    fn check_unique(&self, ids: &[i64]) -> Result<()> {
+    fn check_unique(&self, ids: &[i64], control: &Control<'_>) -> Result<()> {
         if !ids.is_sorted_by(|a, b| a < b) {
             let mut seen = HashSet::with_capacity(ids.len());
-            if let Some(row) = ids.iter().position(|&id| !seen.insert(id)) {
-                return Err(Error::DuplicateId { id: ids[row], row, place: "batch" });
+            for (first, part) in (0..).step_by(IDS_A_STEP).zip(ids.chunks(IDS_A_STEP)) {
+                control.check()?;
+                if let Some(row) = part.iter().position(|&id| !seen.insert(id)) {
+                    return Err(Error::DuplicateId { id: part[row], row: first + row, place: "batch" });
+                }
             }
         }
         // Ids beyond any ever used are new without looking.
         if ids.iter().all(|&id| id >= self.next_id) {
             return Ok(());
         }
-        match self.find_any(ids) {
+        match self.find_any(ids, control)? {
             Some(id) => {
                 let row = ids.iter().position(|&other| other == id).unwrap_or(0);
                 Err(Error::DuplicateId { id, row, place: "index" })

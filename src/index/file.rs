@@ -5,7 +5,6 @@ use std::path::Path;
 use super::{Index, TrainOptions};
 use crate::error::{Error, Result};
 use crate::factory::choose_nlist;
-use crate::filter::Filter;
 use crate::progress::Control;
 use crate::vector_file::{Buffer, VectorFile};
 
@@ -73,7 +72,9 @@ impl Index {
     }
 
     fn add_from(&mut self, file: &mut VectorFile, threads: usize, control: &Control<'_>) -> Result<usize> {
-        let (first, rows) = (self.next_id, file.rows());
+        let rows = file.rows();
+        let (first, count, lens) = (self.next_id, self.count, self.lists.lens());
+        let changed = self.curve.as_ref().map_or(0, |curve| curve.changed);
         let step = (VALUES_A_STEP / file.dim()).max(1);
         let mut buffer = Buffer::default();
         let mut add = |index: &mut Self| {
@@ -96,10 +97,13 @@ impl Index {
         };
         let done = add(self);
         if done.is_err() && self.next_id > first {
-            // No id from `first` on was there before.
-            self.remove_filter(&Filter::range(first, self.next_id))?;
-            self.next_id = first;
-            self.compact()?;
+            // What the pieces appended is cut off.
+            self.lists.truncate(&lens, self.codec.columns(self.dim))?;
+            (self.next_id, self.count) = (first, count);
+            self.directory.take();
+            if let Some(curve) = &mut self.curve {
+                curve.changed = changed;
+            }
         }
         done.map(|()| rows)
     }

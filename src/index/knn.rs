@@ -25,8 +25,8 @@ pub fn knn<'q, 'x>(
     let (queries, x) = (queries.into(), x.into());
     queries.check_dim("queries", x.dim())?;
     output.check(queries.rows(), k)?;
-    queries.check_finite("queries")?;
     let mut index = Index::new(context.clone(), x.dim(), metric, "Flat", &IndexOptions::default())?;
+    index.check_finite(queries, "queries", options.threads, control)?;
     index.add(x, None, options.threads, &control.silent())?;
     index.run(&Request { stage: "knn", queries, k, given: None }, options, output, control)
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Index;
+use super::add::{IDS_A_STEP, rows_a_step};
 use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
@@ -27,14 +28,16 @@ impl Index {
         control: &Control<'_>,
     ) -> Result<usize> {
         self.check_alike(other)?;
-        let next_id = self.check_merged_ids(other, add_id)?;
+        let next_id = self.check_merged_ids(other, add_id, control)?;
         let columns = self.codec.columns(self.dim);
         for (list, from) in self.lists.lists.iter_mut().zip(&other.lists.lists) {
             list.reserve(from.live(), columns)?;
             control.check()?;
         }
         self.lists.advise_huge_pages();
-        // From here on nothing can fail: all memory is there.
+        // From here on nothing can fail, all memory is there; a cancel cuts off what was appended.
+        let before = self.lists.lens();
+        let cancel = control.cancel();
         let workers = self.context.workers(threads).min(1 + other.count / ROWS);
         let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists));
         let failure = Mutex::new(None);
@@ -43,14 +46,18 @@ impl Index {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((list, from)) = next else { break };
                 let live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
-                if !live.is_empty()
-                    && let Err(error) = list.append_from(from, &live, |id| id + add_id, columns)
-                {
+                let mut steps = live.chunks(rows_a_step(columns));
+                let appended = steps.try_for_each(|live| {
+                    cancel.check().and_then(|()| list.append_from(from, live, |id| id + add_id, columns))
+                });
+                if let Err(error) = appended {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    break;
                 }
             }
         })?;
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            self.lists.truncate(&before, columns)?;
             return Err(error);
         }
         self.count += other.count;
@@ -129,9 +136,12 @@ impl Index {
     }
 
     /// Fails on an id of `other` that cannot be taken over; else the next free id afterwards.
-    fn check_merged_ids(&self, other: &Self, add_id: i64) -> Result<i64> {
+    fn check_merged_ids(&self, other: &Self, add_id: i64, control: &Control<'_>) -> Result<i64> {
         let mut ids = Vec::with_capacity(other.count);
         for (id, ..) in other.lists.live_ids() {
+            if ids.len().is_multiple_of(IDS_A_STEP) {
+                control.check()?;
+            }
             // One below the largest: the next id has to fit too.
             match id.checked_add(add_id).filter(|&id| (0..i64::MAX).contains(&id)) {
                 Some(id) => ids.push(id),
@@ -146,12 +156,15 @@ impl Index {
         if !self.allow_duplicate_ids {
             if other.allow_duplicate_ids {
                 let mut seen = HashSet::with_capacity(ids.len());
-                if let Some(&id) = ids.iter().find(|&&id| !seen.insert(id)) {
-                    return Err(Error::ClashingId { id, place: "twice in the index to merge" });
+                for part in ids.chunks(IDS_A_STEP) {
+                    control.check()?;
+                    if let Some(&id) = part.iter().find(|&&id| !seen.insert(id)) {
+                        return Err(Error::ClashingId { id, place: "twice in the index to merge" });
+                    }
                 }
             }
             if ids.iter().any(|&id| id < self.next_id)
-                && let Some(id) = self.find_any(&ids)
+                && let Some(id) = self.find_any(&ids, control)?
             {
                 return Err(Error::ClashingId { id, place: "in both indexes" });
             }

@@ -24,7 +24,7 @@ impl Index {
         if radius.is_nan() {
             return Err(Error::argument("radius: expected a number, got NaN"));
         }
-        queries.check_finite("queries")?;
+        self.check_finite(queries, "queries", options.threads, control)?;
         if options.target_recall != 0.0 {
             return Err(Error::argument("target_recall: expected 0: a range has no k nearest to find"));
         }
@@ -35,7 +35,7 @@ impl Index {
             Metric::Cosine if radius >= 1.0 => f32::NEG_INFINITY,
             _ => -radius,
         };
-        let mut found = Vec::new();
+        let mut output = RangeOutput { offsets: vec![0], ..RangeOutput::default() };
         if self.count > 0 {
             let mut workspace = self.context.workspaces().take();
             let step = self.queries_a_step(queries, options);
@@ -44,15 +44,13 @@ impl Index {
                 let request =
                     Request { stage: "search", queries: queries.slice(from, to), k: 0, given: None };
                 let job = self.job(&request, options, control.cancel(), &mut workspace)?;
-                let part = backend::scan_within(&self.context, &job, key)?;
-                let first = u32::try_from(from).map_err(|_| {
-                    Error::argument("queries: expected fewer than 2^32 rows in a range search")
-                })?;
-                found.extend(part.into_iter().map(|(query, hit)| (first + query, hit)));
+                let found = backend::scan_within(&self.context, &job, key)?;
+                output.append(self.metric, to - from, found, control.cancel())?;
                 control.report("search", to, queries.rows(), 0.0)?;
             }
             self.context.workspaces().put(workspace);
         }
-        Ok(RangeOutput::collect(self.metric, queries.rows(), &mut found))
+        output.offsets.resize(queries.rows() + 1, 0);
+        Ok(output)
     }
 }

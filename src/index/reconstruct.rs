@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::add::IDS_A_STEP;
 use super::search::Request;
 use super::{Index, SearchOptions, SearchOutput};
 use crate::error::{Error, Result};
@@ -119,14 +120,33 @@ impl Index {
     }
 
     /// One of `ids` that the index holds, if any.
-    pub(super) fn find_any(&self, ids: &[i64]) -> Option<i64> {
+    pub(super) fn find_any(&self, ids: &[i64], control: &Control<'_>) -> Result<Option<i64>> {
         if self.count == 0 {
-            return None;
+            return Ok(None);
         }
-        if let Some(directory) = self.directory.get() {
-            return ids.iter().find(|id| directory.contains_key(id)).copied();
+        let mut wanted: HashSet<i64> = HashSet::new();
+        for part in ids.chunks(IDS_A_STEP) {
+            control.check()?;
+            match self.directory.get() {
+                Some(directory) => {
+                    if let Some(&id) = part.iter().find(|id| directory.contains_key(id)) {
+                        return Ok(Some(id));
+                    }
+                }
+                None => wanted.extend(part),
+            }
         }
-        let wanted: HashSet<i64> = ids.iter().copied().collect();
-        self.lists.live_ids().map(|(id, ..)| id).find(|id| wanted.contains(id))
+        if wanted.is_empty() {
+            return Ok(None);
+        }
+        for (number, (id, ..)) in self.lists.live_ids().enumerate() {
+            if number.is_multiple_of(IDS_A_STEP) {
+                control.check()?;
+            }
+            if wanted.contains(&id) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 }

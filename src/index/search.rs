@@ -111,7 +111,7 @@ impl Index {
         self.check_trained()?;
         queries.check_dim("queries", self.input_dim())?;
         output.check(queries.rows(), k)?;
-        queries.check_finite("queries")?;
+        self.check_finite(queries, "queries", options.threads, control)?;
         let options = &self.at_recall(options, k)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {

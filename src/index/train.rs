@@ -33,6 +33,10 @@ const ROWS_A_STEP: usize = 1 << 12;
 /// Iterations of k-means when training an index: lists need no better, and faiss does as many.
 const ITERATIONS: usize = 10;
 
+fn iterations(options: &TrainOptions) -> usize {
+    if options.kmeans.iterations == 0 { ITERATIONS } else { options.kmeans.iterations }
+}
+
 impl Index {
     /// Trains the transforms with `x` (`[n, dim]`, of any element type), then finds the lists' centroids, then the
     /// ranges of codes. A flat index of plain values without transforms needs no training and only checks `x`.
@@ -61,13 +65,15 @@ impl Index {
         }
         let training = transforms::training(&self.context, options.threads, options.kmeans.seed, control);
         let mut between = Between::default();
-        let trained = self.trained_transforms(x, &training, &mut between)?;
-        self.train_lists(
-            MatrixRef::new("training rows", &between[0], x.rows(), self.dim)?.into(),
-            population,
-            options,
-            control,
-        )?;
+        let lists = match self.description.lists {
+            None => 0,
+            Some(_) => iterations(options).saturating_mul(options.kmeans.restarts.max(1)),
+        };
+        let first = self.transforms.units();
+        let total = first.saturating_add(lists);
+        let trained = self.trained_transforms(x, &training, &mut between, total)?;
+        let x = MatrixRef::new("training rows", &between[0], x.rows(), self.dim)?;
+        control.within(first, total, |control| self.train_lists(x.into(), population, options, control))?;
         self.transforms = Arc::new(trained);
         Ok(())
     }
@@ -85,16 +91,17 @@ impl Index {
         let kept = self.coarse.is_some() && !self.codec.is_trained();
         let found = match self.description.lists.filter(|_| !kept) {
             None => {
-                x.check_finite("training rows")?;
+                self.check_finite(x, "training rows", options.threads, control)?;
                 None
             }
             Some(lists) => {
                 let nlist = lists.nlist.unwrap_or_else(|| choose_nlist(population));
-                let mut kmeans = KMeansOptions { threads: options.threads, ..options.kmeans.clone() };
-                kmeans.spherical = self.metric != Metric::L2;
-                if kmeans.iterations == 0 {
-                    kmeans.iterations = ITERATIONS;
-                }
+                let kmeans = KMeansOptions {
+                    threads: options.threads,
+                    iterations: iterations(options),
+                    spherical: self.metric != Metric::L2,
+                    ..options.kmeans.clone()
+                };
                 let found = cluster(&self.context, x, nlist, &kmeans, Purpose::Lists, control)?;
                 let centroids = MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?;
                 Some(Coarse::new(&self.context, centroids, self.coarse_metric())?)

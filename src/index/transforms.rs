@@ -1,6 +1,7 @@
 //! What stands before the lists: the transforms of the index string, and the metric's own preparation.
 
 use super::Index;
+use crate::backend;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::factory::{Description, TransformSpec};
@@ -101,24 +102,42 @@ impl Index {
         MatrixRef::new("rows", &between[0], x.rows(), self.dim)
     }
 
+    /// Fails with the first row that is not finite, or whose squared length is not.
+    pub(super) fn check_finite(
+        &self,
+        x: RowsRef<'_>,
+        what: &'static str,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        backend::check_finite(&self.context, x, what, self.context.workers(threads), control.cancel())
+    }
+
     /// `x` as the metric compares it: normalised for cosine.
     pub(super) fn measured<'a>(&self, x: RowsRef<'a>) -> RowsRef<'a> {
         if self.metric == Metric::Cosine { x.normalized() } else { x }
     }
 
-    /// Trained transforms, and `x` as they make it, in `between`.
+    /// Trained transforms, and `x` as they make it, in `between`. Progress counts to `total`.
     pub(super) fn trained_transforms(
         &self,
         x: RowsRef<'_>,
         training: &Training<'_, '_>,
         between: &mut Between,
+        total: usize,
     ) -> Result<Chain> {
-        x.check_finite("training rows")?;
+        backend::check_finite(
+            &self.context,
+            x,
+            "training rows",
+            training.workers,
+            training.control.cancel(),
+        )?;
         let mut floats = Vec::new();
         let x = self.measured(x);
         let rows = MatrixRef::new("training rows", x.matrix(&mut floats), x.rows(), x.dim())?;
         let mut chain = chain(&self.description, x.dim())?;
-        chain.train(rows, training, between)?;
+        chain.train(rows, training, between, total)?;
         if self.metric == Metric::Cosine {
             normalize_rows(&mut between[0], self.dim);
         }

@@ -50,7 +50,7 @@ impl Index {
             return Err(Error::Length { what: "ids", expected: x.rows(), got: ids.len() });
         }
         let rows = rows_by_id(ids)?;
-        x.check_finite("rows")?;
+        self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;

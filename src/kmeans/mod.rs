@@ -7,14 +7,12 @@ mod mini_batch;
 mod seeding;
 mod task;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use crate::backend::{self, AssignJob, Rows};
+use crate::backend::{self, AssignJob, Rows, check_finite};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
-use crate::progress::{Cancel, Control};
+use crate::progress::Control;
 use crate::random::Random;
 use crate::rows::RowsRef;
 use centroids::Centroids;
@@ -120,7 +118,7 @@ pub(crate) fn cluster(
         )));
     }
     let mut task = Task::new(context, x, k, options, purpose, control);
-    check_finite(context, x, task.workers, control.cancel())?;
+    check_finite(context, x, "training rows", task.workers, control.cancel())?;
     let seed = if options.seed == 0 { SEED } else { options.seed };
     let mut best: Option<(Centroids, f64)> = None;
     for restart in 0..options.restarts.max(1) {
@@ -165,7 +163,7 @@ pub fn assign<'x>(
         return Err(Error::argument("centroids: expected at least 1 row, got 0"));
     }
     centroids.check_finite("centroids")?;
-    x.check_finite("rows")?;
+    check_finite(context, x, "rows", context.workers(threads), control.cancel())?;
     let metric = if spherical { Metric::InnerProduct } else { Metric::L2 };
     let mut packed = Centroids::new(centroids.rows(), centroids.dim(), metric)?;
     packed.rows.copy_from_slice(centroids.data());
@@ -182,27 +180,4 @@ pub fn assign<'x>(
     backend::assign(context, &job, labels, distances)?;
     distances.iter_mut().for_each(|key| *key = metric.value_of_key(*key));
     Ok(())
-}
-
-/// Fails with the first row that is not finite.
-fn check_finite(context: &Context, x: RowsRef<'_>, workers: usize, cancel: Cancel<'_>) -> Result<()> {
-    const ROWS: usize = 4096;
-    let (next, first) = (AtomicUsize::new(0), AtomicUsize::new(usize::MAX));
-    context.parallel(workers.min(x.rows().div_ceil(ROWS)), &|_| {
-        loop {
-            let from = next.fetch_add(ROWS, Ordering::Relaxed);
-            if from >= x.rows() || cancel.is_set() {
-                break;
-            }
-            let rows = x.slice(from, (from + ROWS).min(x.rows()));
-            if let Err(Error::NotFinite { row, .. }) = rows.check_finite("training rows") {
-                first.fetch_min(from + row, Ordering::Relaxed);
-            }
-        }
-    })?;
-    cancel.check()?;
-    match first.into_inner() {
-        usize::MAX => Ok(()),
-        row => Err(Error::NotFinite { what: "training rows", row }),
-    }
 }

@@ -154,6 +154,37 @@ impl List {
         Ok(())
     }
 
+    /// Cuts off the slots from `len` on, none of them removed: what [`List::append`] has added is gone, to the last
+    /// byte. Allocates nothing if the list owns its memory.
+    pub(crate) fn truncate(&mut self, len: usize, columns: usize) -> Result<()> {
+        if len >= self.len() {
+            return Ok(());
+        }
+        let (old_lanes, new_lanes) = (lanes(self.len()), lanes(len));
+        let lane = self.lane_bytes(columns);
+        let size = self.element.size();
+        let vectors = self.vectors.to_mut()?;
+        let tail = len / BLOCK;
+        if new_lanes % BLOCK == NARROW && old_lanes > new_lanes {
+            let block = &mut vectors.as_mut_slice()[tail * BLOCK * lane..(tail + 1) * BLOCK * lane];
+            let (narrow, full) = (NARROW * size, BLOCK * size);
+            for column in 0..columns {
+                block.copy_within(column * full..column * full + narrow, column * narrow);
+            }
+        }
+        vectors.resize(new_lanes * lane)?;
+        if len < new_lanes {
+            let width = super::block::width(tail, new_lanes) * size;
+            let block = &mut vectors.as_mut_slice()[tail * BLOCK * lane..];
+            let used = len % BLOCK * size;
+            block.chunks_exact_mut(width).for_each(|values| values[used..].fill(0));
+        }
+        let bias = self.bias.to_mut()?;
+        bias.resize(new_lanes)?;
+        bias.as_mut_slice()[len..].fill(NEVER);
+        self.ids.to_mut()?.resize(len)
+    }
+
     /// Appends the vectors in `slots` of `from`, which holds the same kind, as they are.
     pub(crate) fn append_from(
         &mut self,

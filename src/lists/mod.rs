@@ -13,6 +13,7 @@ pub(crate) use storage::{Region, Storage};
 
 use crate::backend::{DeviceSlot, ListSource, ListView, Version};
 use crate::element::Element;
+use crate::error::Result;
 
 /// All lists of an index. A flat index has one.
 pub(crate) struct Lists {
@@ -44,6 +45,16 @@ impl Lists {
         let of =
             |list: &List| list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes();
         self.lists.iter().map(of).sum()
+    }
+
+    /// The length of each list, removed vectors included.
+    pub(crate) fn lens(&self) -> Vec<usize> {
+        self.lists.iter().map(List::len).collect()
+    }
+
+    /// Cuts the lists back to these lengths; see [`List::truncate`].
+    pub(crate) fn truncate(&mut self, lens: &[usize], columns: usize) -> Result<()> {
+        self.lists.iter_mut().zip(lens).try_for_each(|(list, &len)| list.truncate(len, columns))
     }
 
     /// Every live vector's id with its place.

@@ -9,6 +9,9 @@ use crate::progress::Control;
 
 const BUFFER: usize = 1 << 18;
 
+/// Bytes between two syncs: the last one has little left to do, so that a cancel need not wait for it.
+const SYNC: usize = 1 << 24;
+
 /// Writes beside the target, syncs, renames. Errors of the writer given to `write` name `path`.
 ///
 /// A symbolic link stays, what it points to is replaced. The file gets the permissions of any new file.
@@ -31,7 +34,7 @@ pub(super) fn replace(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(dir).map_err(|source| fail("saving to", source))?;
     // Lists may be short: without a buffer each would be a system call.
-    let mut out = BufWriter::with_capacity(BUFFER, file.as_file_mut());
+    let mut out = BufWriter::with_capacity(BUFFER, Synced { file: file.as_file_mut(), unsynced: 0 });
     write(&mut out).map_err(|error| match error {
         Error::Io { source, .. } => fail("writing", source),
         other => other,
@@ -42,6 +45,28 @@ pub(super) fn replace(
     control.check()?;
     file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
     sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
+}
+
+/// A file that is brought to the disk as it is written.
+struct Synced<'a> {
+    file: &'a mut fs::File,
+    unsynced: usize,
+}
+
+impl Write for Synced<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.unsynced += written;
+        if self.unsynced >= SYNC {
+            self.unsynced = 0;
+            self.file.sync_data()?;
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// The file that is to be replaced: `path`, or what it links to.

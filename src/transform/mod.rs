@@ -16,6 +16,7 @@ mod tests;
 
 use std::fmt;
 
+use crate::backend;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
@@ -105,6 +106,11 @@ impl Transform {
         !matches!(self.map, Map::None)
     }
 
+    /// The units of progress of its training.
+    fn units(&self) -> usize {
+        if matches!(self.kind, Kind::Opq { .. }) { opq::ITERATIONS } else { 1 }
+    }
+
     /// What is to be learnt from `x`, whose rows are finite; `None` if there is nothing.
     fn learn(&self, x: MatrixRef<'_>, training: &Training<'_, '_>) -> Result<Option<Map>> {
         training.control.check()?;
@@ -129,8 +135,15 @@ impl Transform {
         }))
     }
 
-    /// Writes the transformed rows into `out`.
-    fn apply(&self, context: &Context, x: MatrixRef<'_>, workers: usize, out: &mut Vec<f32>) -> Result<()> {
+    /// Writes the transformed rows into `out`, a part at a time.
+    fn apply(
+        &self,
+        context: &Context,
+        x: MatrixRef<'_>,
+        workers: usize,
+        cancel: Cancel<'_>,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
         out.clear();
         let values = x.rows().checked_mul(self.d_out).ok_or(Error::Overflow {
             what: "transformed rows",
@@ -139,7 +152,17 @@ impl Transform {
         })?;
         let bytes = values.saturating_mul(size_of::<f32>()) as u64;
         out.try_reserve_exact(values).map_err(|_| Error::Memory { what: "transformed rows", bytes })?;
-        out.resize(values, 0.0);
+        let step = (WORK_A_STEP / (self.d_in * self.d_out)).max(ROWS_A_STEP);
+        for from in (0..x.rows()).step_by(step) {
+            cancel.check()?;
+            let to = (from + step).min(x.rows());
+            out.resize(to * self.d_out, 0.0);
+            self.apply_to(context, x.slice(from, to), workers, &mut out[from * self.d_out..])?;
+        }
+        Ok(())
+    }
+
+    fn apply_to(&self, context: &Context, x: MatrixRef<'_>, workers: usize, out: &mut [f32]) -> Result<()> {
         match &self.map {
             Map::None => Err(Error::NotTrained),
             Map::Linear(linear) => linear.apply(context, x, workers, out),
@@ -244,6 +267,12 @@ pub(crate) fn normalize_rows(rows: &mut [f32], dim: usize) {
     rows.chunks_exact_mut(dim).for_each(crate::rows::normalize);
 }
 
+/// Multiply-adds between two looks at the cancel flag: a few milliseconds.
+const WORK_A_STEP: usize = 1 << 28;
+
+/// Rows between two looks at the cancel flag, at least: enough for every worker.
+const ROWS_A_STEP: usize = 1 << 10;
+
 /// faiss's seed.
 const HADAMARD_SEED: u32 = 12345;
 
@@ -271,6 +300,11 @@ impl Chain {
         self.steps.iter().all(Transform::is_trained)
     }
 
+    /// The units of progress of a training.
+    pub(crate) fn units(&self) -> usize {
+        self.steps.iter().map(Transform::units).sum()
+    }
+
     /// Columns of what goes in, for an index of `dim` columns.
     pub(crate) fn d_in(&self, dim: usize) -> usize {
         self.steps.first().map_or(dim, |step| step.d_in)
@@ -282,25 +316,32 @@ impl Chain {
     }
 
     /// Trains each step on what the earlier ones make of `x`, and leaves what the last one makes of it in the
-    /// first of `between`. After a failure some steps are trained and some are not.
+    /// first of `between`. After a failure some steps are trained and some are not. Progress counts
+    /// [`Chain::units`] out of `total`.
     pub(crate) fn train(
         &mut self,
         x: MatrixRef<'_>,
         training: &Training<'_, '_>,
         between: &mut Between,
+        total: usize,
     ) -> Result<()> {
         let [rows, next] = between;
         let count = x.rows();
+        let mut done = 0;
         for (number, step) in self.steps.iter_mut().enumerate() {
             let x = if number == 0 { x } else { MatrixRef::new("training rows", rows, count, step.d_in)? };
-            if let Some(map) = step.learn(x, training)? {
+            let learn = |control: &Control<'_>| step.learn(x, &Training { control, ..*training });
+            if let Some(map) = training.control.within(done, total, learn)? {
                 step.map = map;
             }
-            step.apply(training.context, x, training.workers, next)?;
+            step.apply(training.context, x, training.workers, training.control.cancel(), next)?;
             std::mem::swap(rows, next);
             let result = MatrixRef::new("training rows", rows, count, step.d_out)?;
-            result.check_finite("transformed training rows")?;
-            training.control.check()?;
+            let (context, cancel) = (training.context, training.control.cancel());
+            let what = "transformed training rows";
+            backend::check_finite(context, result.into(), what, training.workers, cancel)?;
+            done += step.units();
+            training.control.report("train", done, total, 0.0)?;
         }
         Ok(())
     }
@@ -317,16 +358,16 @@ impl Chain {
         let Some(last) = self.steps.last() else { return Ok(x) };
         let [rows, next] = between;
         for (number, step) in self.steps.iter().enumerate() {
-            cancel.check()?;
             if number == 0 {
-                step.apply(context, x, workers, rows)?;
+                step.apply(context, x, workers, cancel, rows)?;
             } else {
-                step.apply(context, MatrixRef::new("rows", rows, x.rows(), step.d_in)?, workers, next)?;
+                let x = MatrixRef::new("rows", rows, x.rows(), step.d_in)?;
+                step.apply(context, x, workers, cancel, next)?;
                 std::mem::swap(rows, next);
             }
         }
         let result = MatrixRef::new("rows", rows, x.rows(), last.d_out)?;
-        result.check_finite("transformed rows")?;
+        backend::check_finite(context, result.into(), "transformed rows", workers, cancel)?;
         Ok(result)
     }
 

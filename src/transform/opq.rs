@@ -15,7 +15,7 @@ use crate::progress::Control;
 use crate::random::Random;
 
 /// Rotations tried, and rows used, at most (faiss's numbers).
-const ITERATIONS: usize = 50;
+pub(super) const ITERATIONS: usize = 50;
 const MAX_ROWS: usize = 256 * 256;
 
 /// Steps of k-means before the first rotation, and before each later one.

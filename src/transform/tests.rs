@@ -49,7 +49,7 @@ fn trained(context: &Context, kind: Kind, d_out: Option<usize>, x: MatrixRef<'_>
     let mut chain = Chain { steps: vec![Transform::new(kind, x.dim(), d_out).expect("a transform")] };
     let training = Training { context, workers: context.threads(), seed: SEED, control: &Control::default() };
     let mut between = Between::default();
-    chain.train(x, &training, &mut between).expect("trained");
+    chain.train(x, &training, &mut between, chain.units()).expect("trained");
     let [out, _] = between;
     (chain, out)
 }
@@ -354,7 +354,7 @@ fn transform_impossible_shapes_are_refused() {
     let training = Training { context: &context, workers: 1, seed: SEED, control: &Control::default() };
     for kind in [Kind::Pca { whiten: false, rotate: false }, Kind::Opq { m: 2 }, Kind::Linear] {
         let mut chain = Chain { steps: vec![Transform::new(kind, 8, None).expect("a transform")] };
-        assert!(chain.train(x, &training, &mut Between::default()).is_err(), "{kind:?}");
+        assert!(chain.train(x, &training, &mut Between::default(), 1).is_err(), "{kind:?}");
         assert!(!chain.is_trained());
     }
 }

@@ -14,6 +14,7 @@ mod kmeans;
 mod layout;
 mod options;
 mod persist;
+mod progress;
 mod support;
 mod threads;
 mod typed;

@@ -104,6 +104,17 @@ impl World {
         found.unwrap_or_else(|| panic!("id {id} is in none of its lists {lists:?}"))
     }
 
+    /// The list of a row whose id the index has once.
+    pub(crate) fn list_of_only(&self, row: &[f32], id: i64) -> usize {
+        match self.model.list_of(&self.model.prepared(row))[..] {
+            [list] => list,
+            ref lists => {
+                let found = lists.iter().copied().find(|&list| self.count_in(list, id) > 0);
+                found.unwrap_or_else(|| panic!("id {id} is in none of its lists {lists:?}"))
+            }
+        }
+    }
+
     /// How often the index has an id in a list.
     fn count_in(&self, list: usize, id: i64) -> usize {
         let k = self.model.count() + 1000;

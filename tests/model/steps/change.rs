@@ -5,8 +5,8 @@ use std::ptr::{null, null_mut};
 use ivf::ffi::*;
 
 use crate::draw::Draw;
-use crate::oracle::Metric;
-use crate::subject::{fails, info, ok, sized};
+use crate::oracle::{Entry, Filter, Metric};
+use crate::subject::{FilterHandle, fails, info, ok, sized};
 use crate::world::World;
 
 /// Trains on random rows; refused while there are vectors, and with fewer points than lists.
@@ -144,6 +144,63 @@ pub(crate) fn remove(world: &mut World, draw: &mut Draw) {
     if told {
         assert_eq!(removed, gone as u64, "removed");
     }
+}
+
+/// Replaces vectors in place; each goes to the list that it then belongs to.
+pub(crate) fn update(world: &mut World, draw: &mut Draw) {
+    if !world.trained() {
+        return;
+    }
+    let (count, dim) = (world.model.count(), world.model.dim);
+    let mut ids: Vec<i64> = Vec::new();
+    for _ in 0..draw.count(80).min(count) {
+        let known = world.model.entries().nth(draw.below(count)).expect("below the count").id;
+        let id = if draw.chance(1) { world.id(draw) } else { known };
+        // Twice is refused, as is an id that is not there.
+        if !ids.contains(&id) || draw.chance(1) {
+            ids.push(id);
+        }
+    }
+    let rows = world.rows(draw, ids.len());
+    let options = ivf_add_options { threads: draw.below(4) as u32, ..sized::<ivf_add_options>() };
+    let n = ids.len() as u64;
+    let status = unsafe { ivf_update(world.index.0, ids.as_ptr(), rows.as_ptr(), n, dim as u32, &options) };
+    if (1..ids.len()).any(|i| ids[..i].contains(&ids[i])) {
+        return fails(status, IVF_E_DUPLICATE_ID);
+    }
+    if ids.iter().any(|&id| !world.model.has(id)) {
+        return fails(status, IVF_E_NOT_FOUND);
+    }
+    ok(status);
+    for (row, &id) in rows.chunks(dim).zip(&ids) {
+        let list = world.list_of_only(row, id);
+        let vector = world.model.stored(row);
+        let mut kept = false;
+        for (number, entries) in world.model.lists.iter_mut().enumerate() {
+            entries.retain_mut(|entry| {
+                // The first of an id in its list keeps its place.
+                let stays = entry.id != id || (number == list && !std::mem::replace(&mut kept, true));
+                if stays && entry.id == id {
+                    entry.vector.clone_from(&vector);
+                }
+                stays
+            });
+        }
+        if !kept {
+            world.model.lists[list].push(Entry { id, vector });
+        }
+    }
+}
+
+pub(crate) fn remove_filter(world: &mut World, draw: &mut Draw) {
+    let filter = Filter::draw(draw, world.model.next_id % 100_000, 2);
+    let before = world.model.count();
+    for list in &mut world.model.lists {
+        list.retain(|entry| !filter.passes(entry.id));
+    }
+    let mut removed = 99;
+    ok(unsafe { ivf_remove_filter(world.index.0, FilterHandle::new(&filter).0, &mut removed) });
+    assert_eq!(removed, (before - world.model.count()) as u64, "removed");
 }
 
 pub(crate) fn reset(world: &mut World, _: &mut Draw) {

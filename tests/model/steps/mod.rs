@@ -4,6 +4,8 @@ mod carry;
 mod change;
 mod find;
 mod refuse;
+mod typed;
+mod whole;
 
 use crate::draw::Draw;
 use crate::world::World;
@@ -28,6 +30,12 @@ pub(crate) const STEPS: &[Step] = &[
     step("add", 14, change::add),
     step("add with ids", 8, change::add_with_ids),
     step("remove", 8, change::remove),
+    step("update", 6, change::update),
+    step("remove by filter", 2, change::remove_filter),
+    step("add typed", 4, typed::add),
+    step("merge", 3, whole::merge),
+    step("clone", 2, whole::clone),
+    step("search typed", 5, typed::search),
     step("reset", 1, change::reset),
     step("compact", 3, change::compact),
     step("search", 28, find::search),
