@@ -23,6 +23,7 @@ pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
+pub(crate) use nearest::{Nearest, PANEL};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 
 use crate::budget::Budget;

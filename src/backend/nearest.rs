@@ -19,10 +19,13 @@ use crate::metric::Metric;
 use crate::progress::Cancel;
 
 /// Rows of a panel: eight tiles of the widest kernels.
-const PANEL: usize = 96;
+pub(crate) const PANEL: usize = 96;
 
 /// Panels that a worker takes at a time.
-const PANELS: usize = 8;
+pub(crate) const PANELS: usize = 8;
+
+/// What a hint's score may differ by, as a share of it.
+const HINT_SLACK: f32 = 1e-4;
 
 /// Floats of a stripe of centroids: half of a usual L2 cache.
 const STRIPE: usize = 1 << 17;
@@ -85,7 +88,7 @@ pub(super) fn assign_some(
 }
 
 /// One worker's search for nearest centroids.
-struct Nearest<'a> {
+pub(crate) struct Nearest<'a> {
     kernels: &'static Kernels,
     workspace: &'a mut Workspace,
     metric: Metric,
@@ -93,7 +96,7 @@ struct Nearest<'a> {
 }
 
 impl<'a> Nearest<'a> {
-    fn new(
+    pub(crate) fn new(
         kernels: &'static Kernels,
         workspace: &'a mut Workspace,
         metric: Metric,
@@ -104,7 +107,7 @@ impl<'a> Nearest<'a> {
 
     /// As [`assign`], for a panel of at most [`PANEL`] rows: where rows are widened or normalised, it is
     /// so many at a time.
-    fn find(
+    pub(crate) fn find(
         &mut self,
         rows: Rows<'_>,
         centroids: &ListView<'_>,
@@ -142,7 +145,9 @@ impl<'a> Nearest<'a> {
             *scorer = Scorer::new(self.metric, row, norm);
             if let Some(hints) = hints {
                 let hint = &hints[labels[i] as usize * dim..][..dim];
-                thresholds[i] = scorer.threshold(key(self.metric, row, hint));
+                let key = key(self.metric, row, hint);
+                // A little worse than it is: by rounding its score may differ, and to miss it is to look again.
+                thresholds[i] = scorer.threshold(key + key.abs() * HINT_SLACK);
             }
         }
         keys.fill(f32::INFINITY);

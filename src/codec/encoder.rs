@@ -2,9 +2,9 @@
 
 use super::Scalar;
 use crate::backend::Affine;
-use crate::element::{Element, Scalar as Value, Values, with_element};
+use crate::element::{Element, Values, with_element};
 use crate::kernel::{Kernels, bitpack};
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, scatter};
 use crate::metric::Metric;
 
 /// What turns rows into what the lists of one index hold.
@@ -118,24 +118,7 @@ fn squares(affine: &Affine<'_>, block: &[u8], out: &mut [f32]) {
 /// Dimensions written at a time: the lines written stay in L1 while every row passes over them.
 const STEP: usize = 16;
 
-/// Writes `rows` of `x` as neighbouring lanes, rounded to `E`.
-fn scatter<E: Value>(x: &[f32], dim: usize, rows: &[u32], out: &mut [E], stride: usize) {
-    let mut buffer = [E::zeroed(); STEP];
-    let mut from = 0;
-    while from < dim {
-        let to = (from + STEP).min(dim);
-        for (lane, &row) in rows.iter().enumerate() {
-            let row = row as usize * dim;
-            let values = E::narrow(&x[row + from..row + to], &mut buffer[..to - from]);
-            for (d, &value) in values.iter().enumerate() {
-                out[(from + d) * stride + lane] = value;
-            }
-        }
-        from = to;
-    }
-}
-
-/// The same as codes.
+/// As [`scatter`], as codes.
 fn scatter_codes(
     scalar: &Scalar,
     centroid: &[f32],

@@ -3,6 +3,7 @@
 use super::Purpose;
 use super::centroids::Centroids;
 use super::means::{Groups, split, update};
+use super::near::{FEWEST, NEAR, Neighbourhoods};
 use super::seeding::seed;
 use super::task::Task;
 use crate::backend::{Kept, Rows, RowsSlot};
@@ -11,9 +12,9 @@ use crate::random::Random;
 
 /// One run: centroids, and their objective when they last met all points.
 ///
-/// For the lists of an index an iteration is the work of one pass over all points, and the first few are
-/// spent on small random parts: centroids that are still far from their place need few points to find the way, so the same work
-/// goes further.
+/// For the lists of an index an iteration is a pass over all points, and the first few are spent on small random parts
+/// instead, as many passes as have the same work: centroids that are still far from their place need few points to find the way.
+/// Many passes look at near centroids only: every other one, or more where that overlooks little.
 pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids, f64)> {
     let numbers = (task.most < task.x.rows()).then(|| random.deal(task.x.rows(), &[task.most]));
     let rows = Rows { x: task.x, numbers: numbers.as_deref() };
@@ -23,6 +24,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         labels: vec![0u32; rows.len()],
         keys: vec![0f32; rows.len()],
         groups: Groups::default(),
+        neighbourhoods: Neighbourhoods::default(),
     };
     let slot = RowsSlot::default();
     let kept = Kept { slot: &slot, all: rows, places: None };
@@ -36,7 +38,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         let numbers: Vec<u32> = points.iter().map(|&point| rows.number(point)).collect();
         let rows = Rows { x: task.x, numbers: Some(&numbers) };
         for step in 0..steps {
-            let objective = run.step(rows, Kept { places: Some(&points), ..kept }, step > 0)?;
+            let objective = run.step(rows, Kept { places: Some(&points), ..kept }, step)?;
             let before = work / PARTS;
             work += PARTS / part;
             if work / PARTS > before {
@@ -47,7 +49,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
     let mut objective = 0.0;
     let first = work / PARTS;
     for iteration in first..task.iterations {
-        objective = run.step(rows, kept, iteration > first)?;
+        objective = run.step(rows, kept, iteration - first)?;
         task.report(iteration + 1, objective)?;
     }
     Ok((run.centroids, objective))
@@ -80,16 +82,24 @@ struct Run<'a, 't, 'c> {
     labels: Vec<u32>,
     keys: Vec<f32>,
     groups: Groups,
+    neighbourhoods: Neighbourhoods,
 }
 
 impl Run<'_, '_, '_> {
-    /// Assigns `rows`, then moves the centroids to the means; the objective before they moved. `hinted` =
-    /// these rows were assigned before.
-    fn step(&mut self, rows: Rows<'_>, kept: Kept<'_>, hinted: bool) -> Result<f64> {
-        let Self { task, centroids, groups, .. } = self;
+    /// Assigns `rows`, then moves the centroids to the means; the objective before they moved. `pass` counts
+    /// the steps with the same rows.
+    fn step(&mut self, rows: Rows<'_>, kept: Kept<'_>, pass: usize) -> Result<f64> {
+        let Self { task, centroids, groups, neighbourhoods, .. } = self;
         let (labels, keys) = (&mut self.labels[..rows.len()], &mut self.keys[..rows.len()]);
         centroids.pack(task.context);
-        task.assign(rows, Some(kept), centroids, hinted, labels, keys)?;
+        let rough = task.purpose == Purpose::Lists && task.k >= FEWEST && rows.len() >= task.k * NEAR;
+        if rough && pass > 0 && neighbourhoods.are_due() {
+            neighbourhoods.assign(task, rows, groups, centroids, labels, keys)?;
+        } else {
+            let before = if rough { labels.to_vec() } else { Vec::new() };
+            task.assign(rows, Some(kept), centroids, pass > 0, labels, keys)?;
+            neighbourhoods.judge(&before, labels, pass == 0);
+        }
         let objective = task.mean(keys);
         groups.make(labels, task.k);
         let cancel = task.control.cancel();

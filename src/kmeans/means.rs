@@ -44,6 +44,11 @@ impl Groups {
         }
     }
 
+    /// The points of all labels, label after label.
+    pub(super) fn all(&self) -> &[u32] {
+        &self.order
+    }
+
     /// The points of a label.
     pub(super) fn of(&self, label: usize) -> &[u32] {
         &self.order[self.starts[label] as usize..self.starts[label + 1] as usize]

@@ -4,8 +4,11 @@ mod centroids;
 mod lloyd;
 mod means;
 mod mini_batch;
+mod near;
 mod seeding;
 mod task;
+#[cfg(test)]
+mod tests;
 
 use crate::backend::{self, AssignJob, Rows, check_finite};
 use crate::context::Context;

@@ -4,6 +4,8 @@
 //! vector, so a scan needs no horizontal sums and loads whole lines. The last block is only 16 wide when
 //! 16 lanes are enough, which halves what short lists waste.
 
+use crate::element::Scalar;
+
 /// Vectors in a full block.
 pub(crate) const BLOCK: usize = 32;
 
@@ -33,4 +35,23 @@ pub(crate) fn width(block: usize, lanes: usize) -> usize {
 pub(crate) fn locate(slot: usize, lanes: usize, dim: usize) -> (usize, usize) {
     let block = slot / BLOCK;
     (block * BLOCK * dim + slot % BLOCK, width(block, lanes))
+}
+
+/// Writes `rows` of `x` as neighbouring lanes, rounded to `E`. Sixteen dimensions at a time: the lines written
+/// stay in L1 while every row passes over them.
+pub(crate) fn scatter<E: Scalar>(x: &[f32], dim: usize, rows: &[u32], out: &mut [E], stride: usize) {
+    const STEP: usize = 16;
+    let mut buffer = [E::zeroed(); STEP];
+    let mut from = 0;
+    while from < dim {
+        let to = (from + STEP).min(dim);
+        for (lane, &row) in rows.iter().enumerate() {
+            let row = row as usize * dim;
+            let values = E::narrow(&x[row + from..row + to], &mut buffer[..to - from]);
+            for (d, &value) in values.iter().enumerate() {
+                out[(from + d) * stride + lane] = value;
+            }
+        }
+        from = to;
+    }
 }

@@ -1,0 +1,109 @@
+//! Looking at near centroids only, against float64.
+
+use super::centroids::Centroids;
+use super::means::Groups;
+use super::near::{NEAR, Neighbourhoods};
+use super::task::Task;
+use super::{KMeansOptions, Purpose};
+use crate::backend::Rows;
+use crate::context::{Context, ContextOptions};
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Control;
+use crate::random::Random;
+
+const DIM: usize = 19;
+
+/// Rows of numbers in -0.5..0.5.
+fn numbers(random: &mut Random, rows: usize) -> Vec<f32> {
+    (0..rows * DIM).map(|_| random.below(1 << 20) as f32 / (1 << 20) as f32 - 0.5).collect()
+}
+
+/// The key in float64.
+fn key(spherical: bool, a: &[f32], b: &[f32]) -> f64 {
+    let terms = a.iter().zip(b).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+    terms.map(|(a, b)| if spherical { -a * b } else { (a - b) * (a - b) }).sum()
+}
+
+/// The labels and keys that a look at near centroids gives, from some labels that are not right.
+fn look(x: &[f32], rows: &[f32], spherical: bool, threads: usize, was: &[u32]) -> (Vec<u32>, Vec<f32>) {
+    let context = Context::new(&ContextOptions { threads, ..Default::default() }).expect("a context");
+    let x = MatrixRef::new("x", x, was.len(), DIM).expect("a matrix").into();
+    let (options, control) = (KMeansOptions { spherical, ..Default::default() }, Control::default());
+    let k = rows.len() / DIM;
+    let task = Task::new(&context, x, k, &options, Purpose::Lists, &control);
+    let metric = if spherical { Metric::InnerProduct } else { Metric::L2 };
+    let mut centroids = Centroids::new(k, DIM, metric).expect("memory");
+    centroids.rows.copy_from_slice(rows);
+    centroids.pack(&context);
+    let mut groups = Groups::default();
+    groups.make(was, k);
+    let (mut labels, mut keys) = (was.to_vec(), vec![0.0; was.len()]);
+    let mut near = Neighbourhoods::default();
+    let rows = Rows { x, numbers: None };
+    near.assign(&task, rows, &groups, &centroids, &mut labels, &mut keys).expect("labels");
+    (labels, keys)
+}
+
+#[test]
+fn near_finds_the_nearest_of_the_near() {
+    for spherical in [false, true] {
+        let mut random = Random::new(7);
+        let (n, k) = (5000, 150);
+        let (x, mut rows) = (numbers(&mut random, n), numbers(&mut random, k));
+        if spherical {
+            rows.chunks_exact_mut(DIM).for_each(super::means::normalize);
+        }
+        // One centroid has more points than a panel, one has none.
+        let label = |point: u32| if point < 700 { 3 } else { 5 + point * 7 % 145 };
+        let was: Vec<u32> = (0u32..).take(n).map(label).collect();
+        let (labels, keys) = look(&x, &rows, spherical, 2, &was);
+        for point in 0..n {
+            let x = &x[point * DIM..][..DIM];
+            let row = |centroid: usize| &rows[centroid * DIM..][..DIM];
+            let mut order: Vec<usize> = (0..k).collect();
+            let from = row(was[point] as usize);
+            order.sort_by(|&a, &b| key(spherical, from, row(a)).total_cmp(&key(spherical, from, row(b))));
+            let best = order[..NEAR].iter().map(|&near| key(spherical, x, row(near)));
+            let best = best.fold(f64::INFINITY, f64::min);
+            let got = key(spherical, x, row(labels[point] as usize));
+            assert!((got - best).abs() < 1e-5, "point {point}: {got}, the best is {best}");
+            assert!((f64::from(keys[point]) - best).abs() < 1e-5, "point {point}: key {}", keys[point]);
+        }
+        assert_eq!(look(&x, &rows, spherical, 1, &was), (labels, keys), "another number of threads");
+    }
+}
+
+#[test]
+fn near_is_trusted_while_it_overlooks_little() {
+    let mut random = Random::new(8);
+    let rows = numbers(&mut random, 200);
+    let x: Vec<f32> = rows.iter().cycle().take(1000 * DIM).copied().collect();
+    let context = Context::new(&ContextOptions::default()).expect("a context");
+    let x = MatrixRef::new("x", &x, 1000, DIM).expect("a matrix").into();
+    let (options, control) = (KMeansOptions::default(), Control::default());
+    let task = Task::new(&context, x, 200, &options, Purpose::Lists, &control);
+    let mut centroids = Centroids::new(200, DIM, Metric::L2).expect("memory");
+    centroids.rows.copy_from_slice(&rows);
+    centroids.pack(&context);
+    let right: Vec<u32> = (0..1000).map(|point| point % 200).collect();
+    let (mut labels, mut keys, mut groups) = (right.clone(), vec![0.0; 1000], Groups::default());
+    groups.make(&labels, 200);
+    let mut near = Neighbourhoods::default();
+    let mut look = |near: &mut Neighbourhoods| {
+        let rows = Rows { x, numbers: None };
+        near.assign(&task, rows, &groups, &centroids, &mut labels, &mut keys).expect("labels");
+        assert_eq!(labels, right, "every point is a centroid");
+    };
+    near.judge(&[], &right, true);
+    look(&mut near);
+    assert!(!near.are_due(), "not trusted yet: the next pass is over all");
+    near.judge(&right, &right, false);
+    look(&mut near);
+    assert!(near.are_due(), "nothing was overlooked");
+    // Every point went to the centroid with the next number, which is near for some at most.
+    let others: Vec<u32> = right.iter().map(|label| (label + 1) % 200).collect();
+    near.judge(&right, &others, false);
+    look(&mut near);
+    assert!(!near.are_due(), "most was overlooked");
+}
