@@ -125,12 +125,12 @@ check write_vectors "$build/write_vectors" "$TMPDIR"
 check demo_fvecs_runs_to_the_end sh -c "'$build/demo' '$TMPDIR/v.fvecs' | grep -q '300 vectors of 12 numbers'"
 "$build/demo" "$TMPDIR/v.fvecs" | sed -n '/^Nearest/,/^$/p' >"$build/expected.txt"
 check demo_fvecs_shows_neighbours grep -q '^  row 225 .* [0-9]* (' "$build/expected.txt"
-for file in v.bvecs v.npy half.npy columns.npy; do
+for file in v.bvecs v.npy half.npy bytes.npy; do
     check "demo_${file}_equals_fvecs" sh -c "'$build/demo' '$TMPDIR/$file' | sed -n '/^Nearest/,/^\$/p' | diff - '$build/expected.txt'"
 done
 head -c 500 "$TMPDIR/v.npy" >"$TMPDIR/cut.npy"
 head -c 500 "$TMPDIR/v.fvecs" >"$TMPDIR/cut.fvecs"
-for file in cut.npy cut.fvecs absent.npy; do
+for file in cut.npy cut.fvecs columns.npy absent.npy; do
     check "demo_${file}_is_refused" sh -c "! '$build/demo' '$TMPDIR/$file' 2>'$build/refusal.txt' && grep -q '$file: ' '$build/refusal.txt'"
 done
 

@@ -1,5 +1,5 @@
-/* Writes the same 300 vectors as .fvecs, .bvecs and .npy (float32, float16) into the directory argv[1]: the
- * demo must read all of them alike. Numbers are 0 to 255, so that every format holds them exactly. */
+/* Writes the same 300 vectors as .fvecs, .bvecs and .npy (float32, float16, uint8) into the directory
+ * argv[1]: the demo must read all of them alike, but for columns.npy, which is column after column. Numbers are 0 to 255, so that every format holds them exactly. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,21 +59,23 @@ static void write_vecs(const char *directory, const char *name, int bytes)
     fclose(file);
 }
 
-static void write_npy(const char *directory, const char *name, int half, int columns_first)
+static void write_npy(const char *directory, const char *name, int width, int columns_first)
 {
     FILE *file = create(directory, name);
     char header[119];
-    snprintf(header, sizeof header, "{'descr': '<f%d', 'fortran_order': %s, 'shape': (%d, %d), }", half ? 2 : 4,
-             columns_first ? "True" : "False", COUNT, DIM);
+    snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': %s, 'shape': (%d, %d), }",
+             width == 4 ? "<f4" : width == 2 ? "<f2" : "|u1", columns_first ? "True" : "False", COUNT, DIM);
     fwrite("\x93NUMPY\1\0", 1, 8, file);
     put(file, 118, 2);
     fprintf(file, "%-117s\n", header);
     for (int i = 0; i < COUNT * DIM; ++i) {
         const unsigned value = columns_first ? x[i % COUNT][i / COUNT] : x[i / DIM][i % DIM];
-        if (half)
+        if (width == 4)
+            put_f32(file, (float)value);
+        else if (width == 2)
             put_f16(file, value);
         else
-            put_f32(file, (float)value);
+            put(file, value, 1);
     }
     fclose(file);
 }
@@ -90,8 +92,9 @@ int main(int argc, char **argv)
         }
     write_vecs(argv[1], "v.fvecs", 0);
     write_vecs(argv[1], "v.bvecs", 1);
-    write_npy(argv[1], "v.npy", 0, 0);
-    write_npy(argv[1], "half.npy", 1, 0);
-    write_npy(argv[1], "columns.npy", 0, 1);
+    write_npy(argv[1], "v.npy", 4, 0);
+    write_npy(argv[1], "half.npy", 2, 0);
+    write_npy(argv[1], "bytes.npy", 1, 0);
+    write_npy(argv[1], "columns.npy", 4, 1);
     return EXIT_SUCCESS;
 }

@@ -125,11 +125,20 @@ static double recall(const queries *q, const int64_t *exact)
 
 /* ---- building ---- */
 
+/* How far training is, and when it was last heard of. */
+typedef struct training {
+    uint64_t shown;
+    double ended;
+} training;
+
 static int32_t show_training(const ivf_progress *progress, void *user_data)
 {
-    uint64_t *shown = (uint64_t *)user_data;
-    if (progress->done != *shown && progress->value > 0) {
-        *shown = progress->done;
+    training *t = (training *)user_data;
+    if (strcmp(progress->stage, "train") != 0)
+        return 0;
+    t->ended = seconds();
+    if (progress->done != t->shown && progress->value > 0) {
+        t->shown = progress->done;
         printf("  %4llu of %-4llu  mean squared distance to the centroid %.4f\n", (unsigned long long)progress->done,
                (unsigned long long)progress->total, progress->value);
         fflush(stdout);
@@ -137,24 +146,23 @@ static int32_t show_training(const ivf_progress *progress, void *user_data)
     return 0;
 }
 
+/* From the file itself, of which the library keeps a sample and a piece in memory, never the whole. */
 static void build(demo *d)
 {
-    uint64_t shown = 0;
+    training t = {0, 0};
     ivf_train_options options = {0};
     options.struct_size = sizeof options;
     options.progress = show_training;
-    options.progress_data = &shown;
-    printf("Training \"%s\"\n", d->description);
+    options.progress_data = &t;
+    printf("Building \"%s\"\n", d->description);
     must(ivf_index_create(NULL, d->x.dim, d->metric, d->description, NULL, &d->index), "create");
-    const double start = seconds();
-    must(ivf_train(d->index, d->x.data, d->x.n, d->x.dim, &options), "train");
-    const double trained = seconds();
-    must(ivf_add(d->index, d->x.data, d->x.n, d->x.dim, NULL, NULL), "add");
+    const double start = t.ended = seconds();
+    must(ivf_build_file(d->index, d->path, &options, NULL), "build");
     const double added = seconds();
     d->info.struct_size = sizeof d->info;
     must(ivf_index_get_info(d->index, &d->info), "info");
     printf("Built in %.3f s: %llu lists trained in %.3f s, %llu vectors added in %.3f s\n", added - start,
-           (unsigned long long)d->info.nlist, trained - start, (unsigned long long)d->info.count, added - trained);
+           (unsigned long long)d->info.nlist, t.ended - start, (unsigned long long)d->info.count, added - t.ended);
     printf("In memory: %.1f MB, %.0f bytes a vector (%u of them the numbers)\n\n", (double)d->info.memory_bytes / 1e6,
            (double)d->info.vector_bytes / (double)d->info.count, d->x.dim * 4);
 }

@@ -106,23 +106,21 @@ static int parse_npy(const char *path, const content *file, vectors *into)
     text[header] = '\0';
     const char *shape = strstr(text, "'shape':");
     unsigned long long n = 0, dim = 0;
-    const int half = strstr(text, "'<f2'") != NULL, single = strstr(text, "'<f4'") != NULL;
+    const uint64_t width = strstr(text, "'<f4'") ? 4 : strstr(text, "'<f2'") ? 2 : strstr(text, "'|u1'") ? 1 : 0;
     const int columns_first = strstr(text, "'fortran_order': True") != NULL;
     const int shaped = shape != NULL && sscanf(shape, "'shape': (%llu, %llu)", &n, &dim) == 2;
     free(text);
-    if (!shaped || !(half || single))
-        return complain(path, "expected float32 or float16 of shape (n, dim)");
-    const uint64_t width = half ? 2 : 4, left = file->size - start - header;
+    if (!shaped || columns_first || width == 0)
+        return complain(path, "expected float32, float16 or uint8 of shape (n, dim), row after row");
+    const uint64_t left = file->size - start - header;
     if (dim != 0 && n > left / width / dim)
         return complain(path, "cut off: fewer numbers than its header says");
     if (allocate(path, into, n, dim) != 0)
         return -1;
-    for (uint64_t row = 0; row < n; ++row)
-        for (uint64_t column = 0; column < dim; ++column) {
-            const uint64_t at = columns_first ? column * n + row : row * dim + column;
-            const unsigned char *p = data + start + header + at * width;
-            into->data[row * dim + column] = half ? f16_at(p) : f32_at(p);
-        }
+    for (uint64_t i = 0; i < n * dim; ++i) {
+        const unsigned char *p = data + start + header + i * width;
+        into->data[i] = width == 4 ? f32_at(p) : width == 2 ? f16_at(p) : (float)*p;
+    }
     return 0;
 }
 

@@ -18,7 +18,7 @@ typedef struct words {
     uint64_t n;
 } words;
 
-/* Reads .npy (float32 or float16, [n, dim]), .fvecs or .bvecs, by the end of the name.
+/* Reads .npy (float32, float16 or uint8, [n, dim]), .fvecs or .bvecs, by the end of the name.
  * Returns 0, or -1 after a message on stderr. Free with vectors_free. */
 int vectors_read(const char *path, vectors *into);
 void vectors_free(vectors *v);
