@@ -63,7 +63,9 @@ pub enum Error {
     #[error("{0}")]
     State(String),
     /// Fewer training points than centroids.
-    #[error("training needs at least as many points as centroids: expected {expected} or more, got {got}")]
+    #[error(
+        "training needs at least as many points as centroids: expected {expected} or more, got {got}; give more points, or ask for fewer centroids"
+    )]
     TooFewPoints {
         /// Centroids wanted.
         expected: usize,

@@ -66,10 +66,18 @@ impl Index {
         self.lists.lists.iter().map(|list| list.live()).collect()
     }
 
+    /// What is to be said where centroids are asked of an index without lists.
+    pub(super) fn no_centroids(&self) -> Error {
+        Error::State(format!(
+            "centroids: expected an index with lists, such as \"IVF64,Flat\", got \"{}\"",
+            self.description
+        ))
+    }
+
     /// The lists' centroids, `[nlist, list_dim]`.
     pub fn centroids(&self) -> Result<&[f32]> {
         if !self.description.is_ivf() {
-            return Err(Error::State("a Flat index has no centroids".into()));
+            return Err(self.no_centroids());
         }
         self.coarse.as_ref().map(|coarse| coarse.centroids()).ok_or(Error::NotTrained)
     }

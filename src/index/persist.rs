@@ -109,8 +109,13 @@ impl Index {
                 (nlist, nlist.checked_mul(parts.dim))
             }
             (true, _, false) => (0, None),
-            (false, _, false) | (true, None, true) => {
-                return Err(Error::corrupt(format!("{description}: cannot be trained = {}", parts.trained)));
+            (false, _, false) => {
+                return Err(Error::corrupt(format!(
+                    "{description}: expected a trained index, got an untrained one"
+                )));
+            }
+            (true, None, true) => {
+                return Err(Error::corrupt(format!("{description}: expected a number of lists, got none")));
             }
         };
         if !is_like(&super::codec(&description), &parts.codec)

@@ -26,7 +26,10 @@ impl Index {
         }
         self.check_finite(queries, "queries", options.threads, control)?;
         if options.target_recall != 0.0 {
-            return Err(Error::argument("target_recall: expected 0: a range has no k nearest to find"));
+            return Err(Error::argument(format!(
+                "target_recall: expected 0, for a range has no k nearest to find, got {}",
+                options.target_recall
+            )));
         }
         control.check()?;
         let key = match self.metric {

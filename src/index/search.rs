@@ -79,7 +79,10 @@ impl Index {
         let queries = queries.into();
         self.check_trained()?;
         if options.target_recall != 0.0 {
-            return Err(Error::argument("target_recall: expected 0: the lists are given"));
+            return Err(Error::argument(format!(
+                "target_recall: expected 0, for the lists are given, got {}",
+                options.target_recall
+            )));
         }
         let expected = queries.rows().checked_mul(nprobe).ok_or(Error::Overflow {
             what: "lists",

@@ -163,13 +163,12 @@ impl Index {
         self.check_empty()?;
         let got = centroids.rows();
         match self.description.lists {
-            None => return Err(Error::State("a Flat index has no centroids".into())),
+            None => return Err(self.no_centroids()),
             Some(ListsSpec { nlist: Some(nlist), .. }) if nlist != got => {
-                return Err(Error::Length {
-                    what: "centroids",
-                    expected: nlist * self.dim,
-                    got: got * self.dim,
-                });
+                return Err(Error::argument(format!(
+                    "centroids: expected {nlist} rows, one for each list of \"{}\", got {got}",
+                    self.description
+                )));
             }
             Some(_) if got == 0 => {
                 return Err(Error::argument("centroids: expected at least 1 row, got 0"));

@@ -183,7 +183,10 @@ impl Table {
         for (place, section) in table.iter().enumerate() {
             section.check(header.length)?;
             if table[..place].iter().any(|other| other.tag == section.tag) {
-                return Err(Error::corrupt(format!("section {}: there are two", name(section.tag))));
+                return Err(Error::corrupt(format!(
+                    "section {}: expected one, got two: the file is damaged",
+                    name(section.tag)
+                )));
             }
         }
         Ok(Self(table))
@@ -196,7 +199,9 @@ impl Table {
 
     /// The section of this tag.
     pub(super) fn need(&self, tag: Tag) -> Result<&Section> {
-        self.get(tag).ok_or_else(|| Error::corrupt(format!("section {}: it is missing", name(tag))))
+        self.get(tag).ok_or_else(|| {
+            Error::corrupt(format!("section {}: expected one, got none: the file is damaged", name(tag)))
+        })
     }
 }
 

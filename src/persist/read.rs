@@ -70,10 +70,11 @@ fn vectors(table: &Table) -> Result<(Element, Section)> {
     let mut found = VECTORS.iter().filter_map(|&(element, tag)| Some((element, *table.get(tag)?)));
     match (found.next(), found.next()) {
         (Some(vectors), None) => Ok(vectors),
-        (None, _) => Err(Error::corrupt("section VECS: it is missing")),
-        (Some(_), Some((_, other))) => {
-            Err(Error::corrupt(format!("section {}: there are two of vectors", name(other.tag))))
-        }
+        (None, _) => Err(Error::corrupt("section VECS: expected one, got none: the file is damaged")),
+        (Some(_), Some((_, other))) => Err(Error::corrupt(format!(
+            "section {}: expected one section of vectors, got two: the file is damaged",
+            name(other.tag)
+        ))),
     }
 }
 

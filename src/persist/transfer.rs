@@ -158,7 +158,10 @@ impl<'a, 'c> Transfer<'a, 'c> {
         if tasks.iter().all(|task| task.sound) {
             return Ok(());
         }
-        Err(Error::corrupt(format!("section {}: it holds a value that no index holds", name(section.tag))))
+        let name = name(section.tag);
+        Err(Error::corrupt(format!(
+            "section {name}: expected ids of 0 or more and finite values, got others: the file is damaged"
+        )))
     }
 }
 

@@ -104,7 +104,7 @@ impl Components {
         training.control.check()?;
         let dim = x.dim();
         let eigen = SymmetricEigen::try_new(covariance, f64::EPSILON, 100 * dim.max(100))
-            .ok_or_else(|| Error::State("PCA: the eigenvectors do not converge".into()))?;
+            .ok_or_else(|| Error::State("training rows: their principal components do not converge; look for columns of extreme values".into()))?;
         let mut order: Vec<usize> = (0..dim).collect();
         order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
         let mut rows = DMatrix::zeros(dim, dim);

@@ -14,8 +14,12 @@ pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random) -> Result<DMatrix<
     assert!(m.nrows() <= m.ncols(), "invariant: a rotation has no more rows than columns");
     let (rows, columns) = m.shape();
     // U from m * m^T is cheaper than a decomposition of m; what accuracy is lost the QR below restores.
-    let eigen = SymmetricEigen::try_new(m * m.transpose(), f64::EPSILON, 100 * rows.max(100))
-        .ok_or_else(|| Error::State("rotation: the singular vectors do not converge".into()))?;
+    let eigen =
+        SymmetricEigen::try_new(m * m.transpose(), f64::EPSILON, 100 * rows.max(100)).ok_or_else(|| {
+            Error::State(
+                "training rows: the rotation does not converge; look for columns of extreme values".into(),
+            )
+        })?;
     let mut order: Vec<usize> = (0..rows).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
     let u = DMatrix::from_fn(rows, rows, |row, column| eigen.eigenvectors[(row, order[column])]);

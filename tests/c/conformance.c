@@ -59,6 +59,67 @@ static ivf_status do_reconstruct(const json *step, uint32_t dim)
     return status;
 }
 
+static ivf_status do_update(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    integers ids = integers_of(step, "ids");
+    CHECK(ids.count == n);
+    ivf_status status = ivf_update(index_, ids.data, x->data, n, dim, NULL);
+    free(ids.data);
+    return status;
+}
+
+static ivf_status do_remove_range(const json *step)
+{
+    ivf_filter *filter = NULL;
+    uint64_t removed = 0;
+    ivf_status status = ivf_filter_create_range(signed_of(step, "first"), signed_of(step, "end"), &filter);
+    if (status == IVF_OK)
+        status = ivf_remove_filter(index_, filter, &removed);
+    ivf_filter_destroy(filter);
+    expect_number(step, "removed", removed);
+    return status;
+}
+
+static ivf_status do_ids(const json *step)
+{
+    const uint64_t count = info_of(index_).count;
+    int64_t *ids = (int64_t *)must_allocate(count * sizeof *ids);
+    ivf_status status = ivf_ids(index_, ids, count);
+    if (status == IVF_OK)
+        expect_integers(step, "ids", ids, count);
+    free(ids);
+    return status;
+}
+
+static ivf_status do_reconstruct_range(const json *step, uint32_t dim)
+{
+    const uint64_t count = number_of(step, "count", 0);
+    float *rows = (float *)must_allocate(count * dim * sizeof *rows);
+    ivf_status status = ivf_reconstruct_range(index_, signed_of(step, "first"), count, rows, dim);
+    if (status == IVF_OK)
+        expect_floats(step, "x", metric_, rows, count * dim);
+    free(rows);
+    return status;
+}
+
+/* Goes on with a copy, or takes one in under shifted ids. */
+static ivf_status do_clone(const json *step, int merge)
+{
+    ivf_index *copy = NULL;
+    uint64_t merged = 0;
+    ivf_status status = ivf_index_clone(index_, NULL, &copy);
+    if (status == IVF_OK && merge) {
+        status = ivf_merge(index_, copy, signed_of(step, "add_id"), &merged, NULL);
+        if (status == IVF_OK)
+            expect_number(step, "merged", merged);
+        ivf_index_destroy(copy);
+    } else if (status == IVF_OK) {
+        ivf_index_destroy(index_);
+        index_ = copy;
+    }
+    return status;
+}
+
 static ivf_status do_list_sizes(const json *step)
 {
     const uint64_t nlist = info_of(index_).nlist;
@@ -122,6 +183,16 @@ static ivf_status do_step(const json *step, const char *op)
         status = do_search(step, &x, n, dim);
     } else if (strcmp(op, "remove") == 0) {
         status = do_remove(step);
+    } else if (strcmp(op, "update") == 0) {
+        status = do_update(step, &x, n, dim);
+    } else if (strcmp(op, "remove_range") == 0) {
+        status = do_remove_range(step);
+    } else if (strcmp(op, "ids") == 0) {
+        status = do_ids(step);
+    } else if (strcmp(op, "reconstruct_range") == 0) {
+        status = do_reconstruct_range(step, dim);
+    } else if (strcmp(op, "merge_copy") == 0 || strcmp(op, "clone") == 0) {
+        status = do_clone(step, strcmp(op, "merge_copy") == 0);
     } else if (strcmp(op, "reset") == 0) {
         status = ivf_reset(index_);
     } else if (strcmp(op, "compact") == 0) {

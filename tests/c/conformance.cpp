@@ -77,6 +77,21 @@ private:
                 index_.add(rows);
         } else if (op == "remove") {
             expect_number(step, "removed", index_.remove(integers_in(step, "ids")));
+        } else if (op == "update") {
+            index_.update(integers_in(step, "ids"), rows);
+        } else if (op == "remove_range") {
+            expect_number(step, "removed", index_.remove(ivf::Filter::range(signed_of(step, "first"), signed_of(step, "end"))));
+        } else if (op == "ids") {
+            const std::vector<int64_t> ids = index_.ids();
+            expect_integers(step, "ids", ids.data(), ids.size());
+        } else if (op == "reconstruct_range") {
+            const std::vector<float> found =
+                index_.reconstruct_range(signed_of(step, "first"), number_of(step, "count", 0));
+            expect_floats(step, "x", static_cast<int32_t>(metric_), found.data(), found.size());
+        } else if (op == "merge_copy") {
+            expect_number(step, "merged", index_.merge(index_.clone(), signed_of(step, "add_id")));
+        } else if (op == "clone") {
+            index_ = index_.clone();
         } else if (op == "reset") {
             index_.reset();
         } else if (op == "compact") {

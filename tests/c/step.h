@@ -33,6 +33,13 @@ static inline uint64_t number_of(const json *object, const char *key, uint64_t o
     return member != NULL && member->type == JSON_NUMBER ? (uint64_t)member->integer : otherwise;
 }
 
+/* The same below 0; missing = 0. */
+static inline int64_t signed_of(const json *object, const char *key)
+{
+    const json *member = json_get(object, key);
+    return member != NULL && member->type == JSON_NUMBER ? member->integer : 0;
+}
+
 /* A number, or the strings "nan", "inf", "-inf", "worst" (of this metric). */
 static inline float float_of(const json *value, int32_t metric)
 {

@@ -61,6 +61,32 @@ class Case:
     def remove(self, ids):
         return self.step("remove", ids=ids, removed=self.model.remove(ids))
 
+    def update(self, ids, x, **expected):
+        x, members = self.rows(x)
+        if not expected:
+            self.model.update(ids, x)
+        return self.step("update", ids=ids, **members, **expected)
+
+    def remove_range(self, start, end):
+        """By a filter of the ids from start to end - 1."""
+        gone = [number for number in self.model.ids() if start <= number < end]
+        return self.step("remove_range", first=start, end=end, removed=self.model.remove(gone))
+
+    def ids(self):
+        return self.step("ids", ids=self.model.ids())
+
+    def reconstruct_range(self, first, count, **expected):
+        if expected:
+            return self.step("reconstruct_range", first=first, count=count, **expected)
+        x = self.model.reconstruct(range(first, first + count))
+        return self.step("reconstruct_range", first=first, count=count, x=[number(value) for value in x])
+
+    def merge_copy(self, add_id, **expected):
+        """Takes in a copy of itself under shifted ids."""
+        if expected:
+            return self.step("merge_copy", add_id=add_id, **expected)
+        return self.step("merge_copy", add_id=add_id, merged=self.model.merge_copy(add_id))
+
     def reset(self):
         self.model.reset()
         return self.step("reset")

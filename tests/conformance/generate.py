@@ -7,13 +7,14 @@ next free ones; `dim` overrides the case's. What it expects: ids and hits exactl
 relative ("worst" = +inf for l2, -inf else, beside id -1), removed, sizes, text, the members of info. A step with
 `status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
 "inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
-`export_faiss_load` by way of faiss's format.
+`clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
 """
 
 import json
 import sys
 from pathlib import Path
 
+import changes
 import exact
 import files
 import ids
@@ -28,7 +29,7 @@ def text() -> str:
     """The whole file, a step a line."""
     cases = [
         getattr(case, "case", case)
-        for part in (exact, rounding, lists, ids, refusals, files)
+        for part in (exact, rounding, lists, ids, changes, refusals, files)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

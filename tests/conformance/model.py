@@ -63,6 +63,32 @@ class Model:
         self.lists = [[entry for entry in entries if entry[0] not in ids] for entries in self.lists]
         return before - self.count
 
+    def update(self, ids, x):
+        """In place where the list stays, else at the end of the new one."""
+        for number, vector in zip(ids, self.prepared(x)):
+            new = self.list_of(vector)
+            for at, entries in enumerate(self.lists):
+                places = [place for place, entry in enumerate(entries) if entry[0] == number]
+                for place in places:
+                    if at == new:
+                        entries[place] = (number, vector)
+                    else:
+                        del entries[place]
+                        self.lists[new].append((number, vector))
+                if places:
+                    break
+
+    def merge_copy(self, add_id):
+        merged = self.count
+        self.lists = [
+            entries + [(number + add_id, vector) for number, vector in entries] for entries in self.lists
+        ]
+        self.next_id = max([self.next_id] + [number + 1 for entries in self.lists for number, _ in entries])
+        return merged
+
+    def ids(self):
+        return sorted(number for entries in self.lists for number, _ in entries)
+
     def reset(self):
         self.lists = [[] for _ in self.lists]
 

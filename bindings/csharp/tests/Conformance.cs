@@ -94,6 +94,15 @@ namespace Ivf.Tests
                 case "train": index.Train(RowsOf(step)); break;
                 case "add": Add(step); break;
                 case "remove": Check.Equal(step["removed"]?.Integer ?? 0, index.Remove(Integers(step, "ids")), "removed"); break;
+                case "update": index.Update(Integers(step, "ids"), RowsOf(step)); break;
+                case "remove_range": RemoveRange(step); break;
+                case "ids": Check.Sequence(Integers(step, "ids"), index.Ids(), "ids"); break;
+                case "reconstruct_range":
+                    Check.Close(
+                        Floats(step, "x"), index.ReconstructRange(step["first"].Integer, (int)step["count"].Integer), "x");
+                    break;
+                case "merge_copy": MergeCopy(step); break;
+                case "clone": GoOnWith(index.Clone()); break;
                 case "reset": index.Reset(); break;
                 case "compact": index.Compact(); break;
                 case "search":
@@ -115,6 +124,21 @@ namespace Ivf.Tests
                 index.Add(RowsOf(step));
             else
                 index.Add(RowsOf(step), Integers(step, "ids"));
+        }
+
+        private void RemoveRange(Json step)
+        {
+            using (IvfFilter filter = IvfFilter.OfRange(step["first"].Integer, step["end"].Integer))
+                Check.Equal(step["removed"].Integer, index.Remove(filter), "removed");
+        }
+
+        private void MergeCopy(Json step)
+        {
+            using (IvfIndex copy = index.Clone())
+            {
+                long merged = index.Merge(copy, step["add_id"].Integer);
+                Check.Equal(step["merged"].Integer, merged, "merged");
+            }
         }
 
         private void Search(Json step)

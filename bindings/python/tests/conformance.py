@@ -73,6 +73,27 @@ class Run:
     def remove(self, step):
         assert self.index.remove(step["ids"]) == step["removed"]
 
+    def update(self, step):
+        self.index.update(step["ids"], self.x(step))
+
+    def remove_range(self, step):
+        gone = self.index.remove(ivf.Filter.of(range(step["first"], step["end"])))
+        assert gone == step["removed"]
+
+    def ids(self, step):
+        assert self.index.ids().tolist() == step["ids"]
+
+    def reconstruct_range(self, step):
+        x = self.index.reconstruct_range(step["first"], step["count"])
+        np.testing.assert_allclose(x, self.x(step), rtol=1e-5, atol=1e-6)
+
+    def merge_copy(self, step):
+        merged = self.index.merge(self.index.clone(), step["add_id"])
+        assert merged == step["merged"]
+
+    def clone(self, step):
+        self.index = self.index.clone()
+
     def reset(self, step):
         self.index.reset()
 
