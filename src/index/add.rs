@@ -67,7 +67,7 @@ impl Index {
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
-        self.check_range(x)?;
+        self.check_range(x, control)?;
         let next_id = match ids {
             Some(ids) => self.check_ids(ids, x.rows(), control)?,
             None => self.next_after(self.next_id, x.rows())?,
@@ -147,14 +147,18 @@ impl Index {
     }
 
     /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
-    pub(super) fn check_range(&self, x: RowsRef<'_>) -> Result<()> {
+    pub(super) fn check_range(&self, x: RowsRef<'_>, control: &Control<'_>) -> Result<()> {
         // Codes cut off what lies beyond their range.
         let Codec::Plain(element) = *self.codec else { return Ok(()) };
         if element == Element::F32 || element == x.element() || self.metric == Metric::Cosine {
             return Ok(());
         }
         let mut buffer = Vec::new();
+        let rows_a_step = rows_a_step(x.dim());
         for row in 0..x.rows() {
+            if row.is_multiple_of(rows_a_step) {
+                control.check()?;
+            }
             let values = x.row(row, &mut buffer);
             if let Some((column, range)) = element.misfit(values) {
                 return Err(Error::argument(format!(

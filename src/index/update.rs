@@ -54,7 +54,7 @@ impl Index {
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
-        self.check_range(x)?;
+        self.check_range(x, control)?;
         let places = self.places(ids, &rows)?;
         let labels = self.assign("update", x, workers, control)?;
 
