@@ -9,5 +9,6 @@ mod devices;
 mod faults;
 mod parity;
 mod shaders;
+mod stress;
 mod support;
 mod train;

@@ -12,7 +12,10 @@ if ! ls /usr/share/vulkan/icd.d/lvp_icd*.json >/dev/null 2>&1 || ! ldconfig -p |
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-cargo test --no-fail-fast --test gpu 2>&1 | tee "$log"
+{
+    cargo test --no-fail-fast --test gpu
+    cargo test --no-fail-fast --lib backend::gpu
+} 2>&1 | tee "$log"
 # Without the feature the library still builds, and knows only the CPU.
 if cargo check -q --lib --no-default-features; then echo "test result: ok. 1 passed; 0 failed; 0 ignored"
 else echo "test result: FAILED. 0 passed; 1 failed; 0 ignored"; fi | tee -a "$log"

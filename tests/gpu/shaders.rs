@@ -51,3 +51,35 @@ fn shaders_every_one_is_valid_and_translates_to_spirv_msl_and_hlsl() {
         }
     }
 }
+
+#[test]
+fn shaders_every_one_keeps_to_the_least_limits_of_webgpu() {
+    for parts in MODULES {
+        let module =
+            naga::front::wgsl::parse_str(&source(parts)).unwrap_or_else(|error| panic!("{parts:?}: {error}"));
+        let (mut shared, mut buffers, mut uniforms) = (0, 0, 0);
+        for (_, variable) in module.global_variables.iter() {
+            let inner = &module.types[variable.ty].inner;
+            match variable.space {
+                naga::AddressSpace::WorkGroup => shared += inner.size(module.to_ctx()).next_multiple_of(16),
+                naga::AddressSpace::Storage { .. } => buffers += 1,
+                naga::AddressSpace::Uniform => {
+                    uniforms += 1;
+                    // The host writes numbers of four bytes one after another, 256 bytes at most.
+                    let naga::TypeInner::Struct { members, span } = inner else { panic!("{inner:?}") };
+                    let offsets: Vec<_> = members.iter().map(|member| member.offset).collect();
+                    assert_eq!(
+                        offsets,
+                        (0..).step_by(4).take(members.len()).collect::<Vec<u32>>(),
+                        "{parts:?}"
+                    );
+                    assert!(*span <= 256, "{parts:?}");
+                }
+                _ => {}
+            }
+        }
+        // What src/backend/gpu/pipelines.rs asks of a device.
+        assert!(shared <= 16_384 && buffers <= 7, "{parts:?}: {shared} bytes, {buffers} buffers");
+        assert_eq!(uniforms, 1, "{parts:?}");
+    }
+}

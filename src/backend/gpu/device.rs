@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::pipelines::Pipelines;
+use super::pipelines::{Pipelines, SHARED_BYTES, STORAGE_BUFFERS, THREADS};
 use super::scratch::Scratch;
 use crate::error::Error;
 
@@ -200,6 +200,7 @@ impl Engine {
 pub(crate) struct Gpu {
     name: String,
     health: Arc<Health>,
+    limits: wgpu::Limits,
     timeout: Duration,
     calls: AtomicU64,
     state: Mutex<State>,
@@ -233,11 +234,19 @@ impl Gpu {
         Self {
             name,
             health: Arc::new(Health::new(budget)),
+            limits: adapter.limits(),
             timeout: timeout.unwrap_or(TIMEOUT),
             calls: AtomicU64::new(0),
             state: Mutex::new(State::Closed(adapter)),
             opened: OnceLock::new(),
         }
+    }
+
+    /// The same as if the adapter had these limits.
+    #[cfg(test)]
+    pub(super) fn with_limits(mut self, limits: wgpu::Limits) -> Self {
+        self.limits = limits;
+        self
     }
 
     /// Its name.
@@ -296,7 +305,7 @@ impl Gpu {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = catch_unwind(AssertUnwindSafe(|| {
             if let State::Closed(adapter) = &*state {
-                let engine = open(adapter, &self.health, self.timeout)?;
+                let engine = open(adapter, &self.limits, &self.health, self.timeout)?;
                 // The only one: a lost device is not opened again.
                 let _ = self.opened.set(engine.device.clone());
                 *state = State::Open(Box::new(engine));
@@ -344,8 +353,13 @@ impl Drop for Gpu {
     }
 }
 
-fn open(adapter: &wgpu::Adapter, health: &Arc<Health>, timeout: Duration) -> Outcome<Engine> {
-    let limits = adapter.limits();
+fn open(
+    adapter: &wgpu::Adapter,
+    limits: &wgpu::Limits,
+    health: &Arc<Health>,
+    timeout: Duration,
+) -> Outcome<Engine> {
+    check_limits(limits)?;
     let descriptor = wgpu::DeviceDescriptor {
         label: None,
         required_features: wgpu::Features::empty(),
@@ -366,7 +380,7 @@ fn open(adapter: &wgpu::Adapter, health: &Arc<Health>, timeout: Duration) -> Out
     device.set_device_lost_callback(move |reason, message| of.lose(format!("{reason:?}: {message}")));
     let pipelines = Pipelines::new(&device);
     let scratch = Scratch::default();
-    let health = health.clone();
+    let (limits, health) = (limits.clone(), health.clone());
     Ok(Engine {
         device,
         queue,
@@ -378,6 +392,23 @@ fn open(adapter: &wgpu::Adapter, health: &Arc<Health>, timeout: Duration) -> Out
         health,
         timeout,
     })
+}
+
+/// Fails on less than our shaders need. WebGPU grants all of it, but wgpu opens smaller devices too, and does not
+/// check the shared memory of a kernel.
+fn check_limits(limits: &wgpu::Limits) -> Outcome<()> {
+    let needed = [
+        ("storage buffers a kernel", limits.max_storage_buffers_per_shader_stage, STORAGE_BUFFERS),
+        ("bytes of shared memory", limits.max_compute_workgroup_storage_size, SHARED_BYTES),
+        ("threads a workgroup", limits.max_compute_invocations_per_workgroup, THREADS),
+        ("threads in a row", limits.max_compute_workgroup_size_x, THREADS),
+    ];
+    for (what, got, expected) in needed {
+        if got < expected {
+            return Err(Fault::Lost(format!("the device's limits: expected {expected} {what}, got {got}")));
+        }
+    }
+    Ok(())
 }
 
 /// Multiply-adds a second that a device is taken for until it has shown its own.

@@ -7,6 +7,11 @@ use crate::element::Element;
 /// Threads of a workgroup; `THREADS` in the shaders.
 pub(super) const THREADS: u32 = 128;
 
+/// Storage buffers of the kernel that has most (scan.wgsl), and shared memory of the one that takes most
+/// (assign.wgsl). tests/gpu/shaders.rs reads both from the shaders.
+pub(super) const STORAGE_BUFFERS: u32 = 7;
+pub(super) const SHARED_BYTES: u32 = 16_384;
+
 /// What a pipeline does.
 #[derive(Clone, Copy)]
 pub(super) enum Kernel {

@@ -220,3 +220,71 @@ impl Sink for Found {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)[query] = hits.to_vec();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::device::DeviceKind;
+    use crate::backend::gpu::adapter::adapters;
+
+    /// The software adapter as if it had these limits; `None` where there is none.
+    fn limited(change: impl FnOnce(&mut wgpu::Limits)) -> Option<Gpu> {
+        let found = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        assert!(found.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
+        let adapter = found?.adapter;
+        let mut limits = wgpu::Limits::defaults();
+        change(&mut limits);
+        Some(Gpu::new(adapter, "limited".into(), 0, 0, None).with_limits(limits))
+    }
+
+    fn context() -> Context {
+        Context::new(&Default::default()).expect("a context")
+    }
+
+    /// Fails unless all kinds of jobs give what they give on the CPU.
+    fn check(gpu: &Gpu) {
+        let context = context();
+        let measured = measure(&context, gpu).expect("no error");
+        assert!(measured.is_some(), "{:?}", gpu.lost());
+        let sample = Sample::new([200, 64, 40, 200]);
+        let sort = |mut found: Vec<(u32, Hit)>| {
+            found.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.order(&b.1)));
+            found
+        };
+        sample.with_job(|job| {
+            let want = cpu::within(&context, job, -16.0).expect("no error");
+            let got = gpu.within(&context, job, -16.0).expect("no error").expect("done");
+            assert!(want.len() > 1000, "{}", want.len());
+            assert_eq!(sort(want), sort(got));
+        });
+        assert_eq!(gpu.lost(), None);
+    }
+
+    #[test]
+    fn device_with_webgpu_s_least_limits_gives_the_same() {
+        let Some(gpu) = limited(|_| ()) else { return };
+        check(&gpu);
+    }
+
+    #[test]
+    fn device_that_binds_little_works_in_segments_and_rounds() {
+        let Some(gpu) = limited(|limits| {
+            limits.max_storage_buffer_binding_size = 1 << 20;
+            limits.max_buffer_size = 1 << 20;
+        }) else {
+            return;
+        };
+        check(&gpu);
+    }
+
+    #[test]
+    fn device_with_less_than_the_shaders_need_is_not_used() {
+        let Some(gpu) = limited(|limits| *limits = wgpu::Limits::downlevel_defaults()) else { return };
+        assert!(measure(&context(), &gpu).expect("no error").is_none());
+        let lost = gpu.lost();
+        assert!(
+            lost.as_ref().is_some_and(|reason| reason.contains("expected 7 storage buffers")),
+            "{lost:?}"
+        );
+    }
+}

@@ -235,7 +235,8 @@ impl<'a> Call<'a> {
         if most < crate::lists::block::BLOCK {
             return Err(Fault::Memory);
         }
-        let queries = (QUERY_BYTES / (self.job.dim * size_of::<f32>())).max(1);
+        let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
+        let queries = (QUERY_BYTES.min(bytes) / (self.job.dim * size_of::<f32>())).max(1);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
 

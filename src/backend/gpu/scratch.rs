@@ -1,6 +1,6 @@
 //! Buffers that calls use again and again; they grow and do not shrink.
 
-use super::device::{Engine, Memory, Outcome};
+use super::device::{Engine, Fault, Memory, Outcome};
 
 /// One such buffer a use.
 #[derive(Default)]
@@ -40,6 +40,9 @@ impl Engine {
                     wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC
                 }
             };
+            if bytes > self.limits.max_storage_buffer_binding_size {
+                return Err(Fault::Memory);
+            }
             // With room to grow, so that calls of slowly rising size do not allocate each time.
             let roomy = bytes.max(old + old / 2).min(self.limits.max_storage_buffer_binding_size);
             self.scratch.places[place] = Some(self.allocate(roomy.max(bytes), usage)?);
