@@ -4,6 +4,8 @@
 2. Fill: each peer takes the reference's centroids and all vectors; bytes a vector.
 3. Search: for each batch size the results are compared with the reference's, then rounds of all
    peers in turn are timed on the same queries.
+   On a GPU the index is resident by then; its way there, and that of queries and results where a peer can tell it
+   from the search, are taken apart.
 4. Filter, where asked for: the same again for each share of the vectors that may be returned.
 """
 
@@ -39,6 +41,7 @@ def run(data, options) -> dict:
         metric=options.metric,
         threads=options.threads,
         kernel=options.kernel,
+        device=options.device,
         storage=options.storage,
     )
     _say(f"{data.name}: {len(base)} x {setting.dim}, exact neighbours of {len(queries)} queries")
@@ -55,6 +58,8 @@ def run(data, options) -> dict:
             _say(f"filling {name}")
             peers[name] = {"version": worker.version(), "build": builds[name]}
             filled = worker.fill(centroids)
+            if setting.device != "cpu":
+                peers[name]["upload_seconds"] = worker.upload()
             peers[name]["bytes_a_vector"] = {
                 kind: None if size is None else size / len(base) for kind, size in filled.items()
             }
@@ -90,7 +95,7 @@ def run(data, options) -> dict:
         "parameters": {
             "metric": setting.metric, "nlist": setting.nlist, "nprobe": setting.nprobe, "k": setting.k,
             "threads": setting.threads, "kernel": setting.kernel, "rounds": options.rounds,
-            "seconds": options.seconds, "quick": options.quick, "storage": setting.storage,
+            "device": setting.device, "seconds": options.seconds, "quick": options.quick, "storage": setting.storage,
         },
         "peers": peers,
         "ratios": _ratios(peers),
@@ -114,6 +119,8 @@ def _search(workers, options, base, queries, metric, reference) -> dict:
                     found, found_costs, reference[: len(found)], reference_costs[: len(found)]
                 ),
             }
+            if options.device != "cpu":
+                peers[name][str(batch)]["transfer_ms"] = worker.transfer(batch)
         for name, timed in _time(workers, batch, options).items():
             peers[name][str(batch)].update(timed)
     return peers

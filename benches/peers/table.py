@@ -62,7 +62,21 @@ def text(report: dict) -> str:
             _share(peer["agreement"]["ids"]), _share(peer["agreement"]["with_ties"]),
         ])
     parts = [*lines, "", _columns(search), "", _columns(quality), "", _columns(build)]
+    if report["parameters"].get("device", "cpu") != "cpu":
+        parts += ["", _columns(_transfers(peers))]
     return "\n".join([*parts, "", _columns(_filtered(report))] if is_filtered(report) else parts)
+
+
+def _transfers(peers: dict) -> list[list[str]]:
+    """Rows of what goes to a device and back, beside the searches, which contain the batch's part of it."""
+    batches = next(iter(peers.values()))["search"]
+    rows = [["peer", "index upload s", *(f"batch {batch}: transfer ms" for batch in batches)]]
+    for name, peer in peers.items():
+        times = [peer["search"][batch]["transfer_ms"] for batch in batches]
+        rows.append([
+            name, f"{peer['upload_seconds']:.3f}", *("-" if time is None else f"{time:.3f}" for time in times)
+        ])
+    return rows
 
 
 def is_filtered(report: dict) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -15,7 +16,8 @@ import numpy as np
 import plot
 import quality
 import table
-from environment import BENCH
+from environment import BENCH, library_path
+from peers.libivf import PACKAGE
 
 INFINITE = np.inf
 
@@ -93,8 +95,12 @@ class Options(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn(text, done.stderr)
 
-    def test_device_gpu_is_refused(self):
-        self.assert_refused("searches on the CPU only so far", "--device", "gpu")
+    def test_device_that_is_not_there_is_refused(self):
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "few.npy"
+            np.save(data, np.zeros((2000, 4), np.float32))
+            self.assert_refused("got \"nosuch\"", "--device", "nosuch", "--peers", "faiss", "--data", str(data),
+                                "--nlist", "4", "--quick", "--batch", "1")
 
     def test_peers_without_the_reference_are_refused(self):
         self.assert_refused("faiss must be among them", "--peers", "torch-ivf")
@@ -151,6 +157,25 @@ class Run(unittest.TestCase):
             shares = {batch: one["agreement"]["with_ties"] for batch, one in ours["search"].items()}
             for batch, share in {**shares, "all": ours["agreement"]["with_ties"]}.items():
                 self.assertGreaterEqual(share, 0.9999, f"{metric}, batch {batch}")
+
+    def test_device_results_on_an_emulated_gpu_agree(self):
+        # The runs above have built it.
+        os.environ.setdefault("IVF_LIBRARY", str(library_path()))
+        sys.path.insert(0, str(PACKAGE))
+        import ivf
+
+        names = [device.name for device in ivf.devices()[1:] if device.type == "cpu"]
+        if not names:
+            self.skipTest("no software adapter (mesa-vulkan-drivers)")
+        report = self.run_compare("l2", "--device", names[0], batch="1,64")
+        ours = report["peers"]["libivf"]
+        self.assertIn(names[0], ours["version"])
+        self.assertGreaterEqual(ours["upload_seconds"], 0)
+        for one in ours["search"].values():
+            self.assertGreaterEqual(one["agreement"]["with_ties"], 0.9999)
+            # Ours does not tell its transfers from its searches.
+            self.assertIsNone(one["transfer_ms"])
+        self.assertIn("index upload s", table.text(report))
 
     def test_recall_ours_is_that_of_faiss(self):
         for report in self.reports.values():

@@ -121,6 +121,20 @@ class _Bench:
             "stored": self._peer.stored_bytes(),
         }
 
+    def upload(self) -> float:
+        """Seconds by which the first search takes longer than the next: whatever makes the index resident."""
+        times = []
+        for _ in range(2):
+            start = time.perf_counter()
+            self._peer.search(self._queries[:1])
+            times.append(time.perf_counter() - start)
+        return max(times[0] - times[1], 0.0)
+
+    def transfer(self, batch: int) -> float | None:
+        """Milliseconds that such a batch and its results spend on the way; None if the peer does not tell."""
+        times = [self._peer.transfer(self._slice(0, batch)) for _ in range(5)]
+        return None if None in times else float(np.median(times)) * 1e3
+
     def restrict(self, selectivity: float | None) -> int:
         """Lets this share of the rows pass, drawn by lot, the same for every peer; how many pass."""
         mask = None

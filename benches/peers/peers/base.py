@@ -24,6 +24,7 @@ class Setting:
     metric: str  # "l2" or "ip"
     threads: int
     kernel: str | None = None  # ours only: force a kernel level
+    device: str = "cpu"  # or "gpu", or a part of a GPU's name
     storage: str = "fp32"  # what lists hold vectors in: "fp32" or "fp16"
 
 
@@ -70,6 +71,10 @@ class Peer:
     def restrict(self, mask: np.ndarray | None) -> None:
         """Searches return only rows where the mask, bool [n], is true; None = all rows."""
         raise NotImplementedError
+
+    def transfer(self, queries: np.ndarray) -> float | None:
+        """Seconds that sending these queries to the device and results back takes; None if nobody can tell."""
+        return None
 
     def modes(self, batch: int) -> list[str]:
         """Ways of searching that may be best for this batch: a short trial picks one."""

@@ -24,7 +24,9 @@ class Libivf(Peer):
         import ivf
 
         self._ivf = ivf
-        self._context = ivf.Context(threads=setting.threads, kernel=setting.kernel)
+        self._context = ivf.Context(
+            threads=setting.threads, kernel=setting.kernel, device=setting.device
+        )
         self._filter = None
         codes = {"fp32": "Flat", "fp16": "SQfp16"}[self.storage]
         self._index = ivf.Index(
@@ -38,7 +40,9 @@ class Libivf(Peer):
 
     @property
     def version(self) -> str:
-        return f"{self._ivf.version()}, kernel {self._context.info.kernel}"
+        info = self._context.info
+        device = "" if self.setting.device == "cpu" else f", on {info.device}"
+        return f"{self._ivf.version()}, kernel {info.kernel}{device}"
 
     def train(self, x):
         self._index.train(x)

@@ -1,6 +1,8 @@
-"""torch-ivf on PyTorch's CPU backend."""
+"""torch-ivf on PyTorch's CPU backend, or on a GPU (CUDA, ROCm)."""
 
 from __future__ import annotations
+
+import time
 
 from .base import Peer, Setting
 
@@ -25,19 +27,24 @@ class TorchIvf(Peer):
         torch.set_num_threads(setting.threads)
         torch.manual_seed(1234)
         torch.set_grad_enabled(False)
+        if setting.device != "cpu" and not torch.cuda.is_available():
+            raise RuntimeError("PyTorch sees no GPU; leave torch-ivf out by --peers faiss")
+        # PyTorch calls ROCm's devices the same.
+        self._device = "cpu" if setting.device == "cpu" else "cuda"
         self._index = IndexIVFFlat(
-            setting.dim, metric=setting.metric, nlist=setting.nlist, nprobe=setting.nprobe
+            setting.dim, metric=setting.metric, nlist=setting.nlist, nprobe=setting.nprobe, device=self._device
         )
 
     @property
     def version(self) -> str:
         from importlib.metadata import version
 
-        capability = self._torch.backends.cpu.get_cpu_capability()
+        cpu = self._device == "cpu"
+        capability = self._torch.backends.cpu.get_cpu_capability() if cpu else self._torch.cuda.get_device_name()
         return f"{version('torch-ivf')}, torch {self._torch.__version__}, {capability}"
 
     def train(self, x):
-        self._index.train(self._torch.from_numpy(x))
+        self._index.train(self._there(x))
 
     def set_centroids(self, centroids):
         # Its own way in: the state of a trained index without vectors.
@@ -51,14 +58,30 @@ class TorchIvf(Peer):
         })
 
     def centroids(self):
-        return self._index.state_dict()["centroids"].numpy()
+        return self._index.state_dict()["centroids"].cpu().numpy()
 
     def add(self, x):
-        self._index.add(self._torch.from_numpy(x))
+        self._index.add(self._there(x))
 
     def search(self, queries):
-        distances, ids = self._index.search(self._torch.from_numpy(queries), self.setting.k)
-        return distances.numpy(), ids.numpy()
+        distances, ids = self._index.search(self._there(queries), self.setting.k)
+        return distances.cpu().numpy(), ids.cpu().numpy()
+
+    def _there(self, x):
+        return self._torch.from_numpy(x).to(self._device)
+
+    def transfer(self, queries):
+        if self._device == "cpu":
+            return None
+        shape = (len(queries), self.setting.k)
+        distances = self._torch.empty(shape, device=self._device)
+        ids = self._torch.empty(shape, dtype=self._torch.long, device=self._device)
+        self._torch.cuda.synchronize()
+        start = time.perf_counter()
+        self._there(queries)
+        distances.cpu(), ids.cpu()
+        self._torch.cuda.synchronize()
+        return time.perf_counter() - start
 
     def modes(self, batch):
         # "matrix" is its path for tiny batches; above them it is 10 to 70 times slower than "csr".
