@@ -180,14 +180,14 @@ fn load_unsupported_types_are_refused_by_name() {
     let mut pq = golden_bytes("ivf_l2");
     pq[..4].copy_from_slice(b"IwPQ");
     let mut inner = golden_bytes("flat_idmap2");
-    inner[4 + 33..4 + 33 + 4].copy_from_slice(b"IxSQ");
+    inner[4 + 33..4 + 33 + 4].copy_from_slice(b"IxPq");
     let mut disk = golden_bytes("ivf_empty");
     let lists = 4 + 33 + 16 + 4 + 33 + 8 + 4 * DIM * 4 + 9;
     assert_eq!(&disk[lists..lists + 4], b"ilar");
     disk[lists..lists + 4].copy_from_slice(b"ilod");
     for (bytes, names) in [
         (pq, ["`IwPQ` (IVF PQ)", "IwFl"]),
-        (inner, ["`IxSQ` (scalar quantizer)", "IxF2"]),
+        (inner, ["`IxPq` (PQ)", "IxF2"]),
         (golden_bytes("ivf_hnsw"), ["coarse quantizer of type `IHNf` (HNSW Flat)", "IxF2"]),
         (golden_bytes("ivf_mixed_metrics"), ["metric InnerProduct", "metric L2"]),
         (golden_bytes("flat_l1"), ["metric 2 (L1)", "inner product"]),

@@ -62,6 +62,11 @@ impl Scalar {
         Self { minimum, range, scale, offset, ..*self }
     }
 
+    /// The same for codes of residuals.
+    pub(crate) fn of_residuals(self) -> Self {
+        Self { by_residual: true, ..self }
+    }
+
     pub(crate) fn is_trained(&self) -> bool {
         !self.minimum.is_empty()
     }

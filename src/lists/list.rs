@@ -73,6 +73,18 @@ impl List {
         columns * self.element.size()
     }
 
+    /// Writes what is stored of a vector of so many columns, element after element.
+    pub(crate) fn stored(&self, slot: usize, columns: usize, out: &mut [u8]) {
+        let (base, stride) = locate(slot, lanes(self.len()), columns);
+        with_element!(self.element, E => {
+            let all: &[E] = bytemuck::cast_slice(&self.vectors);
+            let values = all[base..].iter().step_by(stride);
+            for (out, value) in out.chunks_exact_mut(size_of::<E>()).zip(values) {
+                out.copy_from_slice(bytemuck::bytes_of(value));
+            }
+        });
+    }
+
     /// Allocates for `more` vectors: exactly on the first call, then with room to grow, so that adding
     /// one by one costs amortised constant time. Changes nothing else; on failure nothing is lost.
     pub(crate) fn reserve(&mut self, more: usize, columns: usize) -> Result<()> {

@@ -4,7 +4,7 @@ use super::Lists;
 use super::block::{BLOCK, lanes, width};
 use super::list::{FIRST, List, NEVER};
 use crate::codec::Encoder;
-use crate::element::{Element, Values};
+use crate::element::{Element, Values, with_element};
 use crate::error::Result;
 
 /// All of a list, to be written. The blocks of `vectors` and of `bias` are contiguous, so that they can be
@@ -77,5 +77,37 @@ pub(crate) fn fill_blocks(
         encoder.encode(rows, dim, &FIRST[..count], vectors, width);
         encoder.bias(Values::of_bytes(encoder.element(), vectors), bias);
         bias[count..].fill(NEVER);
+    }
+}
+
+/// The same with rows of what lists hold (`[n, columns]` elements), as they are.
+pub(crate) fn fill_stored(
+    rows: &[u8],
+    columns: usize,
+    vectors: &mut [u8],
+    bias: &mut [f32],
+    encoder: &Encoder<'_>,
+) {
+    let element = encoder.element();
+    let lane = columns * element.size();
+    let all_lanes = bias.len();
+    for (block, rows) in rows.chunks(BLOCK * lane).enumerate() {
+        let width = width(block, all_lanes);
+        let vectors = &mut vectors[block * BLOCK * lane..][..width * lane];
+        let bias = &mut bias[block * BLOCK..][..width];
+        with_element!(element, E => {
+            transpose::<E>(bytemuck::cast_slice(rows), columns, bytemuck::cast_slice_mut(vectors), width);
+        });
+        encoder.bias(Values::of_bytes(element, vectors), bias);
+        bias[rows.len() / lane..].fill(NEVER);
+    }
+}
+
+/// Writes rows as lanes of a block.
+fn transpose<E: Copy>(rows: &[E], columns: usize, block: &mut [E], width: usize) {
+    for (lane, row) in rows.chunks_exact(columns).enumerate() {
+        for (column, &value) in row.iter().enumerate() {
+            block[column * width + lane] = value;
+        }
     }
 }

@@ -8,7 +8,7 @@ mod load;
 mod storage;
 
 pub(crate) use list::{List, NEVER};
-pub(crate) use load::fill_blocks;
+pub(crate) use load::{fill_blocks, fill_stored};
 pub(crate) use storage::{Region, Storage};
 
 use crate::backend::{DeviceSlot, ListSource, ListView, Version};

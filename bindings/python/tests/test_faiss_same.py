@@ -383,7 +383,6 @@ def test_kmeans_reaches_the_same_objective(x):
             NotImplementedError,
             "IDMap2",
         ),
-        (lambda lib: lib.serialize_index(lib.index_factory(4, "SQbf16")), ivf.UnsupportedError, "pickle the index"),
         (
             lambda lib: lib.pairwise_distances(np.eye(4), np.eye(4), 2),
             NotImplementedError,

@@ -1,20 +1,20 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
-use crate::codec::Encoder;
-use crate::element::Element;
+use crate::codec::Codec;
+use crate::element::Values;
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
-use crate::lists::{Lists, fill_blocks};
-use crate::matrix::MatrixRef;
+use crate::lists::{Lists, fill_stored};
 use crate::metric::Metric;
 use crate::persist::check;
 use crate::persist::transfer::{CHUNK, Transfer};
+use crate::rows::RowsRef;
 
 /// Where a list's rows and ids lie in the file.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) len: usize,
-    /// Of `[len, dim]` floats.
+    /// Of `[len]` codes.
     pub(super) rows: u64,
     /// Of `[len]` ids; `None` = they count from 0.
     pub(super) ids: Option<u64>,
@@ -36,7 +36,10 @@ pub(super) fn read(
     places: &[Place],
     dim: usize,
     metric: Metric,
+    codec: &Codec,
 ) -> Result<Lists> {
+    let (element, columns) = (codec.element(), codec.columns(dim));
+    let each = columns * element.size();
     for place in places {
         if u32::try_from(place.len).is_err() {
             return Err(Error::Unsupported(format!(
@@ -47,37 +50,37 @@ pub(super) fn read(
         }
     }
     let lens = places.iter().map(|place| place.len);
-    let mut lists = Lists::with_lens(Element::F32, lens, dim, &|| transfer.control.check())?;
+    let mut lists = Lists::with_lens(element, lens, columns, &|| transfer.control.check())?;
     let mut pieces = Vec::new();
-    let blocks = (CHUNK / (BLOCK * dim * size_of::<f32>())).max(1);
+    let blocks = (CHUNK / (BLOCK * each)).max(1);
     for (list, &place) in lists.lists.iter_mut().zip(places) {
         let slices = list.slices_mut()?;
-        let vectors = slices.vectors.chunks_mut(blocks * BLOCK * dim * Element::F32.size());
+        let vectors = slices.vectors.chunks_mut(blocks * BLOCK * each);
         let bias = slices.bias.chunks_mut(blocks * BLOCK);
         let ids = slices.ids.chunks_mut(blocks * BLOCK);
         for (number, ((vectors, bias), ids)) in vectors.zip(bias).zip(ids).enumerate() {
             pieces.push(Piece { place, first: number * blocks * BLOCK, vectors, bias, ids });
         }
     }
-    transfer.expect(pieces.iter().map(|piece| piece.bytes(dim) as u64).sum());
+    transfer.expect(pieces.iter().map(|piece| piece.bytes(each) as u64).sum());
     let source = transfer.source;
-    let encoder = Encoder::plain(transfer.context.kernels(), metric, Element::F32);
+    // The centroids of residuals are not needed: codes are there already.
+    let encoder = codec.encoder(transfer.context.kernels(), metric, None);
     transfer.run(
         &mut pieces,
-        |piece| piece.bytes(dim),
+        |piece| piece.bytes(each),
         |piece| {
             let count = piece.ids.len();
             let mut rows = Vec::new();
-            let values = count * dim;
-            rows.try_reserve_exact(values)
-                .map_err(|_| Error::Memory { what: "loading a faiss index", bytes: (values * 4) as u64 })?;
-            rows.resize(values, 0f32);
-            source.read(
-                piece.place.rows + (piece.first * dim * 4) as u64,
-                bytemuck::cast_slice_mut(&mut rows),
-            )?;
-            check_rows(&rows, count, dim)?;
-            fill_blocks(&rows, dim, piece.vectors, piece.bias, &encoder);
+            // Of floats, so that values of any type are aligned.
+            let (bytes, words) = (count * each, (count * each).div_ceil(size_of::<f32>()));
+            rows.try_reserve_exact(words)
+                .map_err(|_| Error::Memory { what: "loading a faiss index", bytes: bytes as u64 })?;
+            rows.resize(words, 0f32);
+            let rows = &mut bytemuck::cast_slice_mut(&mut rows)[..bytes];
+            source.read(piece.place.rows + (piece.first * each) as u64, rows)?;
+            check_rows(Values::of_bytes(element, rows), count, columns)?;
+            fill_stored(rows, columns, piece.vectors, piece.bias, &encoder);
             match piece.place.ids {
                 Some(ids) => {
                     source.read(ids + (piece.first * 8) as u64, bytemuck::cast_slice_mut(piece.ids))?;
@@ -101,8 +104,8 @@ pub(super) fn room(len: u64, dim: usize) -> Option<u64> {
     lanes.checked_mul(4 * (dim as u64 + 1))?.checked_add(len.checked_mul(8)?)
 }
 
-fn check_rows(rows: &[f32], count: usize, dim: usize) -> Result<()> {
-    let rows = MatrixRef::new("vectors", rows, count, dim)?;
+fn check_rows(rows: Values<'_>, count: usize, columns: usize) -> Result<()> {
+    let rows = RowsRef::new("vectors", rows, count, columns)?;
     rows.check_finite("vectors").map_err(|_| {
         Error::corrupt(
             "faiss index: expected finite vectors, got NaN, infinity or a squared length beyond float32",
@@ -111,7 +114,7 @@ fn check_rows(rows: &[f32], count: usize, dim: usize) -> Result<()> {
 }
 
 impl Piece<'_> {
-    fn bytes(&self, dim: usize) -> usize {
-        self.ids.len() * (dim * size_of::<f32>() + size_of::<i64>())
+    fn bytes(&self, each: usize) -> usize {
+        self.ids.len() * (each + size_of::<i64>())
     }
 }

@@ -1,5 +1,5 @@
 //! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
-//! `IvFL` are read too), either of them behind transforms (`IxPT`) and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`) and `IndexIVFScalarQuantizer` (`IwSq`), either of them behind transforms (`IxPT`) and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
 //! `impl/index_write.cpp` and `impl/index_read.cpp`.
 //!
 //! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
@@ -11,6 +11,7 @@ mod codes;
 mod cursor;
 mod lists;
 mod read;
+mod scalar;
 mod transforms;
 mod write;
 
@@ -25,6 +26,8 @@ const FLAT_L2: Code = *b"IxF2";
 const FLAT_IP: Code = *b"IxFI";
 const FLAT: Code = *b"IxFl";
 const IVF_FLAT: Code = *b"IwFl";
+const SCALAR: Code = *b"IxSQ";
+const IVF_SCALAR: Code = *b"IwSq";
 /// Before inverted lists were objects: ids and vectors follow list by list, vectors as floats.
 const IVF_FLAT_OLD: Code = *b"IvFl";
 /// The same, vectors as bytes.

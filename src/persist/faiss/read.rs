@@ -3,10 +3,11 @@
 use super::codes::{self, unsupported};
 use super::cursor::Cursor;
 use super::lists::{self, Place};
+use super::scalar;
 use super::transforms::read_chain;
 use super::{
     ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
-    IVF_FLAT_OLD_BYTES, NO_LISTS, PRE_TRANSFORM, SPARSE_SIZES,
+    IVF_FLAT_OLD_BYTES, IVF_SCALAR, NO_LISTS, PRE_TRANSFORM, SCALAR, SPARSE_SIZES,
 };
 use crate::codec::Codec;
 use crate::context::Context;
@@ -23,7 +24,7 @@ use crate::transform::Chain;
 /// Most id maps around each other.
 const MAX_NESTING: usize = 50;
 
-const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxPT (transforms), IxMp and IxM2 (id maps) around them";
+const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPT (transforms), IxMp and IxM2 (id maps) around them";
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
@@ -80,7 +81,8 @@ impl Reader<'_, '_> {
         let code = self.cursor.code()?;
         match code {
             FLAT_L2 | FLAT_IP | FLAT => self.flat(),
-            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES => self.ivf(code),
+            SCALAR => self.flat_scalar(),
+            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR => self.ivf(code),
             ID_MAP | ID_MAP_2 | PRE_TRANSFORM if depth == MAX_NESTING => {
                 Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
             }
@@ -123,8 +125,42 @@ impl Reader<'_, '_> {
     fn flat(&mut self) -> Result<LoadedParts> {
         let (header, rows) = self.flat_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
-        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric)?;
-        Ok(loaded(&header, "Flat".into(), None, lists, 0))
+        let codec = Codec::Plain(Element::F32);
+        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric, &codec)?;
+        Ok(loaded(&header, "Flat".into(), None, codec, lists, 0))
+    }
+
+    fn flat_scalar(&mut self) -> Result<LoadedParts> {
+        let header = self.header()?;
+        let (codec, name) = scalar::read(&mut self.cursor, header.dim)?;
+        let bytes = self.cursor.u64()?;
+        let each = scalar::code_size(&codec, header.dim) as u64;
+        if header.count.checked_mul(each) != Some(bytes) || (bytes > 0 && !codec.is_trained()) {
+            return Err(fault(format!(
+                "scalar quantizer: expected {} codes of {each} bytes, got {bytes} bytes",
+                header.count
+            )));
+        }
+        let rows = self.cursor.skip("scalar quantizer: codes", bytes, 1)?;
+        let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
+        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric, &codec)?;
+        Ok(loaded(&header, name.into(), None, codec, lists, 0))
+    }
+
+    /// The quantizer of an IVF index, its code size again, and whether codes are of residuals.
+    fn ivf_scalar(&mut self, header: &Header) -> Result<(Codec, &'static str)> {
+        let (codec, name) = scalar::read(&mut self.cursor, header.dim)?;
+        let (each, got) = (scalar::code_size(&codec, header.dim) as u64, self.cursor.u64()?);
+        if each != got {
+            return Err(fault(format!("scalar quantizer: expected codes of {each} bytes, got {got}")));
+        }
+        match (codec, self.cursor.bool("by_residual")?) {
+            (codec, false) => Ok((codec, name)),
+            (Codec::Scalar(scalar), true) => Ok((Codec::Scalar(scalar.of_residuals()), name)),
+            (Codec::Plain(_), true) => Err(Error::Unsupported(format!(
+                "faiss index of type `IwSq` with {name} of residuals (by_residual) is not supported: lists here hold such values themselves"
+            ))),
+        }
     }
 
     fn transformed(&mut self, depth: usize) -> Result<LoadedParts> {
@@ -187,20 +223,27 @@ impl Reader<'_, '_> {
         let nlist = self.cursor.u64()?;
         let nprobe = self.cursor.u64()?;
         let centroids = self.quantizer(&header, nlist)?;
-        let places = if code == IVF_FLAT {
+        let (mut codec, mut name) = (Codec::Plain(Element::F32), "Flat");
+        let places = if code == IVF_FLAT || code == IVF_SCALAR {
             self.direct_map()?;
-            self.array_lists(&header, nlist, centroids.is_some())?
+            if code == IVF_SCALAR {
+                (codec, name) = self.ivf_scalar(&header)?;
+            }
+            self.array_lists(&header, nlist, scalar::code_size(&codec, header.dim), centroids.is_some())?
         } else {
             self.old_lists(code, &header, nlist, centroids.is_some())?
         };
+        if !codec.is_trained() && header.count > 0 {
+            return Err(fault("scalar quantizer: codes of one that is not trained".into()));
+        }
         let stored = places.iter().map(|place| place.len as u64).sum::<u64>();
         if stored != header.count {
             return Err(fault(format!("lists: expected {} vectors, got {stored}", header.count)));
         }
-        let lists = lists::read(&mut self.transfer, &places, header.dim, header.metric)?;
-        let description = format!("IVF{nlist},Flat");
+        let lists = lists::read(&mut self.transfer, &places, header.dim, header.metric, &codec)?;
+        let description = format!("IVF{nlist},{name}");
         let nprobe = usize::try_from(nprobe).unwrap_or(usize::MAX);
-        Ok(loaded(&header, description, centroids, lists, nprobe))
+        Ok(loaded(&header, description, centroids, codec, lists, nprobe))
     }
 
     /// The centroids, unless the index is not trained.
@@ -244,7 +287,7 @@ impl Reader<'_, '_> {
         Ok(())
     }
 
-    fn array_lists(&mut self, header: &Header, nlist: u64, trained: bool) -> Result<Vec<Place>> {
+    fn array_lists(&mut self, header: &Header, nlist: u64, each: usize, trained: bool) -> Result<Vec<Place>> {
         match self.cursor.code()? {
             ARRAY_LISTS => {}
             NO_LISTS => {
@@ -253,10 +296,9 @@ impl Reader<'_, '_> {
             other => return Err(unsupported("inverted lists", other, "ilar (in the file)")),
         }
         let (lists, code_size) = (self.cursor.u64()?, self.cursor.u64()?);
-        if lists != nlist || code_size != header.dim as u64 * 4 {
+        if lists != nlist || code_size != each as u64 {
             return Err(fault(format!(
-                "lists: expected {nlist} with {} bytes a vector, got {lists} with {code_size}",
-                header.dim * 4
+                "lists: expected {nlist} with {each} bytes a vector, got {lists} with {code_size}"
             )));
         }
         let sizes = self.sizes(nlist, trained)?;
@@ -347,17 +389,18 @@ fn loaded(
     header: &Header,
     description: String,
     centroids: Option<Vec<f32>>,
+    codec: Codec,
     lists: Lists,
     nprobe: usize,
 ) -> LoadedParts {
     LoadedParts {
         dim: header.dim,
         metric: header.metric,
-        trained: description == "Flat" || centroids.is_some(),
+        trained: codec.is_trained() && (!description.starts_with("IVF") || centroids.is_some()),
         description,
         transforms: Chain::default(),
         centroids,
-        codec: Codec::Plain(Element::F32),
+        codec,
         lists,
         next_id: 0,
         nprobe,

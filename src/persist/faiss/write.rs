@@ -1,11 +1,13 @@
 //! Writing faiss's files: Flat as `IxF2` or `IxFI`, within an `IxM2` unless its ids count from 0; IVF as
-//! `IwFl`. Removed vectors are left out.
+//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`. Removed vectors are left out.
 
 use std::io::Write;
 
+use super::scalar;
 use super::transforms::encode_transforms;
 use super::{
-    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, PRE_TRANSFORM, SPARSE_SIZES, UNUSED,
+    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_SCALAR, PRE_TRANSFORM, SCALAR,
+    SPARSE_SIZES, UNUSED,
 };
 use crate::codec::Codec;
 use crate::element::Element;
@@ -22,12 +24,6 @@ const BATCH: usize = 1 << 18;
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
     nlist(parts)?;
-    if *parts.codec != Codec::Plain(Element::F32) {
-        return Err(Error::Unsupported(format!(
-            "{}: only float32 lists can be written as faiss's",
-            parts.description
-        )));
-    }
     match i32::try_from(parts.dim.max(parts.transforms.d_in(parts.dim))) {
         Ok(_) => Ok(()),
         Err(_) => Err(Error::Unsupported(format!("faiss has no index of {} dimensions", parts.dim))),
@@ -62,9 +58,16 @@ fn write_flat(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> 
         head.code(ID_MAP_2).header_of(parts, parts.transforms.d_in(parts.dim), live, parts.trained);
     }
     head.transforms(parts, live)?;
-    head.code(flat_code(parts)).header(parts, live, true).size(live * parts.dim);
+    let each = scalar::code_size(parts.codec, parts.dim);
+    if is_flat(parts) {
+        head.code(flat_code(parts)).header(parts, live, true).size(live * parts.dim);
+    } else {
+        head.code(SCALAR).header(parts, live, parts.codec.is_trained());
+        scalar::write(parts.codec, parts.dim, &mut head);
+        head.size(live * each);
+    }
     let ids = if counting { 0 } else { 8 + 8 * live };
-    let mut out = Counted::new(out, control, (head.0.len() + live * parts.dim * 4 + ids) as u64);
+    let mut out = Counted::new(out, control, (head.0.len() + live * each + ids) as u64);
     out.put(&head.0)?;
     for list in lists {
         put_rows(&mut out, parts, list)?;
@@ -83,12 +86,18 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
     let centroids = parts.centroids.unwrap_or_default();
     let mut head = Bytes::default();
     head.transforms(parts, live)?;
-    head.code(IVF_FLAT).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
+    let code = if is_flat(parts) { IVF_FLAT } else { IVF_SCALAR };
+    head.code(code).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
     head.code(flat_code(parts)).header(parts, centroids.len() / parts.dim, true).size(centroids.len());
     let mut tail = Bytes::default();
     // No direct map.
     tail.bytes(&[0]).size(0);
-    tail.code(ARRAY_LISTS).size(nlist).size(parts.dim * 4);
+    let each = scalar::code_size(parts.codec, parts.dim);
+    if !is_flat(parts) {
+        scalar::write(parts.codec, parts.dim, &mut tail);
+        tail.size(each).bytes(&[u8::from(scalar::by_residual(parts.codec))]);
+    }
+    tail.code(ARRAY_LISTS).size(nlist).size(each);
     let sizes: Vec<usize> = parts.lists.lists.iter().map(List::live).collect();
     let filled = sizes.iter().filter(|&&size| size > 0).count();
     if filled > nlist / 2 {
@@ -102,7 +111,7 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
             tail.size(list).size(size);
         }
     }
-    let vectors = live * (parts.dim * 4 + 8);
+    let vectors = live * (each + 8);
     let total = head.0.len() + centroids.len() * 4 + tail.0.len() + vectors;
     let mut out = Counted::new(out, control, total as u64);
     out.put(&head.0)?;
@@ -115,6 +124,11 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
     Ok(())
 }
 
+/// Whether vectors are written as floats, else by a scalar quantizer.
+fn is_flat(parts: &Parts<'_>) -> bool {
+    *parts.codec == Codec::Plain(Element::F32)
+}
+
 fn flat_code(parts: &Parts<'_>) -> super::Code {
     if parts.metric == Metric::L2 { FLAT_L2 } else { FLAT_IP }
 }
@@ -124,19 +138,19 @@ fn live_slots(list: &List) -> impl Iterator<Item = usize> + '_ {
 }
 
 fn put_rows(out: &mut Counted<'_, '_>, parts: &Parts<'_>, list: &List) -> Result<()> {
-    let dim = parts.dim;
-    let rows = (BATCH / (dim * 4)).max(1).min(list.live());
-    let mut batch = vec![0f32; rows * dim];
+    let (columns, each) = (parts.codec.columns(parts.dim), scalar::code_size(parts.codec, parts.dim));
+    let rows = (BATCH / each).max(1).min(list.live());
+    let mut batch = vec![0u8; rows * each];
     let mut filled = 0;
     for slot in live_slots(list) {
-        parts.codec.read(&list.view(), 0, slot, None, &mut batch[filled..filled + dim]);
-        filled += dim;
+        list.stored(slot, columns, &mut batch[filled..filled + each]);
+        filled += each;
         if filled == batch.len() {
-            out.put_all(bytemuck::cast_slice(&batch))?;
+            out.put_all(&batch)?;
             filled = 0;
         }
     }
-    out.put_all(bytemuck::cast_slice(&batch[..filled]))
+    out.put_all(&batch[..filled])
 }
 
 fn put_ids(out: &mut Counted<'_, '_>, list: &List) -> Result<()> {
@@ -167,7 +181,7 @@ impl Bytes {
         self.size(values.len()).bytes(bytemuck::cast_slice(values))
     }
 
-    fn size(&mut self, size: usize) -> &mut Self {
+    pub(super) fn size(&mut self, size: usize) -> &mut Self {
         self.bytes(&(size as u64).to_le_bytes())
     }
 

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .._errors import UnsupportedError
 from ..index import Index as Core
 from ._factory import of_core
 from ._indexes import Index
@@ -33,10 +32,7 @@ def read_index(path: str | os.PathLike[str], io_flags: int = 0) -> Index:
 
 def write_index(index: Index, path: str | os.PathLike[str]) -> None:
     """Writes a file that faiss reads, too."""
-    try:
-        index._whole.export_faiss(path)
-    except UnsupportedError as error:
-        raise UnsupportedError(f"{error}; pickle the index, which keeps all") from None
+    index._whole.export_faiss(path)
     lists = try_extract_index_ivf(index)
     if lists is not None and lists.nprobe != index._core.nprobe:
         _write_nprobe(lists, path)

@@ -11,7 +11,7 @@ from ._ivf import IndexIVF
 class ScalarQuantizer:
     """Names of what a column is held in."""
 
-    QT_8bit, QT_4bit, QT_fp16, QT_8bit_direct, QT_6bit, QT_bf16 = 0, 1, 3, 5, 6, 7
+    QT_8bit, QT_4bit, QT_fp16, QT_8bit_direct, QT_6bit, QT_bf16 = 0, 1, 4, 5, 6, 7
 
 
 # As descriptions name them.
