@@ -61,7 +61,7 @@
  *   search       ivf_search ivf_search_preassigned
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
  *   recall       ivf_tune ivf_tune_curve
- *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize
+ *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize ivf_check ivf_check_bytes
  *   no index     ivf_kmeans ivf_knn
  *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
  *   more vectors ivf_add_file ivf_build_file ivf_query_expansion ivf_blend
@@ -1141,6 +1141,31 @@ ivf_status ivf_deserialize(const ivf_context *context,
                            uint64_t size,
                            const ivf_io_options *options,
                            ivf_index **index);
+
+// Tells whether a file of `ivf_save` or of faiss is sound: answers what `ivf_load` would answer, without
+// making an index. For files from where nobody vouches for them.
+//
+// - `context`: NULL for the shared default one.
+// - `path`: UTF-8.
+// - `options`: NULL for the defaults; `memory_map` and `skip_verify` must be 0. Progress is told as "load".
+//
+// Success says that the file can be loaded, not that its vectors fit in memory. Memory: 12 bytes a vector and
+// the centroids. Cost: that of reading the file. Errors: as `ivf_load`.
+ivf_status ivf_check(const ivf_context *context,
+                     const char *path,
+                     const ivf_io_options *options);
+
+// `ivf_check` of bytes in memory: what `ivf_deserialize` would answer.
+//
+// - `context`: NULL for the shared default one.
+// - `data`: `size` bytes.
+// - `options`: as in `ivf_check`.
+//
+// Errors: as `ivf_deserialize`.
+ivf_status ivf_check_bytes(const ivf_context *context,
+                           const void *data,
+                           uint64_t size,
+                           const ivf_io_options *options);
 
 // Finds `k` centroids of the points by k-means: every point counts to its nearest centroid, which is their
 // mean. A centroid that loses all points is set again by splitting the largest.

@@ -54,9 +54,17 @@ unsafe impl GlobalAlloc for Meter {
 #[global_allocator]
 static METER: Meter = Meter;
 
-/// Loads, and fails if that took much more memory than the file has bytes.
+/// Loads, and fails if a check answers otherwise, or if either took much more memory than the file has bytes.
 fn load_metered(context: &Arc<Context>, bytes: &[u8], options: &LoadOptions) -> Result<Index> {
-    metered(bytes.len(), || Index::deserialize(context.clone(), bytes, options, &Control::default()))
+    let loaded =
+        metered(bytes.len(), || Index::deserialize(context.clone(), bytes, options, &Control::default()));
+    if !options.skip_verify {
+        let checked =
+            metered(bytes.len(), || Index::check_bytes(context.clone(), bytes, 1, &Control::default()));
+        let verdict = |error: &Error| format!("{error:?}");
+        assert_eq!(checked.as_ref().err().map(verdict), loaded.as_ref().err().map(verdict));
+    }
+    loaded
 }
 
 fn metered<T>(file: usize, work: impl FnOnce() -> T) -> T {

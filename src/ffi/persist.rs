@@ -44,6 +44,7 @@ enum Call {
     Save,
     Load,
     Deserialize,
+    Check,
 }
 
 /// Reads the options as the core wants them; one that `call` cannot honour is refused.
@@ -63,6 +64,9 @@ unsafe fn read(call: Call, options: *const ivf_io_options) -> Result<(LoadOption
     }
     if load.skip_verify && call == Call::Save {
         return Err(Error::argument("skip_verify: a save verifies nothing; expected 0, got 1"));
+    }
+    if load.skip_verify && call == Call::Check {
+        return Err(Error::argument("skip_verify: a check is there to verify; expected 0, got 1"));
     }
     let hooks =
         Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
@@ -208,5 +212,58 @@ pub unsafe extern "C" fn ivf_deserialize(
             let ((load, hooks), context) = (read(Call::Deserialize, options)?, resolve(context)?);
             hooks.run(None, |control| Index::deserialize(context, bytes, &load, control)).map(ivf_index::new)
         })
+    })
+}
+
+/// Tells whether a file of `ivf_save` or of faiss is sound: answers what `ivf_load` would answer, without
+/// making an index. For files from where nobody vouches for them.
+///
+/// - `context`: NULL for the shared default one.
+/// - `path`: UTF-8.
+/// - `options`: NULL for the defaults; `memory_map` and `skip_verify` must be 0. Progress is told as "load".
+///
+/// Success says that the file can be loaded, not that its vectors fit in memory. Memory: 12 bytes a vector and
+/// the centroids. Cost: that of reading the file. Errors: as `ivf_load`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_check(
+    context: *const ivf_context,
+    path: *const c_char,
+    options: *const ivf_io_options,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: each helper checks what it is given; the rest is the caller's promise.
+        let (path, (load, hooks), context) =
+            unsafe { (text("path", path)?, read(Call::Check, options)?, resolve(context)?) };
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(None, |control| Index::check(context, Path::new(path), load.threads, control)) }
+    })
+}
+
+/// `ivf_check` of bytes in memory: what `ivf_deserialize` would answer.
+///
+/// - `context`: NULL for the shared default one.
+/// - `data`: `size` bytes.
+/// - `options`: as in `ivf_check`.
+///
+/// Errors: as `ivf_deserialize`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_check_bytes(
+    context: *const ivf_context,
+    data: *const c_void,
+    size: u64,
+    options: *const ivf_io_options,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: `count` bounds the bytes, the other helpers check what they are given; the rest is the
+        // caller's promise.
+        let (bytes, (load, hooks), context) = unsafe {
+            (
+                values("data", data.cast::<u8>(), count::<u8>("data", size, 1)?)?,
+                read(Call::Check, options)?,
+                resolve(context)?,
+            )
+        };
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(None, |control| Index::check_bytes(context, bytes, load.threads, control)) }
     })
 }

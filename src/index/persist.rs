@@ -68,6 +68,24 @@ impl Index {
         Self::from_parts(context, parts)
     }
 
+    /// Answers what [`Index::load`] would answer of a file, without keeping its vectors: memory for its ids and
+    /// centroids, not for more. A success is no promise that the index fits in memory.
+    pub fn check(context: Arc<Context>, path: &Path, threads: usize, control: &Control<'_>) -> Result<()> {
+        let parts = persist::check(&context, path, threads, control)?;
+        Self::from_parts(context, parts).map(drop).map_err(|error| persist::name_file(error, path))
+    }
+
+    /// Answers what [`Index::deserialize`] would answer of these bytes, likewise.
+    pub fn check_bytes(
+        context: Arc<Context>,
+        bytes: &[u8],
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
+        let parts = persist::check_bytes(&context, bytes, threads, control)?;
+        Self::from_parts(context, parts).map(drop)
+    }
+
     fn parts<'a>(&'a self, description: &'a str) -> Parts<'a> {
         Parts {
             dim: self.dim,

@@ -90,10 +90,10 @@ impl List {
     pub(crate) fn reserve(&mut self, more: usize, columns: usize) -> Result<()> {
         let len = self.len() + more;
         let room = |capacity: usize| if self.len() == 0 { len } else { len.max(capacity + capacity / 8) };
-        let (vectors, bias, ids) =
-            (self.vectors.len() / self.lane_bytes(columns), self.bias.len(), self.ids.len());
-        let (vectors, bias, ids) = (room(vectors), room(bias), room(ids));
         let lane = self.lane_bytes(columns);
+        // Without columns (a check of a file) no vector takes room.
+        let vectors = self.vectors.len().checked_div(lane).unwrap_or(0);
+        let (vectors, bias, ids) = (room(vectors), room(self.bias.len()), room(self.ids.len()));
         let own = self.vectors.own()?;
         if own.capacity() < lanes(len) * lane {
             own.reserve_exact(lanes(vectors) * lane)?;

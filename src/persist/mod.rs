@@ -68,6 +68,7 @@ use crate::progress::Control;
 use crate::transform::Chain;
 
 use source::Source;
+use transfer::Transfer;
 
 #[cfg(target_endian = "big")]
 compile_error!("index files are little-endian and are read and mapped as they are");
@@ -84,6 +85,13 @@ pub struct LoadOptions {
     /// Do not check the lists' checksums, ids and vectors; for files that are known to be sound. What a scan
     /// relies on is checked nevertheless.
     pub skip_verify: bool,
+}
+
+/// Whether the vectors that a file holds stay in memory, or are only looked at.
+#[derive(Clone, Copy, PartialEq)]
+enum Keep {
+    Vectors,
+    Nothing,
 }
 
 /// What makes an index, borrowed, for writing.
@@ -151,7 +159,31 @@ pub(crate) fn load(
     options: &LoadOptions,
     control: &Control<'_>,
 ) -> Result<LoadedParts> {
-    load_source(context, &Source::open(path)?, options, control).map_err(|error| name_file(error, path))
+    load_source(context, &Source::open(path)?, Keep::Vectors, options, control)
+        .map_err(|error| name_file(error, path))
+}
+
+/// What [`load`] would answer: the parts without their vectors, or its error.
+pub(crate) fn check(
+    context: &Context,
+    path: &Path,
+    threads: usize,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    let options = LoadOptions { threads, ..LoadOptions::default() };
+    load_source(context, &Source::open(path)?, Keep::Nothing, &options, control)
+        .map_err(|error| name_file(error, path))
+}
+
+/// What [`deserialize`] would answer, likewise.
+pub(crate) fn check_bytes(
+    context: &Context,
+    bytes: &[u8],
+    threads: usize,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    let options = LoadOptions { threads, ..LoadOptions::default() };
+    load_source(context, &Source::Bytes(bytes), Keep::Nothing, &options, control)
 }
 
 /// Loads from memory what `save`, `serialize` or faiss wrote.
@@ -164,21 +196,22 @@ pub(crate) fn deserialize(
     if options.memory_map {
         return Err(Error::argument("memory_map: expected a file to map, got an index in memory"));
     }
-    load_source(context, &Source::Bytes(bytes), options, control)
+    load_source(context, &Source::Bytes(bytes), Keep::Vectors, options, control)
 }
 
 fn load_source(
     context: &Context,
     source: &Source<'_>,
+    keep: Keep,
     options: &LoadOptions,
     control: &Control<'_>,
 ) -> Result<LoadedParts> {
     let mut start = [0; 8];
     let start = source.read_start(&mut start)?;
     if start == format::MAGIC {
-        read::read(context, source, options, control)
+        read::read(Transfer::new(context, source, keep, options, control), options)
     } else if let Some(code) = faiss::recognise(start) {
-        faiss::read(context, source, code, options, control)
+        faiss::read(Transfer::new(context, source, keep, options, control), code, options)
     } else if start.is_empty() {
         Err(Error::Format("expected an index file of libivf or faiss, got an empty file".into()))
     } else if format::MAGIC.starts_with(start) {

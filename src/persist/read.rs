@@ -8,9 +8,8 @@ use super::format::{
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{LoadOptions, LoadedParts, check, code, curve, faiss, map};
+use super::{Keep, LoadOptions, LoadedParts, check, code, curve, faiss, map};
 use crate::codec::Codec;
-use crate::context::Context;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::lanes;
@@ -20,12 +19,8 @@ use crate::progress::Control;
 use crate::transform::Chain;
 
 /// Reads an index of ours. Lengths are checked before anything is allocated for them.
-pub(super) fn read(
-    context: &Context,
-    source: &Source<'_>,
-    options: &LoadOptions,
-    control: &Control<'_>,
-) -> Result<LoadedParts> {
+pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Result<LoadedParts> {
+    let (source, control) = (transfer.source, transfer.control);
     let table = Table::decode(source)?;
     let meta = read_all(source, table.need(META)?, control)?;
     let mut parts = decode_meta(&meta)?;
@@ -51,7 +46,6 @@ pub(super) fn read(
     let columns = parts.codec.columns(parts.dim);
     let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors };
     sections.check_lengths(&entries, columns)?;
-    let mut transfer = Transfer::new(context, source, options, control);
     transfer.expect(sections.bytes());
     parts.lists = if options.memory_map {
         borrow(&mut transfer, &sections, &entries, columns, options)?
@@ -187,7 +181,8 @@ fn read_all<T: Pod>(source: &Source<'_>, section: &Section, control: &Control<'_
     Ok(values)
 }
 
-/// Reads the lists straight to where they stay.
+/// Reads the lists straight to where they stay. Vectors that are not kept are checked alone: the lists then are
+/// those of vectors without columns.
 fn fill(
     transfer: &mut Transfer<'_, '_>,
     sections: &Sections,
@@ -196,7 +191,9 @@ fn fill(
 ) -> Result<Lists> {
     let lens = entries.iter().map(|entry| to_usize(entry.len)).collect::<Result<Vec<_>>>()?;
     let check = || transfer.control.check();
-    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), columns, &check)?;
+    let keep = transfer.keep == Keep::Vectors;
+    let kept = if keep { columns } else { 0 };
+    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), kept, &check)?;
     for (list, entry) in lists.lists.iter_mut().zip(entries) {
         list.dead = to_usize(entry.dead)?;
     }
@@ -209,7 +206,12 @@ fn fill(
     }
     transfer.fill(&sections.bias, bias, any)?;
     transfer.fill(&sections.ids, ids, check::not_negative)?;
-    transfer.fill(&sections.vectors, vectors, check::finite(sections.element))?;
+    let finite = check::finite(sections.element);
+    if keep {
+        transfer.fill(&sections.vectors, vectors, finite)?;
+    } else {
+        transfer.check(&sections.vectors, finite)?;
+    }
     Ok(lists)
 }
 

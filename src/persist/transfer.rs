@@ -6,9 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use bytemuck::Pod;
 use crc32fast::Hasher;
 
-use super::LoadOptions;
 use super::format::{Section, name};
 use super::source::Source;
+use super::{Keep, LoadOptions};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::progress::Control;
@@ -24,6 +24,7 @@ pub(super) struct Transfer<'a, 'c> {
     pub(super) context: &'a Context,
     pub(super) source: &'a Source<'a>,
     pub(super) control: &'a Control<'c>,
+    pub(super) keep: Keep,
     workers: usize,
     verify: bool,
     done: usize,
@@ -35,11 +36,12 @@ impl<'a, 'c> Transfer<'a, 'c> {
     pub(super) fn new(
         context: &'a Context,
         source: &'a Source<'a>,
+        keep: Keep,
         options: &LoadOptions,
         control: &'a Control<'c>,
     ) -> Self {
         let workers = context.workers(options.threads);
-        Self { context, source, control, workers, verify: !options.skip_verify, done: 0, total: 0 }
+        Self { context, source, control, keep, workers, verify: !options.skip_verify, done: 0, total: 0 }
     }
 
     /// Tells that `bytes` will be read, for the progress.

@@ -251,9 +251,13 @@ void saved_and_serialized_come_back_equal() {
     mapped.memory_map = true;
     CHECK(ivf::Index::load(path).serialize() == bytes);
     CHECK(ivf::Index::load(path.string(), mapped).serialize() == bytes);
+    ivf::check(path);
+    ivf::check(bytes);
+    CHECK(thrown_by([&] { ivf::check({bytes.data(), bytes.size() - 1}); }) == IVF_E_CORRUPT);
     index.export_faiss(path);
     CHECK(ivf::Index::load(path.string().c_str()).size() == count);
     std::filesystem::remove(path);
+    CHECK(thrown_by([&] { ivf::check(path); }) == IVF_E_IO);
     CHECK(thrown_by([&] { ivf::Index::load(path); }) == IVF_E_IO);
     CHECK(thrown_by([&] { ivf::Index::deserialize({bytes.data(), 20}); }) != IVF_OK);
 }

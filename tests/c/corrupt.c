@@ -35,13 +35,18 @@ static bytes read_file(void)
 
 static ivf_status from_memory(const bytes *all, ivf_index **index)
 {
-    return ivf_deserialize(NULL, all->data, all->size, NULL, index);
+    const ivf_status status = ivf_deserialize(NULL, all->data, all->size, NULL, index);
+    CHECK_STATUS(ivf_check_bytes(NULL, all->data, all->size, NULL), status);
+    return status;
 }
 
 static ivf_status from_file(const bytes *all, ivf_index **index)
 {
+    ivf_status status;
     write_file(all);
-    return ivf_load(NULL, path_, NULL, index);
+    status = ivf_load(NULL, path_, NULL, index);
+    CHECK_STATUS(ivf_check(NULL, path_, NULL), status);
+    return status;
 }
 
 static ivf_status from_map(const bytes *all, ivf_index **index)

@@ -88,6 +88,8 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_serialize(index_, NULL, 0, NULL));
     REFUSED(ivf_deserialize(NULL, NULL, 10, NULL, &made));
     REFUSED(ivf_deserialize(NULL, before.data, before.size, NULL, NULL));
+    REFUSED(ivf_check(NULL, NULL, NULL));
+    REFUSED(ivf_check_bytes(NULL, NULL, 10, NULL));
     REFUSED(ivf_kmeans(NULL, NULL, COUNT, DIM, 2, distances, NULL));
     REFUSED(ivf_kmeans(NULL, x, COUNT, DIM, 2, NULL, NULL));
     REFUSED(ivf_knn(NULL, NULL, 1, x, COUNT, DIM, IVF_METRIC_L2, 2, distances, ids, NULL));

@@ -118,6 +118,28 @@ fn load_of_damaged_or_foreign_bytes_gives_null_and_a_reason() {
 }
 
 #[test]
+fn check_answers_what_load_answers() {
+    let (index, path) = (filled(), folder("check").join("индекс.ivf"));
+    let mut bytes = serialized(&index);
+    let check_bytes =
+        |bytes: &[u8]| unsafe { ivf_check_bytes(null(), bytes.as_ptr().cast(), bytes.len() as u64, null()) };
+    let check = || unsafe { ivf_check(null(), c_path(&path).as_ptr(), null()) };
+    fails(check(), IVF_E_IO, "индекс.ivf");
+    ok(unsafe { ivf_export_faiss(index.0, c_path(&path).as_ptr(), null()) });
+    ok(check());
+    ok(unsafe { ivf_save(index.0, c_path(&path).as_ptr(), null()) });
+    ok(check());
+    ok(check_bytes(&bytes));
+    let last = bytes.len() - 1;
+    fails(check_bytes(&bytes[..last]), IVF_E_CORRUPT, "truncated");
+    bytes[last] ^= 1;
+    fails(check_bytes(&bytes), IVF_E_CORRUPT, "section VECS: expected the checksum");
+    std::fs::write(&path, &bytes).expect("written");
+    fails(check(), IVF_E_CORRUPT, "индекс.ivf: section VECS: expected the checksum");
+    fails(check_bytes(b"not an index at all"), IVF_E_FORMAT, "");
+}
+
+#[test]
 fn persist_bad_arguments_are_named() {
     let (index, mut made, mut size) = (filled(), null_mut(), 0);
     let path = c_path(&folder("persist_bad_arguments").join("index.ivf"));
@@ -144,6 +166,11 @@ fn persist_bad_arguments_are_named() {
         fails(ivf_export_faiss(index.0, path, &map), IVF_E_ARGUMENT, "memory_map");
         fails(ivf_deserialize(null(), bytes, 4, &map, &mut made), IVF_E_ARGUMENT, "memory_map");
         fails(ivf_load(null(), path, &two, &mut made), IVF_E_ARGUMENT, "expected 0 or 1, got 2");
+        fails(ivf_check(null(), null(), null()), IVF_E_NULL, "`path`");
+        fails(ivf_check(null(), path, &map), IVF_E_ARGUMENT, "memory_map");
+        fails(ivf_check(null(), path, &skip), IVF_E_ARGUMENT, "skip_verify");
+        fails(ivf_check_bytes(null(), null(), 4, null()), IVF_E_NULL, "`data`");
+        fails(ivf_check_bytes(null(), bytes, u64::MAX, null()), IVF_E_OVERFLOW, "data");
         fails(ivf_load(null(), path, &small, &mut made), IVF_E_ARGUMENT, "struct_size");
     }
 }

@@ -960,6 +960,23 @@ private:
     std::unique_ptr<ivf_index, Destroy> handle_;
 };
 
+// ---- files that nobody vouches for --------------------------------------------------------------
+
+/// Throws what Index::load would throw, without keeping the vectors. memory_map and skip_verify must be false.
+inline void check(const Path& path, const IoOptions& options = {}, const Context& context = Context::shared()) {
+    detail::Call call(options.progress);
+    const auto to = detail::io_options(call, options);
+    call.finish(ivf_check(context.get(), path.c_str(), &to));
+}
+
+/// Throws what Index::deserialize would throw, likewise.
+inline void check(Span<const std::byte> bytes, const IoOptions& options = {},
+                  const Context& context = Context::shared()) {
+    detail::Call call(options.progress);
+    const auto to = detail::io_options(call, options);
+    call.finish(ivf_check_bytes(context.get(), bytes.data(), bytes.size(), &to));
+}
+
 // ---- without an index ---------------------------------------------------------------------------
 
 /// k centroids of x with every point's label.

@@ -137,6 +137,49 @@ namespace Ivf
             }
         }
 
+        /// <summary>
+        /// Throws what <see cref="Load"/> would throw, without keeping the vectors; for files that nobody vouches for. Success
+        /// says that the file can be loaded, not that its vectors fit in memory.
+        /// </summary>
+        /// <param name="path">The file.</param>
+        /// <param name="options">null for the defaults; nothing but threads and progress is for this.</param>
+        /// <param name="context">null for the shared default one.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
+        public static unsafe void Check(
+            string path, IOOptions options = null, IvfContext context = null,
+            CancellationToken cancellationToken = default(CancellationToken))
+        {
+            IvfLibrary.Require();
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
+            using (Borrowed on = IvfContext.Borrow(context))
+            fixed (byte* file = Text.Required(path, nameof(path)))
+            {
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_check(on.Pointer, file, &native));
+            }
+        }
+
+        /// <summary>Throws what <see cref="Deserialize"/> would throw, likewise.</summary>
+        /// <param name="data">The bytes.</param>
+        /// <param name="options">null for the defaults; nothing but threads and progress is for this.</param>
+        /// <param name="context">null for the shared default one.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
+        public static unsafe void Check(
+            ReadOnlySpan<byte> data, IOOptions options = null, IvfContext context = null,
+            CancellationToken cancellationToken = default(CancellationToken))
+        {
+            IvfLibrary.Require();
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
+            using (Borrowed on = IvfContext.Borrow(context))
+            fixed (byte* bytes = &MemoryMarshal.GetReference(data))
+            {
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_check_bytes(on.Pointer, bytes, (ulong)data.Length, &native));
+            }
+        }
+
         /// <summary>An index of a handle that a call made, or the exception that belongs to the call.</summary>
         private static IvfIndex Made(Call call, int status, IntPtr made)
         {

@@ -194,6 +194,12 @@ namespace Ivf
         internal static extern int ivf_deserialize(
             IntPtr context, void* data, ulong size, ivf_io_options* options, IntPtr* index);
 
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_check(IntPtr context, byte* path, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_check_bytes(IntPtr context, void* data, ulong size, ivf_io_options* options);
+
         // no index
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_kmeans(

@@ -83,6 +83,29 @@ namespace Ivf.Tests
             });
         }
 
+        public static void Check_AnyFile_AnswersAsLoad()
+        {
+            Data.InFolder(folder =>
+            {
+                string path = Path.Combine(folder, "файл");
+                Check.Throws<IvfIOException>(() => IvfIndex.Check(path), path);
+                byte[] bytes;
+                using (IvfIndex index = Data.Trained(X, Dim))
+                {
+                    bytes = index.Serialize();
+                    index.Save(path);
+                }
+                IvfIndex.Check(path);
+                IvfIndex.Check(bytes);
+                bytes[bytes.Length / 2] ^= 1;
+                File.WriteAllBytes(path, bytes);
+                Check.Throws<IvfCorruptException>(() => IvfIndex.Check(path), path);
+                Check.Throws<IvfCorruptException>(() => IvfIndex.Check(bytes));
+                Check.Throws<IvfFormatException>(() => IvfIndex.Check(new byte[64]));
+                Check.Throws<IvfArgumentException>(() => IvfIndex.Check(bytes, new IOOptions { SkipVerify = true }), "skip_verify");
+            });
+        }
+
         public static void Save_BadArguments_AreRefused()
         {
             using (IvfIndex index = Data.Trained(X, Dim))

@@ -112,3 +112,25 @@ def test_load_into_a_context(full, tmp_path):
     context = ivf.Context(threads=1)
     assert ivf.load(tmp_path / "x", context=context).context is context
     assert ivf.from_bytes(full.to_bytes(), context=context).context is context
+
+
+def test_check_answers_what_load_answers(full, tmp_path):
+    path = tmp_path / "x"
+    full.save(path)
+    ivf.check(path)
+    ivf.check(str(path), context=ivf.Context(threads=1))
+    good = path.read_bytes()
+    ivf.check(good)
+    full.export_faiss(path)
+    ivf.check(path)
+    for bad in (b"", b"something else", good[:-1], good[:3000] + bytes([good[3000] ^ 1]) + good[3001:]):
+        with pytest.raises(ivf.IvfError) as loaded:
+            ivf.from_bytes(bad)
+        with pytest.raises(type(loaded.value)) as checked:
+            ivf.check(bad)
+        assert str(checked.value) == str(loaded.value)
+        path.write_bytes(bad)
+        with pytest.raises(type(loaded.value), match="x: "):
+            ivf.check(path)
+    with pytest.raises(ivf.IoError):
+        ivf.check(tmp_path / "absent")

@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
 use crate::lists::{Lists, fill_stored};
 use crate::metric::Metric;
-use crate::persist::check;
 use crate::persist::transfer::{CHUNK, Transfer};
+use crate::persist::{Keep, check};
 use crate::rows::RowsRef;
 
 /// Where a list's rows and ids lie in the file.
@@ -50,16 +50,21 @@ pub(super) fn read(
         }
     }
     let lens = places.iter().map(|place| place.len);
-    let mut lists = Lists::with_lens(element, lens, columns, &|| transfer.control.check())?;
+    let keep = transfer.keep == Keep::Vectors;
+    // What is only checked gets lists of vectors without columns.
+    let kept = if keep { columns } else { 0 };
+    let mut lists = Lists::with_lens(element, lens, kept, &|| transfer.control.check())?;
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * each)).max(1);
     for (list, &place) in lists.lists.iter_mut().zip(places) {
         let slices = list.slices_mut()?;
-        let vectors = slices.vectors.chunks_mut(blocks * BLOCK * each);
         let bias = slices.bias.chunks_mut(blocks * BLOCK);
         let ids = slices.ids.chunks_mut(blocks * BLOCK);
-        for (number, ((vectors, bias), ids)) in vectors.zip(bias).zip(ids).enumerate() {
-            pieces.push(Piece { place, first: number * blocks * BLOCK, vectors, bias, ids });
+        let mut vectors = slices.vectors;
+        for (number, (bias, ids)) in bias.zip(ids).enumerate() {
+            let (own, rest) = vectors.split_at_mut(bias.len() * kept * element.size());
+            vectors = rest;
+            pieces.push(Piece { place, first: number * blocks * BLOCK, vectors: own, bias, ids });
         }
     }
     transfer.expect(pieces.iter().map(|piece| piece.bytes(each) as u64).sum());
@@ -80,7 +85,11 @@ pub(super) fn read(
             let rows = &mut bytemuck::cast_slice_mut(&mut rows)[..bytes];
             source.read(piece.place.rows + (piece.first * each) as u64, rows)?;
             check_rows(Values::of_bytes(element, rows), count, columns)?;
-            fill_stored(rows, columns, piece.vectors, piece.bias, &encoder);
+            if keep {
+                fill_stored(rows, columns, piece.vectors, piece.bias, &encoder);
+            } else {
+                piece.bias[..count].fill(0.0);
+            }
             match piece.place.ids {
                 Some(ids) => {
                     source.read(ids + (piece.first * 8) as u64, bytemuck::cast_slice_mut(piece.ids))?;

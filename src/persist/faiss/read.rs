@@ -10,15 +10,12 @@ use super::{
     IVF_FLAT_OLD_BYTES, IVF_SCALAR, NO_LISTS, PRE_TRANSFORM, SCALAR, SPARSE_SIZES,
 };
 use crate::codec::Codec;
-use crate::context::Context;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::Lists;
 use crate::metric::Metric;
-use crate::persist::source::Source;
 use crate::persist::transfer::Transfer;
 use crate::persist::{LoadOptions, LoadedParts, check};
-use crate::progress::Control;
 use crate::transform::Chain;
 
 /// Most id maps around each other.
@@ -28,12 +25,11 @@ const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), I
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
-    context: &Context,
-    source: &Source<'_>,
+    transfer: Transfer<'_, '_>,
     code: Code,
     options: &LoadOptions,
-    control: &Control<'_>,
 ) -> Result<LoadedParts> {
+    let (source, control) = (transfer.source, transfer.control);
     if options.memory_map {
         return Err(Error::Unsupported(format!(
             "a faiss file (`{}`) cannot be mapped, its vectors lie otherwise: load it without memory_map and save it",
@@ -41,7 +37,6 @@ pub(in crate::persist) fn read(
         )));
     }
     let cursor = Cursor { source, at: 0 };
-    let transfer = Transfer::new(context, source, options, control);
     let mut reader = Reader { cursor, transfer };
     let mut parts = reader.index(0)?;
     let left = source.len() - reader.cursor.at;

@@ -36,6 +36,7 @@ from ._errors import (
     UnsupportedError,
 )
 from ._info import IndexInfo
+from ._persist import check
 from ._tune import Curve, Tuned
 from .budget import Budget
 from .context import Context, ContextInfo, Device, devices
@@ -91,6 +92,7 @@ __all__ = [
     "TooFewPointsError",
     "Tuned",
     "UnsupportedError",
+    "check",
     "devices",
     "from_bytes",
     "kmeans",

@@ -324,6 +324,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ivf_export_faiss": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
     "ivf_serialize": (c_int32, [_handle, _array, c_uint64, _u64_out]),
     "ivf_deserialize": (c_int32, [_handle, _array, c_uint64, POINTER(IoOptions), _new_handle]),
+    "ivf_check": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
+    "ivf_check_bytes": (c_int32, [_handle, _array, c_uint64, POINTER(IoOptions)]),
     "ivf_kmeans": (
         c_int32,
         [_handle, _array, c_uint64, c_uint32, c_uint32, _array, POINTER(KmeansOptions)],

@@ -131,3 +131,36 @@ class Persistent(Core):
         """By bytes, without the context. From protocol 5 on out of band, so without another copy, where asked."""
         data = pickle.PickleBuffer(self._bytes().data) if int(protocol) >= 5 else self.to_bytes()
         return type(self).from_bytes, (data,)
+
+
+def check(
+    source: Any,
+    *,
+    context: Context | None = None,
+    threads: int = 0,
+    progress: Progress = None,
+    cancel: Cancel | None = None,
+) -> None:
+    """Raises what loading would raise, without keeping the vectors; for files that nobody vouches for.
+
+    source: a path, or the bytes themselves (anything with the buffer protocol).
+    """
+    options = _abi.IoOptions(threads=unsigned("threads", threads))
+    on = handle_of(context)
+    if isinstance(source, (str, os.PathLike)):
+        call_long(
+            *(library.ivf_check, on, text("path", source), options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
+    else:
+        data = np.frombuffer(source, np.uint8)
+        call_long(
+            *(library.ivf_check_bytes, on, data, data.size, options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
