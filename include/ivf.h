@@ -62,6 +62,7 @@
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
  *   recall       ivf_tune ivf_tune_curve
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize ivf_check ivf_check_bytes
+ *   streams      ivf_save_stream ivf_load_stream
  *   no index     ivf_kmeans ivf_knn
  *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
  *   more vectors ivf_add_file ivf_build_file ivf_query_expansion ivf_blend
@@ -551,7 +552,7 @@ typedef struct ivf_io_options {
   // `ivf_load`: 1 = map the lists into memory instead of reading them; the file must stay as it is while
   // the index lives. Other calls: 0.
   uint32_t memory_map;
-  // `ivf_load` and `ivf_deserialize`: 1 = do not check the lists' checksums (the bytes must be your own).
+  // `ivf_load`, `ivf_deserialize` and `ivf_load_stream`: 1 = do not check the lists' checksums (the bytes must be your own).
   // Other calls: 0.
   uint32_t skip_verify;
   // NULL, or told now and then.
@@ -561,6 +562,17 @@ typedef struct ivf_io_options {
   // NULL, or a number that any thread may set non-zero to end the call.
   const int32_t *cancel;
 } ivf_io_options;
+
+// Takes the next `size` bytes of a stream, at least 1 and at most 1 MiB, in full, on the thread that made the
+// call. Returns 0 to go on; anything else ends the call with `IVF_E_IO`, and the callback is not called again.
+// It must not throw, `longjmp`, or call into the index that is saved (such a call fails with `IVF_E_STATE`).
+// `data` is gone when it returns.
+typedef int32_t (*ivf_write_fn)(const void *data, uint64_t size, void *user_data);
+
+// Puts up to `size` bytes of a stream, at least 1, into `buffer`, on the thread that made the call. Returns how
+// many; 0 at the stream's end; a negative number ends the call with `IVF_E_IO`, and the callback is not called
+// again. It must not throw or `longjmp`.
+typedef int64_t (*ivf_read_fn)(void *buffer, uint64_t size, void *user_data);
 
 // How k-means goes.
 typedef struct ivf_kmeans_options {
@@ -1166,6 +1178,37 @@ ivf_status ivf_check_bytes(const ivf_context *context,
                            const void *data,
                            uint64_t size,
                            const ivf_io_options *options);
+
+// Saves the index into a stream: the bytes that `ivf_save` writes, front to back.
+//
+// - `write`: gets them, piece after piece.
+// - `user_data`: passed on to `write`.
+// - `options`: NULL for the defaults.
+//
+// Threads: searches go on meanwhile. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO` if `write` failed;
+// `IVF_E_CANCELLED`. After a failure the stream holds the beginning of an index, which no load takes for a whole
+// one.
+ivf_status ivf_save_stream(const ivf_index *index,
+                           ivf_write_fn write,
+                           void *user_data,
+                           const ivf_io_options *options);
+
+// Loads an index from a stream of `ivf_save_stream`, or of the bytes of any file that `ivf_load` reads.
+//
+// - `context`: NULL for the shared default one.
+// - `read`: asked for the bytes, piece after piece. Of the library's own format no byte beyond the index is asked
+//   for, so that a stream may hold more; an index of faiss's has to be all that still comes.
+// - `user_data`: passed on to `read`.
+// - `options`: NULL for the defaults; `memory_map` must be 0.
+// - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
+//
+// Memory: the bytes are gathered before they become an index; never much more than have come. Errors: as
+// `ivf_load`; `IVF_E_IO` if `read` failed.
+ivf_status ivf_load_stream(const ivf_context *context,
+                           ivf_read_fn read,
+                           void *user_data,
+                           const ivf_io_options *options,
+                           ivf_index **index);
 
 // Finds `k` centroids of the points by k-means: every point counts to its nearest centroid, which is their
 // mean. A centroid that loses all points is set again by splitting the largest.

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 20] = [
+const SECTIONS: [&str; 21] = [
     "status", "progress", "library", "device", "context", "handle", "index", "data", "change", "readback",
-    "filter", "search", "budget", "range", "tune", "persist", "kmeans", "knn", "typed", "vectors",
+    "filter", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn", "typed", "vectors",
 ];
 
 fn root() -> &'static Path {

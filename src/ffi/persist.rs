@@ -25,7 +25,7 @@ pub struct ivf_io_options {
     /// `ivf_load`: 1 = map the lists into memory instead of reading them; the file must stay as it is while
     /// the index lives. Other calls: 0.
     pub memory_map: u32,
-    /// `ivf_load` and `ivf_deserialize`: 1 = do not check the lists' checksums (the bytes must be your own).
+    /// `ivf_load`, `ivf_deserialize` and `ivf_load_stream`: 1 = do not check the lists' checksums (the bytes must be your own).
     /// Other calls: 0.
     pub skip_verify: u32,
     /// NULL, or told now and then.
@@ -40,7 +40,7 @@ growing!(ivf_io_options, cancel: *const i32);
 
 /// What a call can honour of the options.
 #[derive(Clone, Copy, PartialEq)]
-enum Call {
+pub(super) enum Call {
     Save,
     Load,
     Deserialize,
@@ -51,7 +51,7 @@ enum Call {
 ///
 /// # Safety
 /// `options` is NULL or points at as many readable bytes as its `struct_size` says.
-unsafe fn read(call: Call, options: *const ivf_io_options) -> Result<(LoadOptions, Hooks)> {
+pub(super) unsafe fn read(call: Call, options: *const ivf_io_options) -> Result<(LoadOptions, Hooks)> {
     // SAFETY: the caller's promise is the same.
     let options = unsafe { options::read(options) }?;
     let load = LoadOptions {

@@ -1,6 +1,6 @@
 //! An index to files and back; the formats are in [`crate::persist`].
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -55,6 +55,25 @@ impl Index {
     /// Writes what [`Index::save`] would put into a file.
     pub fn serialize(&self, writer: &mut dyn Write) -> Result<()> {
         persist::serialize(&self.parts(&self.describe()), writer)
+    }
+
+    /// Writes what [`Index::save`] would put into a file, in pieces of up to a MiB. A stream that has failed is not
+    /// written to again; it then holds the beginning of an index, which no load takes for a whole one.
+    pub fn save_stream(&self, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+        persist::save_stream(&self.parts(&self.describe()), out, control)
+    }
+
+    /// Loads from a stream what [`Index::save_stream`], [`Index::save`] or faiss wrote. Of ours exactly the index is
+    /// read, and what follows is left; an index of faiss's has to be all that still comes. The bytes are gathered in
+    /// memory before they become an index.
+    pub fn load_stream(
+        context: Arc<Context>,
+        input: &mut dyn Read,
+        options: &LoadOptions,
+        control: &Control<'_>,
+    ) -> Result<Self> {
+        let parts = persist::load_stream(&context, input, options, control)?;
+        Self::from_parts(context, parts)
     }
 
     /// Loads from memory what [`Index::serialize`], [`Index::save`] or faiss wrote.

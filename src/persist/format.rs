@@ -75,6 +75,28 @@ struct Header {
     checksum: u32,
 }
 
+/// Bytes of the header.
+pub(super) const HEADER: usize = size_of::<Header>();
+
+/// The length of the whole file, as a header of a version that we know declares it.
+pub(super) fn declared_length(source: &Source<'_>) -> Result<u64> {
+    Ok(Header::read(source)?.length)
+}
+
+impl Header {
+    fn read(source: &Source<'_>) -> Result<Self> {
+        let mut header = Self::zeroed();
+        source.read(0, bytemuck::bytes_of_mut(&mut header))?;
+        if header.version == 0 || header.version > VERSION {
+            return Err(Error::Format(format!(
+                "format version: expected 1 to {VERSION}, got {}; a newer libivf is needed if it wrote the file",
+                header.version
+            )));
+        }
+        Ok(header)
+    }
+}
+
 /// One section of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
@@ -149,14 +171,7 @@ impl Table {
     /// Reads and checks header and table: afterwards every section lies inside the file, and none that this
     /// version must know is unknown.
     pub(super) fn decode(source: &Source<'_>) -> Result<Self> {
-        let mut header = Header::zeroed();
-        source.read(0, bytemuck::bytes_of_mut(&mut header))?;
-        if header.version == 0 || header.version > VERSION {
-            return Err(Error::Format(format!(
-                "format version: expected 1 to {VERSION}, got {}; a newer libivf is needed if it wrote the file",
-                header.version
-            )));
-        }
+        let header = Header::read(source)?;
         if header.sections > MAX_SECTIONS {
             return Err(Error::corrupt(format!(
                 "number of sections: expected at most {MAX_SECTIONS}, got {}",

@@ -52,10 +52,11 @@ mod format;
 mod map;
 mod read;
 mod source;
+mod stream;
 mod transfer;
 mod write;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use crate::codec::Codec;
@@ -150,6 +151,24 @@ pub(crate) fn serialized_size(parts: &Parts<'_>) -> Result<u64> {
 /// Writes our format, front to back.
 pub(crate) fn serialize(parts: &Parts<'_>, out: &mut dyn Write) -> Result<()> {
     write::write(parts, out, &Control::default())
+}
+
+/// Writes our format into a stream.
+pub(crate) fn save_stream(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+    stream::save(parts, out, control)
+}
+
+/// Loads the index that a stream holds; what follows one of ours is left in the stream.
+pub(crate) fn load_stream(
+    context: &Context,
+    input: &mut dyn Read,
+    options: &LoadOptions,
+    control: &Control<'_>,
+) -> Result<LoadedParts> {
+    if options.memory_map {
+        return Err(Error::argument("memory_map: expected a file to map, got a stream"));
+    }
+    deserialize(context, &stream::gather(input, control)?, options, control)
 }
 
 /// Loads a file of ours or of faiss's.

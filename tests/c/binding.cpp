@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <ivf.hpp>
+#include <sstream>
 #include <thread>
 
 #include "fixture.h"
@@ -254,8 +255,29 @@ void saved_and_serialized_come_back_equal() {
     ivf::check(path);
     ivf::check(bytes);
     CHECK(thrown_by([&] { ivf::check({bytes.data(), bytes.size() - 1}); }) == IVF_E_CORRUPT);
+    std::stringstream stream;
+    index.save(stream);
+    CHECK(stream.str() == std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+    stream << "rest";
+    CHECK(ivf::Index::load(stream).serialize() == bytes);
+    std::string rest;
+    CHECK((stream >> rest) && rest == "rest");
+    CHECK(thrown_by([&] { ivf::Index::load(stream); }) == IVF_E_IO);  // at its end, and says so
+    std::ofstream closed;
+    CHECK(thrown_by([&] { index.save(closed); }) == IVF_E_IO);
+    closed.clear();
+    closed.exceptions(std::ios::badbit);
+    bool thrown = false;
+    try {
+        index.save(closed);
+    } catch (const std::ios_base::failure&) {
+        thrown = true;
+    }
+    CHECK(thrown);
     index.export_faiss(path);
     CHECK(ivf::Index::load(path.string().c_str()).size() == count);
+    std::ifstream exported(path, std::ios::binary);
+    CHECK(ivf::Index::load(exported).size() == count);
     std::filesystem::remove(path);
     CHECK(thrown_by([&] { ivf::check(path); }) == IVF_E_IO);
     CHECK(thrown_by([&] { ivf::Index::load(path); }) == IVF_E_IO);

@@ -89,6 +89,10 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_deserialize(NULL, NULL, 10, NULL, &made));
     REFUSED(ivf_deserialize(NULL, before.data, before.size, NULL, NULL));
     REFUSED(ivf_check(NULL, NULL, NULL));
+    REFUSED(ivf_save_stream(NULL, NULL, NULL, NULL));
+    REFUSED(ivf_save_stream(index_, NULL, NULL, NULL));
+    REFUSED(ivf_load_stream(NULL, NULL, NULL, NULL, &made));
+    REFUSED(ivf_load_stream(NULL, NULL, NULL, NULL, NULL));
     REFUSED(ivf_check_bytes(NULL, NULL, 10, NULL));
     REFUSED(ivf_kmeans(NULL, NULL, COUNT, DIM, 2, distances, NULL));
     REFUSED(ivf_kmeans(NULL, x, COUNT, DIM, 2, NULL, NULL));

@@ -1,6 +1,6 @@
 //! Files and memory through the C ABI. What the bytes mean is tested in tests/persist.rs.
 
-use std::ffi::CString;
+use std::ffi::{CString, c_void};
 use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 
@@ -139,6 +139,115 @@ fn check_answers_what_load_answers() {
     fails(check_bytes(b"not an index at all"), IVF_E_FORMAT, "");
 }
 
+/// A stream of the caller's: bytes, how often it was called, and what its calls answer instead of doing it.
+#[derive(Default)]
+struct Stream {
+    bytes: Vec<u8>,
+    at: usize,
+    calls: usize,
+    answer: Option<i64>,
+    index: Option<*mut ivf_index>,
+    inner: ivf_status,
+}
+
+unsafe extern "C" fn write(data: *const c_void, size: u64, stream: *mut c_void) -> i32 {
+    let stream = unsafe { &mut *stream.cast::<Stream>() };
+    stream.calls += 1;
+    let size = usize::try_from(size).expect("small");
+    assert!((1..=1 << 20).contains(&size), "{size}");
+    stream.bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size) });
+    if let Some(index) = stream.index {
+        stream.inner = unsafe { ivf_reset(index) };
+    }
+    stream.answer.map_or(0, |answer| i32::try_from(answer).expect("small"))
+}
+
+unsafe extern "C" fn read(buffer: *mut c_void, size: u64, stream: *mut c_void) -> i64 {
+    let stream = unsafe { &mut *stream.cast::<Stream>() };
+    stream.calls += 1;
+    assert!((1..=1 << 20).contains(&size), "{size}");
+    if let Some(answer) = stream.answer {
+        return answer;
+    }
+    // A few at a time, as a socket gives them.
+    let count = usize::try_from(size).expect("small").min(777).min(stream.bytes.len() - stream.at);
+    unsafe { buffer.cast::<u8>().copy_from(stream.bytes[stream.at..].as_ptr(), count) };
+    stream.at += count;
+    i64::try_from(count).expect("small")
+}
+
+fn load_stream(stream: &mut Stream, index: &mut *mut ivf_index) -> ivf_status {
+    unsafe { ivf_load_stream(null(), Some(read), (&raw mut *stream).cast(), null(), index) }
+}
+
+fn save_stream(index: &Index, stream: &mut Stream) -> ivf_status {
+    unsafe { ivf_save_stream(index.0, Some(write), (&raw mut *stream).cast(), null()) }
+}
+
+#[test]
+fn streams_hold_the_bytes_of_a_file_and_keep_what_follows() {
+    let (index, mut stream) = (filled(), Stream::default());
+    ok(save_stream(&index, &mut stream));
+    assert_eq!(stream.bytes, serialized(&index));
+    let length = stream.bytes.len();
+    stream.bytes.extend(b"rest");
+    let mut copy = null_mut();
+    ok(load_stream(&mut stream, &mut copy));
+    assert_same(&index, &Index(copy));
+    assert_eq!(stream.at, length);
+    let path = folder("streams").join("index.faiss");
+    ok(unsafe { ivf_export_faiss(index.0, c_path(&path).as_ptr(), null()) });
+    let mut stream = Stream { bytes: std::fs::read(path).expect("the file"), ..Stream::default() };
+    ok(load_stream(&mut stream, &mut copy));
+    assert_same(&index, &Index(copy));
+}
+
+#[test]
+fn streams_cut_anywhere_answer_as_their_bytes_do() {
+    let bytes = serialized(&filled());
+    let mut index = null_mut();
+    for cut in (0..300).chain((300..bytes.len()).step_by(997)) {
+        let expected = (deserialize(&bytes[..cut], &mut index), crate::support::last_error());
+        let mut stream = Stream { bytes: bytes[..cut].to_vec(), ..Stream::default() };
+        index = std::ptr::dangling_mut();
+        let status = load_stream(&mut stream, &mut index);
+        assert!(index.is_null());
+        // Between magic and header there is less to tell of.
+        if cut < 64 {
+            assert_eq!(status, expected.0, "{cut}");
+        } else {
+            assert_eq!((status, crate::support::last_error()), expected, "{cut}");
+        }
+    }
+    // A header that lies about the length makes nobody wait for it or allocate it.
+    let mut lying = bytes[..64].to_vec();
+    lying[16..24].copy_from_slice(&(1u64 << 60).to_le_bytes());
+    fails(load_stream(&mut Stream { bytes: lying, ..Stream::default() }, &mut index), IVF_E_CORRUPT, "");
+}
+
+#[test]
+fn streams_that_fail_are_not_called_again() {
+    let index = filled();
+    let mut stream = Stream { answer: Some(7), ..Stream::default() };
+    fails(save_stream(&index, &mut stream), IVF_E_IO, "writing the stream: the callback returned 7");
+    assert_eq!(stream.calls, 1);
+    let mut made = std::ptr::dangling_mut();
+    let mut stream = Stream { answer: Some(-7), ..Stream::default() };
+    fails(load_stream(&mut stream, &mut made), IVF_E_IO, "reading the stream: the callback returned -7");
+    assert!(stream.calls == 1 && made.is_null());
+    let mut stream = Stream { answer: Some(1 << 40), ..Stream::default() };
+    fails(load_stream(&mut stream, &mut made), IVF_E_IO, "expected at most 8 bytes, got 1099511627776");
+    assert_eq!(stream.calls, 1);
+}
+
+#[test]
+fn save_stream_callback_into_its_own_index_is_refused() {
+    let index = filled();
+    let mut stream = Stream { index: Some(index.0), ..Stream::default() };
+    ok(save_stream(&index, &mut stream));
+    assert_eq!((stream.inner, stream.bytes), (IVF_E_STATE, serialized(&index)));
+}
+
 #[test]
 fn persist_bad_arguments_are_named() {
     let (index, mut made, mut size) = (filled(), null_mut(), 0);
@@ -166,6 +275,12 @@ fn persist_bad_arguments_are_named() {
         fails(ivf_export_faiss(index.0, path, &map), IVF_E_ARGUMENT, "memory_map");
         fails(ivf_deserialize(null(), bytes, 4, &map, &mut made), IVF_E_ARGUMENT, "memory_map");
         fails(ivf_load(null(), path, &two, &mut made), IVF_E_ARGUMENT, "expected 0 or 1, got 2");
+        fails(ivf_save_stream(null(), Some(write), null_mut(), null()), IVF_E_NULL, "`index`");
+        fails(ivf_save_stream(index.0, None, null_mut(), null()), IVF_E_NULL, "`write`");
+        fails(ivf_load_stream(null(), None, null_mut(), null(), &mut made), IVF_E_NULL, "`read`");
+        fails(ivf_load_stream(null(), Some(read), null_mut(), null(), null_mut()), IVF_E_NULL, "`index`");
+        fails(ivf_load_stream(null(), Some(read), null_mut(), &map, &mut made), IVF_E_ARGUMENT, "memory_map");
+        fails(ivf_save_stream(index.0, Some(write), null_mut(), &skip), IVF_E_ARGUMENT, "skip_verify");
         fails(ivf_check(null(), null(), null()), IVF_E_NULL, "`path`");
         fails(ivf_check(null(), path, &map), IVF_E_ARGUMENT, "memory_map");
         fails(ivf_check(null(), path, &skip), IVF_E_ARGUMENT, "skip_verify");

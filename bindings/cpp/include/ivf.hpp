@@ -17,8 +17,10 @@
 #include <exception>
 #include <filesystem>
 #include <functional>
+#include <istream>
 #include <limits>
 #include <memory>
+#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -441,6 +443,51 @@ private:
     std::exception_ptr thrown_;
 };
 
+/// Carries a standard stream through the C callbacks and its exception back.
+template <class Stream>
+class StreamCall {
+public:
+    explicit StreamCall(Stream& stream) : stream_(stream) {}
+
+    static std::int32_t write(const void* data, std::uint64_t size, void* call) noexcept {
+        auto& self = *static_cast<StreamCall*>(call);
+        return static_cast<std::int32_t>(self.guarded([&]() -> std::int64_t {
+            self.stream_.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+            return self.stream_ ? 0 : -1;
+        }));
+    }
+
+    static std::int64_t read(void* buffer, std::uint64_t size, void* call) noexcept {
+        auto& self = *static_cast<StreamCall*>(call);
+        return self.guarded([&]() -> std::int64_t {
+            // Not by read(): what a stream throws or says at its end is for those who expected more.
+            const typename Stream::sentry ready(self.stream_, true);
+            if (!ready) return -1;
+            return self.stream_.rdbuf()->sgetn(static_cast<char*>(buffer), static_cast<std::streamsize>(size));
+        });
+    }
+
+    /// Throws what the stream threw, else what belongs to the call.
+    void finish(Call& call, ivf_status status) {
+        if (thrown_) std::rethrow_exception(thrown_);
+        call.finish(status);
+    }
+
+private:
+    template <class Work>
+    std::int64_t guarded(Work work) noexcept {
+        try {
+            return work();
+        } catch (...) {
+            thrown_ = std::current_exception();
+            return -1;
+        }
+    }
+
+    Stream& stream_;
+    std::exception_ptr thrown_;
+};
+
 inline ivf_search_options search_options(Call& call, const SearchOptions& from);
 
 inline ivf_search_options search_options(Call& call, const SearchOptions& from, const SearchBuffers& into,
@@ -634,6 +681,17 @@ public:
         const auto to = detail::io_options(call, options);
         ivf_index* made = nullptr;
         call.finish(ivf_load(context.get(), path.c_str(), &to, &made));
+        return Index(made);
+    }
+
+    /// From a stream, opened as binary. Of our format exactly the index is read, and the stream stays behind it; an
+    /// index of faiss's has to be all that still comes.
+    static Index load(std::istream& in, const IoOptions& options = {}, const Context& context = Context::shared()) {
+        detail::Call call(options.progress);
+        detail::StreamCall<std::istream> stream(in);
+        const auto to = detail::io_options(call, options);
+        ivf_index* made = nullptr;
+        stream.finish(call, ivf_load_stream(context.get(), stream.read, &stream, &to, &made));
         return Index(made);
     }
 
@@ -903,6 +961,14 @@ public:
         detail::Call call(options.progress);
         const auto to = detail::io_options(call, options);
         call.finish(ivf_save(get(), path.c_str(), &to));
+    }
+
+    /// Writes the same bytes into a stream, opened as binary.
+    void save(std::ostream& out, const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        detail::StreamCall<std::ostream> stream(out);
+        const auto to = detail::io_options(call, options);
+        stream.finish(call, ivf_save_stream(get(), stream.write, &stream, &to));
     }
 
     /// Writes a file that faiss.read_index reads.

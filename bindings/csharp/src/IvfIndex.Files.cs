@@ -58,7 +58,7 @@ namespace Ivf
         }
 
         /// <summary>
-        /// Loads an index from a file of <see cref="Save"/> or of faiss; its first bytes tell which. Nothing in a file can make
+        /// Loads an index from a file of <see cref="Save(string, IOOptions, CancellationToken)"/> or of faiss; its first bytes tell which. Nothing in a file can make
         /// this crash, hang, or allocate more than a small multiple of the file's size.
         /// </summary>
         /// <param name="path">The file.</param>
@@ -87,7 +87,7 @@ namespace Ivf
             }
         }
 
-        /// <summary>The bytes that <see cref="Save"/> writes into a file.</summary>
+        /// <summary>The bytes that <see cref="Save(string, IOOptions, CancellationToken)"/> writes into a file.</summary>
         /// <exception cref="IvfOverflowException">More bytes than an array of .NET holds.</exception>
         public unsafe byte[] Serialize()
         {
@@ -138,7 +138,7 @@ namespace Ivf
         }
 
         /// <summary>
-        /// Throws what <see cref="Load"/> would throw, without keeping the vectors; for files that nobody vouches for. Success
+        /// Throws what <see cref="Load(string, IOOptions, IvfContext, CancellationToken)"/> would throw, without keeping the vectors; for files that nobody vouches for. Success
         /// says that the file can be loaded, not that its vectors fit in memory.
         /// </summary>
         /// <param name="path">The file.</param>

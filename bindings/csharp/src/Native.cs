@@ -26,6 +26,12 @@ namespace Ivf
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate int ivf_progress_fn(ivf_progress* progress, void* user_data);
 
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate int ivf_write_fn(void* data, ulong size, void* user_data);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate long ivf_read_fn(void* buffer, ulong size, void* user_data);
+
         // library
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern byte* ivf_version();
@@ -199,6 +205,15 @@ namespace Ivf
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_check_bytes(IntPtr context, void* data, ulong size, ivf_io_options* options);
+
+        // streams
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_save_stream(
+            IntPtr index, IntPtr write, void* user_data, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_load_stream(
+            IntPtr context, IntPtr read, void* user_data, ivf_io_options* options, IntPtr* index);
 
         // no index
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -106,11 +106,48 @@ namespace Ivf.Tests
             });
         }
 
+        private sealed class Broken : MemoryStream
+        {
+            public override void Write(byte[] buffer, int offset, int count)
+            {
+                throw new TimeoutException("write");
+            }
+
+            public override int Read(byte[] buffer, int offset, int count)
+            {
+                throw new TimeoutException("read");
+            }
+        }
+
+        public static void Streams_AnyIndex_HoldTheBytesOfAFile()
+        {
+            using (IvfIndex index = Data.Trained(X, Dim))
+            using (var stream = new MemoryStream())
+            {
+                index.Save(stream);
+                Check.Sequence(index.Serialize(), stream.ToArray(), "bytes");
+                stream.WriteByte(7);
+                stream.Position = 0;
+                using (IvfIndex loaded = IvfIndex.Load(stream))
+                    Same(index, loaded);
+                Check.Equal(7, stream.ReadByte(), "what follows");
+                stream.SetLength(stream.Length / 2);
+                stream.Position = 0;
+                Check.Throws<IvfCorruptException>(() => IvfIndex.Load(stream), "truncated");
+                using (var broken = new Broken())
+                {
+                    Check.Throws<TimeoutException>(() => index.Save(broken), "write");
+                    Check.Throws<TimeoutException>(() => IvfIndex.Load(broken), "read");
+                }
+            }
+            Check.Throws<ArgumentNullException>(() => IvfIndex.Load((Stream)null));
+        }
+
         public static void Save_BadArguments_AreRefused()
         {
             using (IvfIndex index = Data.Trained(X, Dim))
             {
-                Check.Throws<ArgumentNullException>(() => index.Save(null));
+                Check.Throws<ArgumentNullException>(() => index.Save((string)null));
                 Check.Throws<ArgumentException>(() => index.Save("a\0b"), "NUL at 1".Substring(0, 3));
                 Check.Throws<IvfIOException>(() => index.Save("/no/such/folder/индекс"), "/no/such/folder/индекс");
                 Check.Throws<IvfArgumentException>(() => index.Save("never", new IOOptions { MemoryMap = true }), "memory_map");

@@ -29,6 +29,8 @@ SCALARS = {
     "double": ctypes.c_double,
     "const char *": ctypes.c_char_p,
     "ivf_progress_fn": _abi.ProgressFn,
+    "ivf_write_fn": _abi.WriteFn,
+    "ivf_read_fn": _abi.ReadFn,
     "void": None,
 }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import gzip
+import io
 import mmap
 import pickle
 
@@ -134,3 +136,83 @@ def test_check_answers_what_load_answers(full, tmp_path):
             ivf.check(path)
     with pytest.raises(ivf.IoError):
         ivf.check(tmp_path / "absent")
+
+
+class Slow(io.RawIOBase):
+    """Takes and gives a few bytes at a time."""
+
+    def __init__(self):
+        self.data, self.at = bytearray(), 0
+
+    def write(self, data):
+        self.data += data[:999]
+        return min(len(data), 999)
+
+    def read(self, size=-1):
+        piece = bytes(self.data[self.at : self.at + min(size, 777)])
+        self.at += len(piece)
+        return piece
+
+
+def test_streams_hold_what_files_hold(full, queries, tmp_path):
+    file = io.BytesIO()
+    full.save(file)
+    assert file.getvalue() == full.to_bytes()
+    slow = Slow()
+    full.save(slow)
+    assert slow.data == file.getvalue()
+    check_same(ivf.load(slow), full, queries)
+    with gzip.open(tmp_path / "x.gz", "wb") as packed:
+        full.save(packed)
+    with gzip.open(tmp_path / "x.gz") as packed:
+        check_same(ivf.load(packed, context=ivf.Context(threads=1)), full, queries)
+
+
+def test_streams_leave_what_follows(full, queries):
+    file = io.BytesIO()
+    for part in (full, ivf.Index(3)):
+        part.save(file)
+    file.write(b"rest")
+    file.seek(0)
+    check_same(ivf.load(file), full, queries)
+    assert ivf.load(file).dim == 3
+    assert file.read() == b"rest"
+
+
+def test_streams_of_faiss_are_read_to_the_end(full, tmp_path):
+    full.export_faiss(tmp_path / "x")
+    with open(tmp_path / "x", "rb") as file:
+        assert len(ivf.load(file)) == len(full)
+
+
+def test_streams_that_raise_are_heard_once(full):
+    class Failing:
+        calls = 0
+
+        def write(self, data):
+            self.calls += 1
+            raise OSError("disk full")
+
+        def read(self, size):
+            self.calls += 1
+            raise KeyError("gone")
+
+    failing = Failing()
+    with pytest.raises(OSError, match="disk full"):
+        full.save(failing)
+    with pytest.raises(KeyError, match="gone"):
+        ivf.load(failing)
+    assert failing.calls == 2
+
+
+def test_streams_of_text_and_of_nonsense_are_refused(full):
+    with pytest.raises(TypeError):
+        full.save(io.StringIO())
+    with pytest.raises(TypeError, match="expected bytes, got str"):
+        ivf.load(io.StringIO("text"))
+    with pytest.raises(ivf.FormatError):
+        ivf.load(io.BytesIO(b"something else"))
+    with pytest.raises(ivf.CorruptError, match="truncated"):
+        ivf.load(io.BytesIO(full.to_bytes()[:-1]))
+    with pytest.raises(ivf.ArgumentError, match="memory_map"):
+        ivf.load(io.BytesIO(full.to_bytes()), memory_map=True)

@@ -66,6 +66,9 @@ class Progress(Struct):
 
 ProgressFn = ctypes.CFUNCTYPE(c_int32, POINTER(Progress), c_void_p)
 
+WriteFn = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint64, c_void_p)
+ReadFn = ctypes.CFUNCTYPE(c_int64, c_void_p, c_uint64, c_void_p)
+
 # In the options of every long call.
 _HOOKS: list[tuple[str, Any]] = [("progress", ProgressFn), ("progress_data", c_void_p), ("cancel", c_void_p)]
 
@@ -326,6 +329,8 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ivf_deserialize": (c_int32, [_handle, _array, c_uint64, POINTER(IoOptions), _new_handle]),
     "ivf_check": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
     "ivf_check_bytes": (c_int32, [_handle, _array, c_uint64, POINTER(IoOptions)]),
+    "ivf_save_stream": (c_int32, [_handle, WriteFn, c_void_p, POINTER(IoOptions)]),
+    "ivf_load_stream": (c_int32, [_handle, ReadFn, c_void_p, POINTER(IoOptions), _new_handle]),
     "ivf_kmeans": (
         c_int32,
         [_handle, _array, c_uint64, c_uint32, c_uint32, _array, POINTER(KmeansOptions)],

@@ -14,6 +14,7 @@ from . import _abi
 from ._arrays import text, unsigned
 from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
 from ._core import Core
+from ._stream import Stream
 from .context import Context, handle_of
 
 Self = TypeVar("Self", bound="Persistent")
@@ -24,14 +25,27 @@ class Persistent(Core):
 
     def save(
         self,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Any,
         *,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
     ) -> None:
-        """Saves to a file of the library's own format: checksums, and either the old file or the whole new one."""
-        self._save(library.ivf_save, path, threads, progress, cancel)
+        """Saves to a file of the library's own format: checksums, and either the old file or the whole new one.
+
+        path: or a binary file object (anything with `write`), which gets the same bytes; what it raises is raised.
+        """
+        if hasattr(path, "write"):
+            options = _abi.IoOptions(threads=unsigned("threads", threads))
+            stream = Stream(path)
+            stream.run(
+                *(library.ivf_save_stream, self._handle, stream.write, None, options),
+                options=options,
+                progress=progress,
+                cancel=cancel,
+            )
+        else:
+            self._save(library.ivf_save, path, threads, progress, cancel)
 
     def export_faiss(
         self,
@@ -61,7 +75,7 @@ class Persistent(Core):
     @classmethod
     def load(
         cls: type[Self],
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Any,
         *,
         memory_map: bool = False,
         verify: bool = True,
@@ -72,6 +86,8 @@ class Persistent(Core):
     ) -> Self:
         """Loads an index from a file of `save` or of faiss; its first bytes tell which.
 
+        path: or a binary file object (anything with `read`); what it raises is raised. Of the library's own format
+        exactly the index is read, and what follows is left; an index of faiss's has to be all that still comes.
         memory_map: maps the lists instead of reading them; the file must stay as it is while the index lives.
         verify: False skips the lists' checksums, for files that are your own.
         """
@@ -79,6 +95,15 @@ class Persistent(Core):
             threads=unsigned("threads", threads), memory_map=int(memory_map), skip_verify=int(not verify)
         )
         pointer = ctypes.c_void_p()
+        if hasattr(path, "read"):
+            stream = Stream(path)
+            stream.run(
+                *(library.ivf_load_stream, handle_of(context), stream.read, None, options, ctypes.byref(pointer)),
+                options=options,
+                progress=progress,
+                cancel=cancel,
+            )
+            return cls._of(pointer.value, context)
         call_long(
             *(library.ivf_load, handle_of(context), text("path", path), options, ctypes.byref(pointer)),
             options=options,
