@@ -10,7 +10,7 @@ use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::random::Random;
 
-/// One run: centroids, and their objective when they last met all points.
+/// One run: centroids, and their objective as the last pass saw it (of a look at near centroids only: no better than it is).
 ///
 /// For the lists of an index an iteration is a pass over all points, and the first few are spent on small random parts
 /// instead, as many passes as have the same work: centroids that are still far from their place need few points to find the way.
