@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# faiss's files, proven with the real faiss: ours open there, theirs open here, results equal. Uses the release
+# Proven with the real faiss: its files (ours open there, theirs open here, results equal) and training. Uses the release
 # library (IVF_LIBRARY, else target/release, built if it is not there) and .venv. Closing line: N passed, N failed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,4 +19,4 @@ fi
 [ -x .venv/bin/python ] || python3 -m venv .venv
 # Checks before it installs, so that a second run needs no network.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-exec .venv/bin/python "$here/test_files.py"
+exec .venv/bin/python "$here/main.py"
