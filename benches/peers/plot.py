@@ -45,13 +45,13 @@ def draw(reports: list[dict]) -> str:
         parts.append(f'<g transform="translate({column * (PANEL + BETWEEN)} {row * ROW})">')
         parts += _panel(report, colours)
         parts.append("</g>")
-    machines = dict.fromkeys(_machine(report) for report in reports)
+    machines = dict.fromkeys(machine_of(report) for report in reports)
     parts.append(f'<text x="{LEFT}" y="{height - 10}" fill="#666" font-size="11">'
                  f'{escape("; ".join(machines))}. Medians; the band is the spread of the rounds.</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _machine(report: dict) -> str:
+def machine_of(report: dict) -> str:
     info = report["machine"]
     model = f" family/model {info['cpu_family_model']}" if "cpu_family_model" in info else ""
     return f"{info['cpu']}{model}, {report['parameters']['threads']} threads"
@@ -76,7 +76,7 @@ def _panel(report: dict, colours: dict[str, str]) -> list[str]:
     }
     batches = sorted({batch for curve in curves.values() for batch, _ in curve})
     speeds = [qps[key] for curve in curves.values() for _, qps in curve for key in ("min", "max")]
-    low, high = _tick_below(min(speeds)), -_tick_below(-max(speeds))
+    low, high = tick_below(min(speeds)), -tick_below(-max(speeds))
 
     def x(batch: int) -> float:
         span = math.log(batches[-1] / batches[0]) or 1
@@ -93,10 +93,10 @@ def _panel(report: dict, colours: dict[str, str]) -> list[str]:
         f'nlist {parameters["nlist"]}, nprobe {parameters["nprobe"]}, k {parameters["k"]}, '
         f'{parameters["threads"]} threads</text>',
     ]
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         parts.append(f'<path d="M{LEFT} {y(tick):.1f}h{PANEL}" stroke="#e4e4e4"/>'
                      f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end" fill="#666" '
-                     f'font-size="11">{_short(tick)}</text>')
+                     f'font-size="11">{short(tick)}</text>')
     for batch in batches:
         parts.append(f'<path d="M{x(batch):.1f} {TOP + HEIGHT}v4" stroke="#999"/>'
                      f'<text x="{x(batch):.1f}" y="{TOP + HEIGHT + 17}" text-anchor="middle" fill="#666" '
@@ -119,14 +119,14 @@ def _panel(report: dict, colours: dict[str, str]) -> list[str]:
     return parts
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """1, 2, 5, 10, ... from low to high."""
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [step * 10.0**decade for decade in decades for step in (1, 2, 5)
             if low <= step * 10.0**decade * (1 + 1e-9) and step * 10.0**decade <= high * (1 + 1e-9)]
 
 
-def _tick_below(speed: float) -> float:
+def tick_below(speed: float) -> float:
     """The largest of 1, 2, 5, 10, ... below `speed`; for a negative one, minus the smallest above."""
     size = abs(speed)
     decade = 10.0 ** math.floor(math.log10(size))
@@ -135,7 +135,7 @@ def _tick_below(speed: float) -> float:
     return -min(step * decade for step in (1, 2, 5, 10) if step * decade >= size)
 
 
-def _short(number: float) -> str:
+def short(number: float) -> str:
     return f"{number / 1000:g}k" if number >= 1000 else f"{number:g}"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 
 import quality
 from peers import OURS, REFERENCE, Setting
-from worker import PeerError, Worker
+from worker import Bench, PeerError, Worker
 
 __all__ = ["PeerError", "run"]
 
@@ -48,7 +48,9 @@ def run(data, options) -> dict:
     truth_ids, truth_costs = data.truth(setting.metric, setting.k)
 
     def start(name: str) -> Worker:
-        return Worker(name, setting, data.base_path, data.queries_path, data.train_points)
+        return Worker(
+            name, setting.threads, Bench, name, setting, data.base_path, data.queries_path, data.train_points
+        )
 
     centroids, builds = _build(start, options, base, setting.metric)
     with ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Tests of the peer bench, run in its environment by test_compare.sh."""
+"""Tests of the peer benches, run in their environment by test_compare.sh."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+import curves_plot
+import curves_table
 import plot
 import quality
+import sentences
+import sweep
 import table
 from environment import BENCH, library_path
 from peers.libivf import PACKAGE
@@ -22,10 +26,8 @@ from peers.libivf import PACKAGE
 INFINITE = np.inf
 
 
-def compare(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, str(BENCH / "compare.py"), *arguments], capture_output=True, text=True, timeout=300
-    )
+def compare(*arguments: str, script: str = "compare.py") -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, str(BENCH / script), *arguments], capture_output=True, text=True, timeout=300)
 
 
 class Quality(unittest.TestCase):
@@ -227,6 +229,56 @@ class Run(unittest.TestCase):
         lines = root.findall(".//{http://www.w3.org/2000/svg}polyline")
         self.assertEqual(len(lines), 4)
         self.assertTrue(all(len(line.get("points").split()) == 4 for line in lines))
+
+
+class Curves(unittest.TestCase):
+    """Recall against speed: what is kept of a sweep, and a whole run of ours beside faiss on small random data."""
+
+    def test_settings_that_another_beats_in_all_are_not_timed(self):
+        points = [
+            {"recall": recall, "rough": rough}
+            for recall, rough in [(0.9, (100, 10)), (0.95, (200, 20)), (0.95, (90, 30)), (0.5, (900, 90))]
+        ]
+        self.assertEqual(sweep._worthwhile(points), points[1:3])
+
+    def test_fastest_is_of_those_that_reach_the_recall(self):
+        points = [
+            {"recall": recall, "qps": {"median": qps}, "single_ms": {"p50": p50}}
+            for recall, qps, p50 in [(0.89, 900, 0.1), (0.91, 500, 0.3), (0.96, 400, 0.2)]
+        ]
+        self.assertEqual(curves_table.fastest({"points": points}, 0.9, alone=False), points[1])
+        self.assertEqual(curves_table.fastest({"points": points}, 0.9, alone=True), points[2])
+        self.assertIsNone(curves_table.fastest({"points": points}, 0.99, alone=False))
+
+    def test_run_both_reach_a_recall_of_all_lists(self):
+        with tempfile.TemporaryDirectory() as folder:
+            data, path = Path(folder) / "random.npy", Path(folder) / "curves.json"
+            np.save(data, np.random.default_rng(7).standard_normal((4000, 12), dtype=np.float32))
+            for metric in ([], ["--cosine"]):
+                done = compare(
+                    "--data", str(data), "--nlist", "32", "--libraries", "libivf,faiss", "--rounds", "1",
+                    "--seconds", "0.01", "--index", "libivf:IVF8,Flat", "--index", "faiss:IVF8,Flat",
+                    "--index", "faiss:IVF8,PQ6x4fs,RFlat", "--json", str(path), *metric, script="curves.py",
+                )
+                self.assertEqual(done.returncode, 0, done.stderr)
+                report = json.loads(path.read_text())
+                names = ["libivf IVF8,Flat", "faiss IVF8,Flat", "faiss IVF8,PQ6x4fs,RFlat"]
+                self.assertEqual(list(report["contestants"]), names)
+                for name in names:
+                    recalls = [point["recall"] for point in report["contestants"][name]["points"]]
+                    self.assertGreater(max(recalls), 0.95, name)
+                self.assertEqual(sum(line.startswith("| libivf IVF8") for line in done.stdout.splitlines()), 1)
+                drawn = xml.etree.ElementTree.fromstring(curves_plot.draw([report]))
+                self.assertEqual(len(drawn.findall(".//{http://www.w3.org/2000/svg}polyline")), 6)
+
+    def test_unknown_library_is_refused(self):
+        done = compare("--libraries", "nosuch", script="curves.py")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("got nosuch", done.stderr)
+
+    def test_definitions_are_what_follows_the_bar(self):
+        text = "  1 a licence | of words\n00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is  \n"
+        self.assertEqual(sentences.definitions(text), ["that which is"])
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """One peer in a process of its own: its OpenMP, its memory and its crashes stay apart from the others.
 
 `Worker` is the parent's side. `_serve` runs in the child and does one thing at a time as it is told,
-so that only one peer uses the machine at any moment.
+so that only one peer uses the machine at any moment. `Bench` is what the child of a comparison does.
 """
 
 from __future__ import annotations
@@ -26,17 +26,15 @@ class PeerError(Exception):
 
 
 class Worker:
-    """A child process with one peer; a context manager. Calls are those of `_Bench`."""
+    """A child process with one peer; a context manager. Calls are those of `bench`, made there of `arguments`."""
 
-    def __init__(self, peer: str, setting: Setting, base: Path, queries: Path, train_points: int):
+    def __init__(self, peer: str, threads: int, bench: type, *arguments):
         # OpenMP, and each BLAS, reads these when it is loaded.
         for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[name] = str(setting.threads)
+            os.environ[name] = str(threads)
         self.peer = peer
         self._pipe, other = _PROCESSES.Pipe()
-        self._process = _PROCESSES.Process(
-            target=_serve, args=(other, peer, setting, base, queries, train_points), daemon=True
-        )
+        self._process = _PROCESSES.Process(target=_serve, args=(other, bench, arguments), daemon=True)
         self._process.start()
         other.close()
 
@@ -64,7 +62,7 @@ class Worker:
         return call
 
 
-def _serve(pipe, peer, setting, base, queries, train_points) -> None:
+def _serve(pipe, make, of) -> None:
     bench = None
     while True:
         try:
@@ -73,20 +71,20 @@ def _serve(pipe, peer, setting, base, queries, train_points) -> None:
             return
         try:
             if bench is None:
-                bench = _Bench(peer, setting, np.load(base), np.load(queries), train_points)
+                bench = make(*of)
             pipe.send((True, getattr(bench, name)(*arguments)))
         except Exception:
             pipe.send((False, traceback.format_exc()))
 
 
-class _Bench:
+class Bench:
     """What the child does. Times are seconds, latencies milliseconds, memory bytes."""
 
-    def __init__(self, peer: str, setting: Setting, base, queries, train_points: int):
+    def __init__(self, peer: str, setting: Setting, base: Path, queries: Path, train_points: int):
         self._make = lambda: PEERS[peer](setting)
         self._peer = self._make()
-        self._base, self._queries = base, queries
-        self._train = base[: train_points or len(base)]
+        self._base, self._queries = np.load(base), np.load(queries)
+        self._train = self._base[: train_points or len(self._base)]
 
     def version(self) -> str:
         return self._peer.version
@@ -94,8 +92,8 @@ class _Bench:
     def build(self) -> dict:
         """Own training and adding, in a fresh index."""
         self._peer = self._make()
-        _trim_heap()
-        before = _reset_peak()
+        trim_heap()
+        before = reset_peak()
         start = time.perf_counter()
         self._peer.train(self._train)
         trained = time.perf_counter()
@@ -104,20 +102,20 @@ class _Bench:
         return {
             "train": trained - start,
             "add": added - trained,
-            "peak": None if before is None else _memory("VmHWM") - before,
+            "peak": None if before is None else memory("VmHWM") - before,
             "centroids": self._peer.centroids(),
         }
 
     def fill(self, centroids) -> dict:
         """Given centroids and all vectors: what all the searches run on."""
         self._peer = self._make()
-        _trim_heap()
-        before = _memory("VmRSS")
+        trim_heap()
+        before = memory("VmRSS")
         self._peer.set_centroids(centroids)
         self._peer.add(self._base)
-        _trim_heap()
+        trim_heap()
         return {
-            "resident": None if before is None else _memory("VmRSS") - before,
+            "resident": None if before is None else memory("VmRSS") - before,
             "stored": self._peer.stored_bytes(),
         }
 
@@ -194,7 +192,7 @@ class _Bench:
         return np.take(self._queries, range(at, at + batch), axis=0, mode="wrap")
 
 
-def _memory(field: str) -> int | None:
+def memory(field: str) -> int | None:
     """A line of /proc/self/status in bytes; None where there is no such file."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
@@ -203,16 +201,16 @@ def _memory(field: str) -> int | None:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field + ":"))
 
 
-def _reset_peak() -> int | None:
+def reset_peak() -> int | None:
     """Sets the high-water mark back to what is resident now, and returns that."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
         return None
-    return _memory("VmRSS")
+    return memory("VmRSS")
 
 
-def _trim_heap() -> None:
+def trim_heap() -> None:
     """Gives what is free back to the system, so that resident memory means memory in use."""
     gc.collect()
     try:

@@ -1,0 +1,49 @@
+"""Ours, through the C ABI by the Python package of this source tree."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from .base import Contestant, Task
+
+PACKAGE = Path(__file__).resolve().parents[3] / "bindings" / "python" / "src"
+
+
+class LibivfIndex(Contestant):
+    """libivf's index strings; the library is the one that IVF_LIBRARY names."""
+
+    library = "libivf"
+
+    def __init__(self, task: Task, index: str):
+        super().__init__(task, index)
+        if str(PACKAGE) not in sys.path:
+            sys.path.insert(0, str(PACKAGE))
+        import ivf
+
+        self._ivf = ivf
+        self._context = ivf.Context(threads=task.threads, device="cpu")
+        metric = "cosine" if task.cosine else "l2"
+        self._index = ivf.Index(task.dim, index, metric=metric, context=self._context)
+        self._options = {}
+
+    @staticmethod
+    def candidates(task):
+        return [f"IVF{task.nlist},{code}" for code in ("Flat", "SQfp16", "SQ8")]
+
+    @property
+    def version(self):
+        return f"{self._ivf.version()}, kernel {self._context.info.kernel}"
+
+    def build(self, x):
+        self._index.train(x)
+        self._index.add(x)
+
+    def sweep(self):
+        return [{"nprobe": probes} for probes in self._probes()]
+
+    def use(self, settings, threads):
+        self._options = {**settings, "threads": threads}
+
+    def search(self, queries):
+        return self._index.search(queries, k=self.task.k, **self._options).ids
