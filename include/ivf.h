@@ -678,6 +678,10 @@ void ivf_context_destroy(ivf_context *context);
 //   are rounded to the nearest when added; distances are exact ones to the rounded vectors.
 //   "SQ8", "SQ6" and "SQ4" hold 8, 6 or 4 bits a dimension: the range that a dimension has in training, in equal
 //   steps. They have to be trained, alone too; distances are those to the vectors that `ivf_reconstruct` gives.
+//   "RaBitQ" (1 bit a dimension) to "RaBitQ8" hold the directions of residuals from the lists' centroids, alone from
+//   the mean of the training data, and two or three numbers a vector (8 bytes for L2, else 12); "RaBitQfs" is the
+//   same. Distances are estimates, without bias if the data was rotated at random: as in faiss put "RR," or "HR,"
+//   before, unless no dimension stands out. Not written to faiss's files.
 // - `options`: NULL for the defaults.
 // - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
 //

@@ -41,7 +41,8 @@ impl Metric {
     #[inline]
     pub fn value_of_key(self, key: f32) -> f32 {
         match self {
-            Self::L2 => key,
+            // An estimate may lie below 0.
+            Self::L2 => key.max(0.0),
             Self::InnerProduct => 0.0 - key,
             // What codes stand for may be a little longer than 1.
             Self::Cosine => (0.0 - key).clamp(-1.0, 1.0),

@@ -34,10 +34,23 @@ fn content() -> Vec<(&'static str, Index)> {
     vec![("flat", flat), ("ivf", ivf), ("cosine", cosine), ("untrained", untrained)]
 }
 
+/// What `RaBitQ` codes are held as, files of their own.
+fn codes() -> Vec<(&'static str, Index)> {
+    let mut flat = create(Metric::L2, "RaBitQ", &IndexOptions::default());
+    flat.train(matrix(&rows(4, 30)), &Default::default(), &Control::default()).unwrap();
+    let mut ivf = create(Metric::InnerProduct, "IVF4,RaBitQ5", &IndexOptions::default());
+    ivf.set_centroids(matrix(&rows(99, 4))).unwrap();
+    for index in [&mut flat, &mut ivf] {
+        add(index, 5, 50, None);
+        index.remove(&[7, 49]).unwrap();
+    }
+    vec![("rabitq", flat), ("ivf_rabitq5", ivf)]
+}
+
 #[test]
 fn load_golden_files_of_every_version_gives_what_was_saved() {
     if let Ok(version) = std::env::var("IVF_WRITE_GOLDEN") {
-        for (name, index) in content() {
+        for (name, index) in content().into_iter().chain(codes()) {
             let path = golden(&version, name);
             assert!(!path.exists(), "{} is for ever", path.display());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -45,7 +58,7 @@ fn load_golden_files_of_every_version_gives_what_was_saved() {
         }
     }
     for version in VERSIONS {
-        for (name, index) in content() {
+        for (name, index) in content().into_iter().chain(codes()) {
             for memory_map in [false, true] {
                 let options = LoadOptions { memory_map, ..Default::default() };
                 let loaded = load(&golden(version, name), &options).unwrap();

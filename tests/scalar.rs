@@ -233,7 +233,7 @@ fn merge_other_ranges_is_refused() {
     let mut a = filled(context(1, None), "SQ8", Metric::L2, &a, 8);
     let b = filled(context(1, None), "SQ8", Metric::L2, &b, 8);
     let error = a.merge(&b, 200, 0, &Control::default()).unwrap_err();
-    assert!(error.to_string().contains("same ranges"), "{error}");
+    assert!(error.to_string().contains("trained alike"), "{error}");
 }
 
 #[test]

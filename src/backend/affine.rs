@@ -4,7 +4,7 @@
 //! query. So the tile of bytes does the scan, and nothing is decoded. Where codes are of residuals, L2 compares the
 //! query's own residual with them, and an inner product adds that with the centroid.
 
-use super::ListView;
+use super::{ListView, RaBitQ};
 use crate::element::Values;
 use crate::kernel::bitpack;
 use crate::lists::block::locate;
@@ -17,6 +17,8 @@ pub(crate) enum Codes<'a> {
     Plain,
     /// By a scale and an offset.
     Affine(Affine<'a>),
+    /// By a direction on a grid; scores are estimates.
+    RaBitQ(RaBitQ<'a>),
 }
 
 /// `offset + scale * code` in each dimension, plus the centroid's value if there are centroids.
@@ -80,7 +82,7 @@ pub(super) struct Shifted {
 }
 
 /// Sums side by side, so that the compiler can use vector registers.
-const SUMS: usize = 8;
+pub(super) const SUMS: usize = 8;
 
 impl Shifted {
     /// Writes the factors for the codes of list number `list` into `factors`.

@@ -14,6 +14,7 @@ mod multiply;
 mod nearest;
 mod packed;
 mod plan;
+mod rabitq;
 mod scan;
 mod slot;
 mod work;
@@ -24,6 +25,7 @@ pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
+pub(crate) use rabitq::{Number, RaBitQ, centre};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 
 use crate::budget::Budget;
@@ -100,6 +102,7 @@ impl ScanJob<'_> {
         match self.codes {
             Codes::Plain => self.dim,
             Codes::Affine(affine) => affine.columns(),
+            Codes::RaBitQ(codes) => codes.columns(),
         }
     }
 }

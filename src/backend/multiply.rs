@@ -86,6 +86,7 @@ fn multiply_panel(
                     thresholds: &thresholds,
                     vectors: list.vectors.slice(first * dim..last * dim),
                     bias: &list.bias[first..last],
+                    scaled: None,
                 };
                 kernels.tile(input, tile);
                 for q in 0..count {

@@ -209,6 +209,7 @@ impl<'a> Nearest<'a> {
                 thresholds,
                 vectors: centroids.vectors.slice(start * dim..end * dim),
                 bias: &centroids.bias[start..end],
+                scaled: None,
             };
             let mut reached = self.kernels.tile(input, &mut scratch.tile);
             while reached != 0 {

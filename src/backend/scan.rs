@@ -3,12 +3,13 @@
 use super::affine::{Affine, Shifted};
 use super::packed::{Kept, Packed, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
+use super::rabitq::{Number, Seen};
 use super::{Codes, ListView, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::{Scalar, Values, with_values};
 use crate::error::Result;
-use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitpack, pack};
+use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, Scaled, TileInput, TileOutput, bitpack, pack};
 use crate::lists::block::{BLOCK, NARROW, blocks, locate};
 use crate::metric::Metric;
 use crate::topk::Hit;
@@ -30,15 +31,25 @@ pub(super) struct Scorer<'a> {
     spread: f32,
     /// The rounding of a bar, as a share of it.
     rounding: f32,
-    /// Where codes stand for vectors: how, and the number of their list.
-    codes: Option<(&'a Affine<'a>, usize)>,
+    of: Scored<'a>,
+}
+
+/// What scores are those of.
+#[derive(Clone, Copy)]
+enum Scored<'a> {
+    /// The vectors themselves.
+    Values,
+    /// What codes stand for, in a list of this number.
+    Codes(&'a Affine<'a>, usize),
+    /// Estimates: no closer look is to be had.
+    Estimates,
 }
 
 impl<'a> Scorer<'a> {
     pub(super) fn new(metric: Metric, query: &'a [f32], norm: f32) -> Self {
         let slack = 2.0 * rounding_of_score(query.len()) * norm;
         let rounding = if metric == Metric::L2 { 4.0 * f32::EPSILON } else { 0.0 };
-        Self { metric, query, norm, slack, constant: 0.0, spread: 0.0, rounding, codes: None }
+        Self { metric, query, norm, slack, constant: 0.0, spread: 0.0, rounding, of: Scored::Values }
     }
 
     /// For the codes of list number `list`.
@@ -56,7 +67,16 @@ impl<'a> Scorer<'a> {
         if metric == Metric::L2 {
             slack += rounding_of_score(query.len()) * (reach + norm);
         }
-        Self { metric, query, norm, slack, constant, spread: reach, rounding, codes: Some((affine, list)) }
+        let of = Scored::Codes(affine, list);
+        Self { metric, query, norm, slack, constant, spread: reach, rounding, of }
+    }
+
+    /// For estimates.
+    pub(super) fn of_estimates(metric: Metric, seen: Seen) -> Self {
+        let Seen { norm, constant, .. } = seen;
+        let rounding = 4.0 * f32::EPSILON;
+        let slack = rounding * (norm + constant.abs());
+        Self { metric, query: &[], norm, slack, constant, spread: 0.0, rounding, of: Scored::Estimates }
     }
 
     /// Scores below this cannot reach the bar.
@@ -82,15 +102,18 @@ impl<'a> Scorer<'a> {
                 if distance >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
                     return distance;
                 }
-                match self.codes {
-                    None => difference(self.query, list, slot),
-                    Some((affine, number)) => difference_of_codes(self.query, affine, list, number, slot),
+                match self.of {
+                    Scored::Values => difference(self.query, list, slot),
+                    Scored::Codes(affine, number) => {
+                        difference_of_codes(self.query, affine, list, number, slot)
+                    }
+                    Scored::Estimates => distance,
                 }
             }
             // + 0.0: a similarity of 0 has one key, not two.
             Metric::InnerProduct => 0.0 - score + 0.0,
             // The order of what codes stand for is not lost where it passes 1.
-            Metric::Cosine if self.codes.is_none() => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
+            Metric::Cosine if matches!(self.of, Scored::Values) => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
             Metric::Cosine => 0.0 - score + 0.0,
         }
     }
@@ -136,6 +159,8 @@ struct Scanned<'a> {
     /// The list's.
     number: usize,
     values: Values<'a>,
+    /// What each lane's products count, of estimates.
+    factors: &'a [f32],
     /// The lane with which they begin.
     first: usize,
 }
@@ -162,6 +187,8 @@ pub(crate) struct Scratch {
     shifted: Vec<f32>,
     /// The unit's codes, a byte each.
     unpacked: Vec<u8>,
+    /// The unit's factors.
+    factors: Vec<f32>,
 }
 
 /// What a filter leaves of a unit.
@@ -184,6 +211,7 @@ impl Scratch {
             filtered: Filtered::default(),
             shifted: Vec::new(),
             unpacked: Vec::new(),
+            factors: Vec::new(),
         }
     }
 }
@@ -234,7 +262,8 @@ impl<'a, C: Collector> Scanner<'a, C> {
         pairs: &[Pair],
     ) -> Result<()> {
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
-        let scanned = self.scanned(list, number, blocks, &mut unpacked);
+        let mut factors = std::mem::take(&mut self.scratch.factors);
+        let scanned = self.scanned(list, number, blocks, &mut unpacked, &mut factors);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
@@ -242,6 +271,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             self.scan_tile(list, &scanned, runs, tile);
         }
         self.scratch.unpacked = unpacked;
+        self.scratch.factors = factors;
         Ok(())
     }
 
@@ -252,16 +282,27 @@ impl<'a, C: Collector> Scanner<'a, C> {
         number: usize,
         blocks: (usize, usize),
         unpacked: &'v mut Vec<u8>,
+        factors: &'v mut Vec<f32>,
     ) -> Scanned<'v> {
-        let Codes::Affine(Affine { bits: bits @ ..8, .. }) = self.job.codes else {
-            return Scanned { number, values: list.vectors, first: 0 };
+        let bits = match self.job.codes {
+            Codes::Affine(Affine { bits: bits @ ..8, .. }) => bits,
+            Codes::RaBitQ(codes) => codes.bits,
+            _ => return Scanned { number, values: list.vectors, factors: &[], first: 0 },
         };
         let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };
         let first = blocks.0 * BLOCK;
         let last = (blocks.1 * BLOCK).min(list.bias.len());
         let columns = self.job.columns();
-        bitpack::unpack(bits, self.job.dim, &codes[first * columns..last * columns], last - first, unpacked);
-        Scanned { number, values: Values::U8(unpacked), first }
+        let codes = &codes[first * columns..last * columns];
+        bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
+        factors.clear();
+        if let Codes::RaBitQ(rabitq) = self.job.codes {
+            factors.resize(last - first, 0.0);
+            for (block, out) in codes.chunks(columns * BLOCK).zip(factors.chunks_mut(BLOCK)) {
+                rabitq.numbers(Number::Factor, block, out);
+            }
+        }
+        Scanned { number, values: Values::U8(unpacked), factors, first }
     }
 
     fn scan_tile(
@@ -277,6 +318,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let mut rows = [&[][..]; MAX_QUERIES];
         let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
         let mut thresholds = [0f32; MAX_QUERIES];
+        let mut bases = [0f32; MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
             let start = (self.first_query + pair.query as usize) * dim;
             rows[q] = &job.queries[start..start + dim];
@@ -295,9 +337,17 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     let seen = Shifted::new(job.metric, affine, scanned.number, rows[q], factors);
                     scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, scanned.number);
                 }
-                let mut factors = [&[][..]; MAX_QUERIES];
-                factors.iter_mut().zip(shifted.chunks_exact(dim)).for_each(|(to, row)| *to = row);
-                pack(&factors[..count], dim, &mut self.scratch.packed);
+                pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::RaBitQ(codes) => {
+                let shifted = &mut self.scratch.shifted;
+                shifted.resize(count * dim, 0.0);
+                for (q, residual) in shifted.chunks_exact_mut(dim).enumerate() {
+                    let seen = Seen::new(job.metric, codes, scanned.number, rows[q], residual);
+                    scorers[q] = Scorer::of_estimates(job.metric, seen);
+                    bases[q] = seen.base;
+                }
+                pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
             }
         }
         for (q, pair) in pairs.iter().enumerate() {
@@ -316,15 +366,17 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     // The narrow last block is a tile of its own.
                     last -= NARROW;
                 }
+                let (from, to) = (first - scanned.first, last - scanned.first);
+                let scaled = (!scanned.factors.is_empty())
+                    .then(|| Scaled { factors: &scanned.factors[from..to], bases: &bases });
                 let input = TileInput {
                     dim,
                     count,
                     queries: &self.scratch.packed,
                     thresholds: &thresholds,
-                    vectors: scanned
-                        .values
-                        .slice((first - scanned.first) * dim..(last - scanned.first) * dim),
+                    vectors: scanned.values.slice(from * dim..to * dim),
                     bias: &list.bias[first..last],
+                    scaled,
                 };
                 let mut reached = self.kernels.tile(input, &mut self.scratch.tile);
                 while reached != 0 {
@@ -370,6 +422,13 @@ impl<'a, C: Collector> Scanner<'a, C> {
         }
         moved
     }
+}
+
+/// Rows of `dim` values, as many as a tile takes at most.
+fn split(values: &[f32], dim: usize) -> [&[f32]; MAX_QUERIES] {
+    let mut rows = [&[][..]; MAX_QUERIES];
+    rows.iter_mut().zip(values.chunks_exact(dim)).for_each(|(to, row)| *to = row);
+    rows
 }
 
 /// The biases of a list with those of filtered vectors at `-inf`, in `bias`, and in `runs` the blocks that still

@@ -1,7 +1,7 @@
 //! Rows into the blocks of a list.
 
-use super::Scalar;
-use crate::backend::Affine;
+use super::{Scalar, rabitq};
+use crate::backend::{Affine, Number, RaBitQ};
 use crate::element::{Element, Values, with_element};
 use crate::kernel::{Kernels, bitpack};
 use crate::lists::block::{BLOCK, scatter};
@@ -27,6 +27,10 @@ enum Kind<'a> {
         affine: Affine<'a>,
         list: usize,
     },
+    RaBitQ {
+        codes: RaBitQ<'a>,
+        list: usize,
+    },
 }
 
 impl<'a> Encoder<'a> {
@@ -44,6 +48,10 @@ impl<'a> Encoder<'a> {
         Self { by_length: metric == Metric::L2, kind: Kind::Scalar { scalar, affine, list: 0 } }
     }
 
+    pub(super) fn rabitq(codes: RaBitQ<'a>) -> Self {
+        Self { by_length: !codes.products, kind: Kind::RaBitQ { codes, list: 0 } }
+    }
+
     /// For list number `list`.
     pub(crate) fn at(self, list: usize) -> Self {
         match self.kind {
@@ -51,6 +59,7 @@ impl<'a> Encoder<'a> {
             Kind::Scalar { scalar, affine, .. } => {
                 Self { kind: Kind::Scalar { scalar, affine, list }, ..self }
             }
+            Kind::RaBitQ { codes, .. } => Self { kind: Kind::RaBitQ { codes, list }, ..self },
         }
     }
 
@@ -58,7 +67,7 @@ impl<'a> Encoder<'a> {
     pub(crate) fn element(&self) -> Element {
         match self.kind {
             Kind::Plain { element, .. } => element,
-            Kind::Scalar { .. } => Element::U8,
+            Kind::Scalar { .. } | Kind::RaBitQ { .. } => Element::U8,
         }
     }
 
@@ -67,6 +76,7 @@ impl<'a> Encoder<'a> {
         match self.kind {
             Kind::Plain { .. } => dim,
             Kind::Scalar { scalar, .. } => bitpack::columns(dim, scalar.bits),
+            Kind::RaBitQ { codes, .. } => codes.columns(),
         }
     }
 
@@ -81,11 +91,16 @@ impl<'a> Encoder<'a> {
                 let centroid = affine.centroid(list);
                 scatter_codes(scalar, centroid, x, dim, rows, out, stride);
             }
+            Kind::RaBitQ { codes, list } => rabitq::scatter(&codes, list, x, rows, out, stride),
         }
     }
 
     /// What each lane's score starts from, of a block as it is stored: `[columns][width]`, `out` `[width]`.
     pub(crate) fn bias(&self, block: Values<'_>, out: &mut [f32]) {
+        if let (Kind::RaBitQ { codes, .. }, false, Values::U8(block)) = (self.kind, self.by_length, block) {
+            codes.numbers(Number::Product, block, out);
+            return;
+        }
         if !self.by_length {
             out.fill(0.0);
             return;
@@ -93,7 +108,11 @@ impl<'a> Encoder<'a> {
         match (self.kind, block) {
             (Kind::Plain { kernels: Some(kernels), .. }, block) => kernels.squares(block, out),
             (Kind::Scalar { affine, .. }, Values::U8(block)) => squares(&affine, block, out),
-            (Kind::Plain { .. } | Kind::Scalar { .. }, _) => {
+            (Kind::RaBitQ { codes, .. }, Values::U8(block)) => {
+                codes.numbers(Number::Length, block, out);
+                out.iter_mut().for_each(|length| *length *= *length);
+            }
+            (Kind::Plain { .. } | Kind::Scalar { .. } | Kind::RaBitQ { .. }, _) => {
                 unreachable!("invariant: codes are bytes, and lengths have their kernels")
             }
         }

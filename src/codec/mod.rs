@@ -1,9 +1,11 @@
 //! Codes: what the lists of an index hold, and how rows become that and vectors come back.
 
 mod encoder;
+mod rabitq;
 mod scalar;
 
 pub(crate) use encoder::Encoder;
+pub(crate) use rabitq::RaBitQ;
 pub(crate) use scalar::{Extremes, Scalar};
 
 use crate::backend::{Codes, ListView};
@@ -19,6 +21,8 @@ pub(crate) enum Codec {
     Plain(Element),
     /// A few bits a dimension, between the extremes of the training data.
     Scalar(Scalar),
+    /// The direction of a residual on a grid of 1 to 8 bits a dimension.
+    RaBitQ(RaBitQ),
 }
 
 impl Codec {
@@ -27,6 +31,7 @@ impl Codec {
         match self {
             Self::Plain(_) => true,
             Self::Scalar(scalar) => scalar.is_trained(),
+            Self::RaBitQ(codes) => codes.is_trained(),
         }
     }
 
@@ -34,7 +39,7 @@ impl Codec {
     pub(crate) fn element(&self) -> Element {
         match self {
             Self::Plain(element) => *element,
-            Self::Scalar(_) => Element::U8,
+            Self::Scalar(_) | Self::RaBitQ(_) => Element::U8,
         }
     }
 
@@ -43,6 +48,7 @@ impl Codec {
         match self {
             Self::Plain(_) => dim,
             Self::Scalar(scalar) => bitpack::columns(dim, scalar.bits),
+            Self::RaBitQ(codes) => codes.columns(),
         }
     }
 
@@ -51,6 +57,7 @@ impl Codec {
         match self {
             Self::Plain(_) => Codes::Plain,
             Self::Scalar(scalar) => Codes::Affine(scalar.affine(centroids)),
+            Self::RaBitQ(codes) => Codes::RaBitQ(codes.view(centroids)),
         }
     }
 
@@ -64,6 +71,7 @@ impl Codec {
         match self {
             Self::Plain(element) => Encoder::plain(kernels, metric, *element),
             Self::Scalar(scalar) => Encoder::scalar(metric, scalar, scalar.affine(centroids)),
+            Self::RaBitQ(codes) => Encoder::rabitq(codes.view(centroids)),
         }
     }
 
@@ -85,6 +93,10 @@ impl Codec {
                 let values = scalar.affine(centroids).values(view, list, slot);
                 out.iter_mut().zip(values).for_each(|(to, value)| *to = value);
             }
+            Self::RaBitQ(codes) => {
+                let values = codes.view(centroids).values(view, list, slot);
+                out.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+            }
         }
     }
 
@@ -93,6 +105,7 @@ impl Codec {
         match self {
             Self::Plain(_) => 0,
             Self::Scalar(scalar) => scalar.memory_bytes(),
+            Self::RaBitQ(codes) => codes.memory_bytes(),
         }
     }
 }

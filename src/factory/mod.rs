@@ -26,7 +26,7 @@ impl Description {
         {
             return Some((places.lists, lists.to_string()));
         }
-        if !matches!(self.code, Code::Plain(_) | Code::Scalar { .. }) {
+        if matches!(self.code, Code::Product { .. }) {
             return Some((places.code, self.code.to_string()));
         }
         self.refine.map(|code| (places.refine, format!("refining with {code}")))

@@ -120,7 +120,7 @@ impl Index {
         }
         if self.codec != other.codec {
             return Err(Error::argument(format!(
-                "{what}: expected codes of the same ranges, got others; train one and copy it"
+                "{what}: expected codes trained alike, got others; train one and copy it"
             )));
         }
         if let (Some(ours), Some(theirs)) = (&self.coarse, &other.coarse)

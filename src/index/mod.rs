@@ -27,7 +27,7 @@ pub use train::TrainOptions;
 pub use tune::{TuneOptions, Tuned};
 
 use crate::coarse::Coarse;
-use crate::codec::{Codec, Scalar};
+use crate::codec::{Codec, RaBitQ, Scalar};
 use crate::context::Context;
 use crate::curve::Curve;
 use crate::element::Element;
@@ -50,7 +50,8 @@ pub struct IndexOptions {
 }
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
-/// of `Flat` vectors are held in float16, bfloat16 or bytes, with `SQ8`, `SQ6` or `SQ4` in as many bits a dimension.
+/// of `Flat` vectors are held in float16, bfloat16 or bytes, with `SQ8`, `SQ6` or `SQ4` in as many bits a dimension,
+/// with `RaBitQ` (1 bit) to `RaBitQ8` in codes by which distances are estimated.
 ///
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
 pub struct Index {
@@ -97,7 +98,7 @@ impl Index {
             )));
         }
         let transforms = transforms::chain(&description, dim)?;
-        let codec = codec(&description);
+        let codec = codec(&description, transforms.d_out(dim), metric);
         let lists = Lists::new(usize::from(!description.is_ivf()), codec.element());
         Ok(Self {
             context,
@@ -161,10 +162,14 @@ impl Index {
 }
 
 /// The codec that a description names, not trained. As in faiss, lists hold residuals.
-fn codec(description: &Description) -> Codec {
+fn codec(description: &Description, dim: usize, metric: Metric) -> Codec {
     match description.code {
         Code::Plain(element) => Codec::Plain(element),
         Code::Scalar { bits } => Codec::Scalar(Scalar::new(bits, description.is_ivf())),
-        Code::Product { .. } | Code::RaBitQ { .. } => unreachable!("invariant: `parse` refuses other codes"),
+        Code::RaBitQ { bits, .. } => {
+            let products = metric != Metric::L2;
+            Codec::RaBitQ(RaBitQ::new(dim, bits.into(), products, description.is_ivf()))
+        }
+        Code::Product { .. } => unreachable!("invariant: `parse` refuses other codes"),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::{Index, MAX_DIM, transforms};
 use crate::coarse::Coarse;
-use crate::codec::Codec;
+use crate::codec::{Codec, RaBitQ};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::factory::Description;
@@ -155,7 +155,7 @@ impl Index {
                 return Err(Error::corrupt(format!("{description}: expected a number of lists, got none")));
             }
         };
-        if !is_like(&super::codec(&description), &parts.codec)
+        if !is_like(&super::codec(&description, parts.dim, parts.metric), &parts.codec)
             || parts.codec.element() != parts.lists.element
             || (parts.trained && !parts.codec.is_trained())
         {
@@ -210,6 +210,10 @@ fn is_like(named: &Codec, loaded: &Codec) -> bool {
         (Codec::Plain(named), Codec::Plain(loaded)) => named == loaded,
         (Codec::Scalar(named), Codec::Scalar(loaded)) => {
             named.bits == loaded.bits && (named.by_residual || !loaded.by_residual)
+        }
+        (Codec::RaBitQ(named), Codec::RaBitQ(loaded)) => {
+            let kind = |codes: &RaBitQ| (codes.dim, codes.bits, codes.products, codes.by_list);
+            kind(named) == kind(loaded)
         }
         _ => false,
     }

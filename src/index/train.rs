@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Index, transforms};
 use crate::coarse::Coarse;
-use crate::codec::{Codec, Extremes};
+use crate::codec::{Codec, Extremes, Scalar};
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
@@ -39,7 +39,7 @@ fn iterations(options: &TrainOptions) -> usize {
 
 impl Index {
     /// Trains the transforms with `x` (`[n, dim]`, of any element type), then finds the lists' centroids, then the
-    /// ranges of codes. A flat index of plain values without transforms needs no training and only checks `x`.
+    /// ranges of codes, or the mean that they count from. A flat index of plain values without transforms needs no training and only checks `x`.
     pub fn train<'x>(
         &mut self,
         x: impl Into<RowsRef<'x>>,
@@ -122,12 +122,56 @@ impl Index {
         threads: usize,
         control: &Control<'_>,
     ) -> Result<Codec> {
-        let Codec::Scalar(scalar) = &*self.codec else { return Ok((*self.codec).clone()) };
+        let codec = match &*self.codec {
+            Codec::Scalar(scalar) => {
+                let (minimum, range) = self.ranges(scalar, x, coarse, threads, control)?;
+                Codec::Scalar(scalar.with_ranges(minimum, range))
+            }
+            Codec::RaBitQ(codes) if !codes.by_list => Codec::RaBitQ(codes.with_mean(self.mean(x, control)?)),
+            codec => codec.clone(),
+        };
+        Ok(codec)
+    }
+
+    /// The rows that codes are trained on.
+    fn sampled(&self, x: RowsRef<'_>) -> Result<Vec<usize>> {
         if x.rows() == 0 {
             return Err(Error::argument(format!("{}: expected rows to train with, got 0", self.description)));
         }
-        let step = x.rows().div_ceil(CODE_ROWS);
-        let sampled: Vec<usize> = (0..x.rows()).step_by(step).collect();
+        Ok((0..x.rows()).step_by(x.rows().div_ceil(CODE_ROWS)).collect())
+    }
+
+    /// The mean of `x`.
+    fn mean(&self, x: RowsRef<'_>, control: &Control<'_>) -> Result<Vec<f32>> {
+        let sampled = self.sampled(x)?;
+        let mut sums = vec![0f64; self.dim];
+        let mut rows = Vec::new();
+        for numbers in sampled.chunks(ROWS_A_STEP) {
+            control.check()?;
+            x.gather(numbers.iter().copied(), &mut rows);
+            for row in rows.chunks_exact(self.dim) {
+                sums.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+            }
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "rounded to float32; at most 100 000 rows"
+        )]
+        let mean = sums.iter().map(|sum| (sum / sampled.len() as f64) as f32).collect();
+        Ok(mean)
+    }
+
+    /// The least of each dimension in `x`, or in its residuals, and the width of its range.
+    fn ranges(
+        &self,
+        scalar: &Scalar,
+        x: RowsRef<'_>,
+        coarse: Option<&Coarse>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<(Vec<f32>, Vec<f32>)> {
+        let sampled = self.sampled(x)?;
         let coarse = coarse.filter(|_| scalar.by_residual);
         let workers = self.context.workers(threads);
         let mut extremes = Extremes::new(self.dim);
@@ -151,8 +195,7 @@ impl Index {
                 }
             }
         }
-        let (minimum, range) = extremes.ranges();
-        Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
+        Ok(extremes.ranges())
     }
 
     /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions. Codes such as

@@ -5,7 +5,7 @@
 
 use crate::lists::block::BLOCK;
 
-/// Bytes of a vector of `dim` codes of `bits` (4, 6 or 8).
+/// Bytes of a vector of `dim` codes of `bits` (1 to 8).
 pub(crate) fn columns(dim: usize, bits: u32) -> usize {
     (dim * bits as usize).div_ceil(8)
 }
@@ -32,7 +32,7 @@ pub(crate) fn code(bits: u32, d: usize, byte: impl Fn(usize) -> u8) -> u8 {
     (low | high) & mask(bits)
 }
 
-/// Packs `codes` into `out`, which is [`columns`] long. A run that begins at a multiple of four codes begins a byte.
+/// Packs `codes` into `out`, which is [`columns`] long. A run that begins at a multiple of eight codes begins a byte.
 #[inline]
 pub(crate) fn pack(bits: u32, codes: &[u8], out: &mut [u8]) {
     if bits == 8 {
@@ -67,11 +67,11 @@ pub(crate) fn unpack_row(bits: u32, d: usize, block: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Unpacks blocks of `lanes` lanes in all, `dim` codes each: a byte a code into `out`.
-pub(crate) fn unpack(bits: u32, dim: usize, blocks: &[u8], lanes: usize, out: &mut Vec<u8>) {
+/// Unpacks blocks of `lanes` lanes in all, of so many columns each, the first of which are `dim` codes: a byte a code
+/// into `out`.
+pub(crate) fn unpack(bits: u32, dim: usize, columns: usize, blocks: &[u8], lanes: usize, out: &mut Vec<u8>) {
     out.resize(dim * lanes, 0);
-    let bytes = columns(dim, bits) * BLOCK;
-    for (block, out) in blocks.chunks(bytes).zip(out.chunks_mut(dim * BLOCK)) {
+    for (block, out) in blocks.chunks(columns * BLOCK).zip(out.chunks_mut(dim * BLOCK)) {
         let width = out.len() / dim;
         for (d, out) in out.chunks_exact_mut(width).enumerate() {
             unpack_row(bits, d, block, out);
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn pack_any_codes_come_back_alone_and_in_blocks() {
-        for bits in [4, 6, 8] {
+        for bits in 1..=8 {
             for dim in [1, 2, 3, 4, 5, 7, 16, 31] {
                 let lanes = BLOCK + BLOCK / 2;
                 let code_of = |lane: usize, d: usize| (lane * 37 + d * 11 + 5).to_le_bytes()[0] & mask(bits);
@@ -104,7 +104,7 @@ mod tests {
                     }
                 }
                 let mut out = Vec::new();
-                unpack(bits, dim, &blocks, lanes, &mut out);
+                unpack(bits, dim, columns, &blocks, lanes, &mut out);
                 for lane in 0..lanes {
                     let (block, width) = (lane / BLOCK, if lane < BLOCK { BLOCK } else { BLOCK / 2 });
                     for d in 0..dim {

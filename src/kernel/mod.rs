@@ -42,6 +42,17 @@ pub(crate) struct TileInput<'a> {
     pub(crate) vectors: Values<'a>,
     /// What each lane's score starts from; its length tells the number of lanes: 16, or 32 a block.
     pub(crate) bias: &'a [f32],
+    /// How what a lane adds up counts.
+    pub(crate) scaled: Option<Scaled<'a>>,
+}
+
+/// A lane's score is its bias plus its own factor times the sum of the query's base and the products.
+#[derive(Clone, Copy)]
+pub(crate) struct Scaled<'a> {
+    /// `[lanes]`.
+    pub(crate) factors: &'a [f32],
+    /// `[count]`.
+    pub(crate) bases: &'a [f32],
 }
 
 /// What a tile tells: scores (written where a block has a hit) and which lanes are hits.
@@ -124,6 +135,11 @@ impl Kernels {
         assert!(input.queries.len() == input.dim.div_ceil(CHUNK) * input.count * CHUNK);
         assert!(input.thresholds.len() >= input.count);
         assert!(input.vectors.len() == input.dim * lanes);
+        assert!(
+            input
+                .scaled
+                .is_none_or(|scaled| { scaled.factors.len() == lanes && scaled.bases.len() >= input.count })
+        );
         (self.tile)(input, output)
     }
 

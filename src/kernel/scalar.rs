@@ -18,7 +18,11 @@ fn tile_of<E: Scalar>(input: TileInput<'_>, vectors: &[E], output: &mut TileOutp
         for block in 0..lanes / width {
             let vectors = &vectors[block * width * input.dim..];
             let scores = &mut output.scores[query][block];
-            scores[..width].copy_from_slice(&input.bias[block * width..(block + 1) * width]);
+            let bias = &input.bias[block * width..(block + 1) * width];
+            match input.scaled {
+                None => scores[..width].copy_from_slice(bias),
+                Some(scaled) => scores[..width].fill(scaled.bases[query]),
+            }
             for from in (0..input.dim).step_by(CHUNK) {
                 let mut sums = [0f32; BLOCK];
                 for d in from..(from + CHUNK).min(input.dim) {
@@ -29,6 +33,12 @@ fn tile_of<E: Scalar>(input: TileInput<'_>, vectors: &[E], output: &mut TileOutp
                 }
                 for (score, sum) in scores[..width].iter_mut().zip(&sums) {
                     *score += sum;
+                }
+            }
+            if let Some(scaled) = input.scaled {
+                let factors = &scaled.factors[block * width..(block + 1) * width];
+                for ((score, factor), bias) in scores[..width].iter_mut().zip(factors).zip(bias) {
+                    *score = factor * *score + bias;
                 }
             }
             let mut hits = 0;

@@ -54,7 +54,8 @@ fn tile_any_shape_and_element_agrees_with_scalar() {
                 }
                 for lanes in shapes {
                     for element in ELEMENTS {
-                        check(kernels, dim, count, lanes, element);
+                        check(kernels, dim, count, lanes, element, false);
+                        check(kernels, dim, count, lanes, element, true);
                     }
                 }
             }
@@ -62,14 +63,16 @@ fn tile_any_shape_and_element_agrees_with_scalar() {
     }
 }
 
-fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Element) {
+fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Element, scaled: bool) {
     let queries = packed(1, dim, count);
     let held = held(element, 2, dim * lanes);
     let vectors = values(element, &held);
     let mut bias = numbers(3, lanes);
     bias[lanes - 1] = f32::NEG_INFINITY;
+    let (factors, bases) = (numbers(9, lanes), numbers(10, count));
+    let scaled = scaled.then_some(Scaled { factors: &factors, bases: &bases });
     let input = |thresholds: &[f32]| {
-        let input = TileInput { dim, count, queries: &queries, thresholds, vectors, bias: &bias };
+        let input = TileInput { dim, count, queries: &queries, thresholds, vectors, bias: &bias, scaled };
         let mut output = TileOutput::new();
         let any = kernels.tile(input, &mut output);
         (any, output)
@@ -77,7 +80,7 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Ele
     let mut want = TileOutput::new();
     let all = vec![f32::MIN; count];
     (scalar::KERNELS.tile)(
-        TileInput { dim, count, queries: &queries, thresholds: &all, vectors, bias: &bias },
+        TileInput { dim, count, queries: &queries, thresholds: &all, vectors, bias: &bias, scaled },
         &mut want,
     );
     let (any, got) = input(&all);
@@ -112,7 +115,11 @@ fn tile_fused_kernels_agree_bit_by_bit_on_any_element() {
     let (dim, count, lanes) = (300, 5, 32);
     let (queries, bias) = (packed(4, dim, count), numbers(6, lanes));
     let thresholds = vec![f32::MIN; count];
-    for element in ELEMENTS {
+    let (factors, bases) = (numbers(7, lanes), numbers(8, count));
+    let scaled = Scaled { factors: &factors, bases: &bases };
+    for (element, scaled) in
+        ELEMENTS.into_iter().flat_map(|element| [(element, None), (element, Some(scaled))])
+    {
         let held = held(element, 5, dim * lanes);
         let narrow = values(element, &held);
         let wide = widened(narrow);
@@ -129,6 +136,7 @@ fn tile_fused_kernels_agree_bit_by_bit_on_any_element() {
                     thresholds: &thresholds,
                     vectors,
                     bias: &bias,
+                    scaled,
                 };
                 kernels.tile(input, &mut output);
                 output.scores[..count].iter().flat_map(|s| s[0].map(f32::to_bits)).collect()
@@ -155,6 +163,7 @@ fn tile_all_65536_halves_are_widened_exactly() {
                     thresholds: &[f32::NEG_INFINITY],
                     vectors,
                     bias: &[0.0; BLOCK],
+                    scaled: None,
                 };
                 kernels.tile(input, &mut output);
                 for (want, got) in widened(vectors).into_iter().zip(output.scores[0][0]) {

@@ -177,9 +177,12 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
     // `q * CHUNK + d` within the chunk's packed queries; a prefetch may point anywhere.
     unsafe {
         let mut totals = [[S::zero(); C]; Q];
-        for total in &mut totals {
+        for (q, total) in totals.iter_mut().enumerate() {
             for (sum, column) in total.iter_mut().zip(&columns) {
-                *sum = S::load(column.bias);
+                *sum = match input.scaled {
+                    None => S::load(column.bias),
+                    Some(scaled) => S::splat(scaled.bases.as_ptr().add(q)),
+                };
             }
         }
         // Bytes of a block.
@@ -218,6 +221,15 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
                 }
             }
             from = to;
+        }
+        if let Some(scaled) = input.scaled {
+            for (c, column) in columns.iter().enumerate() {
+                let factor = S::load(scaled.factors.as_ptr().add(column.block * BLOCK + column.lane));
+                let bias = S::load(column.bias);
+                for total in &mut totals {
+                    total[c] = factor.mul_add(total[c], bias);
+                }
+            }
         }
         for (q, row) in totals.iter().enumerate() {
             let threshold = S::splat(input.thresholds.as_ptr().add(q));

@@ -23,6 +23,11 @@ fn none_set<const N: usize>(bytes: &[u8], bad: impl Fn([u8; N]) -> bool) -> bool
     bytes.as_chunks::<N>().0.iter().map(|&value| usize::from(bad(value))).sum::<usize>() == 0
 }
 
+/// Whether none is infinite upwards or NaN.
+fn below_infinity(values: &[f32]) -> bool {
+    values.iter().map(|&value| usize::from(value < f32::INFINITY)).sum::<usize>() == values.len()
+}
+
 /// Whether none is positive or NaN.
 fn at_most_zero(values: &[f32]) -> bool {
     values.iter().map(|&value| usize::from(value <= 0.0)).sum::<usize>() == values.len()
@@ -34,14 +39,20 @@ pub(super) fn not_negative(values: &[i64]) -> bool {
 }
 
 /// Fails unless every bias can be one, padding is marked as such, and as many vectors are marked as removed
-/// as each list says. A scan relies on it: behind a bias that may win there has to be an id.
-pub(super) fn biases(lists: &Lists) -> Result<()> {
+/// as each list says. A scan relies on it: behind a bias that may win there has to be an id. `signed`: products with
+/// centroids, which may be positive.
+pub(super) fn biases(lists: &Lists, signed: bool) -> Result<()> {
+    let (sound, what) = if signed {
+        (below_infinity as fn(&[f32]) -> bool, "finite biases")
+    } else {
+        (at_most_zero as _, "biases of 0 or less")
+    };
     for (number, list) in lists.lists.iter().enumerate() {
         let (used, padding) = list.bias.split_at(list.len());
         let dead = used.iter().filter(|&&bias| bias == NEVER).count();
-        if dead != list.dead || padding.iter().any(|&bias| bias != NEVER) || !at_most_zero(used) {
+        if dead != list.dead || padding.iter().any(|&bias| bias != NEVER) || !sound(used) {
             return Err(Error::corrupt(format!(
-                "list {number}: expected biases of 0 or less, {} of them for removed vectors and {} for padding, got others",
+                "list {number}: expected {what}, {} of them for removed vectors and {} for padding, got others",
                 list.dead,
                 padding.len()
             )));

@@ -1,17 +1,27 @@
 //! The section `CODE`, see [the format](super).
 
-use crate::codec::{Codec, Scalar};
+use crate::codec::{Codec, RaBitQ, Scalar};
 use crate::error::{Error, Result};
 
 const BY_RESIDUAL: u32 = 1;
+const RABITQ: u32 = 2;
+const PRODUCTS: u32 = 4;
 
 /// The section's bytes; none for plain values.
 pub(super) fn encode(codec: &Codec) -> Vec<u8> {
-    let Codec::Scalar(scalar) = codec else { return Vec::new() };
-    let flags = if scalar.by_residual { BY_RESIDUAL } else { 0 };
-    let (minimum, range) = scalar.ranges();
-    let head: [u32; 2] = [scalar.bits, flags];
-    [bytemuck::cast_slice(&head), bytemuck::cast_slice(minimum), bytemuck::cast_slice(range)].concat()
+    let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+    let (head, values) = match codec {
+        Codec::Plain(_) => return Vec::new(),
+        Codec::Scalar(scalar) => {
+            ([scalar.bits, flag(scalar.by_residual, BY_RESIDUAL)], scalar.ranges().into())
+        }
+        Codec::RaBitQ(codes) => {
+            let flags = RABITQ | flag(codes.by_list, BY_RESIDUAL) | flag(codes.products, PRODUCTS);
+            ([codes.bits, flags], [codes.mean(), &[]])
+        }
+    };
+    let values = values.map(bytemuck::cast_slice);
+    [bytemuck::cast_slice(&head), values[0], values[1]].concat()
 }
 
 /// The codec of a section's bytes, for `dim` dimensions.
@@ -21,6 +31,12 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
         return Err(fail(format!("expected at least 8 bytes, got {}", bytes.len())));
     };
     let head: [u32; 2] = bytemuck::pod_read_unaligned(head);
+    if let [bits @ 1..=8, flags] = head
+        && flags & !(BY_RESIDUAL | PRODUCTS) == RABITQ
+    {
+        let codes = RaBitQ::new(dim, bits, flags & PRODUCTS != 0, flags & BY_RESIDUAL != 0);
+        return mean(codes, ranges).map(Codec::RaBitQ).map_err(fail);
+    }
     let bits = match head {
         [4, 0 | BY_RESIDUAL] => 4,
         [6, 0 | BY_RESIDUAL] => 6,
@@ -43,4 +59,21 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
     let (minimum, range) = (bytemuck::pod_collect_to_vec(minimum), bytemuck::pod_collect_to_vec(range));
     Scalar::check_ranges(dim, &minimum, &range)?;
     Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
+}
+
+/// The codes with the mean that is held in `bytes`, or none.
+fn mean(codes: RaBitQ, bytes: &[u8]) -> std::result::Result<RaBitQ, String> {
+    if bytes.is_empty() {
+        return Ok(codes);
+    }
+    let expected = if codes.by_list { 0 } else { 4 * codes.dim };
+    if bytes.len() != expected {
+        return Err(format!("expected 8 bytes, or a mean of {expected} more, got {}", 8 + bytes.len()));
+    }
+    let mean: Vec<f32> = bytemuck::pod_collect_to_vec(bytes);
+    if mean.iter().all(|value| value.is_finite()) {
+        Ok(codes.with_mean(mean))
+    } else {
+        Err("expected a finite mean".into())
+    }
 }

@@ -28,12 +28,12 @@
 //! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`), whose code tells the element type |
 //! | `XFRM` | only where the index string names transforms: i32 number, then each as in faiss's files (code, own fields, i32 columns in, i32 columns out, u8 trained). `dim` in `META` is what they lead to |
 //! | `CENT` | f32 `[nlist, dim]` centroids; only in an IVF index that has them |
-//! | `CODE` | only where the index string names scalar codes (`SQ8`, `SQ6`, `SQ4`): u32 bits, u32 flags (1 = of residuals from the centroids), then, once trained, f32 `[dim]` least values and f32 `[dim]` widths of the ranges. A code c of b bits stands for `least + width * (c + 1/2) / (2^b - 1)` |
+//! | `CODE` | only where the index string names codes: u32 bits, u32 flags (1 = of residuals from the centroids, 2 = RaBitQ, 4 = its estimates are of products). For RaBitQ of a flat index, once trained, f32 `[dim]` the mean; for scalar codes (`SQ8`, `SQ6`, `SQ4`), once trained, f32 `[dim]` least values and f32 `[dim]` widths of the ranges. A code c of b bits stands for `least + width * (c + 1/2) / (2^b - 1)` |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
-//! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding |
+//! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding; 0 or less but where RaBitQ estimates products |
 //! | `IDS ` | for each list i64 `[vectors]` |
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
-//! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss |
+//! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss. Behind RaBitQ's codes stand f32s of four columns each, with the residual r and the code's direction u (code - (2^b - 1) / 2 in each dimension): `\|r\|^2 / <u, r>`, `\|r\|`, and where products are estimated `<r, centroid>` |
 //! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none) |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if

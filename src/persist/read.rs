@@ -52,7 +52,8 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
     } else {
         fill(&mut transfer, &sections, &entries, columns)?
     };
-    check::biases(&parts.lists)?;
+    let signed = matches!(&parts.codec, Codec::RaBitQ(codes) if codes.products);
+    check::biases(&parts.lists, signed)?;
     if !options.skip_verify {
         check_ids(&parts, control)?;
     }

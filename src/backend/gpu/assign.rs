@@ -337,6 +337,7 @@ impl<'a> Judge<'a> {
             thresholds: &[f32::NEG_INFINITY],
             vectors: self.block.as_slice().into(),
             bias: &[list.bias[slot]; BLOCK],
+            scaled: None,
         };
         self.kernels.tile(input, &mut self.tile);
         let metric = self.job.metric;

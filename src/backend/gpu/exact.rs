@@ -219,6 +219,7 @@ impl Arithmetic {
                 thresholds: &[f32::NEG_INFINITY],
                 vectors: self.block.as_slice().into(),
                 bias: &bias,
+                scaled: None,
             };
             self.kernels.tile(input, &mut self.tile);
             for (lane, candidate) in part.iter().enumerate() {

@@ -23,6 +23,12 @@ const BATCH: usize = 1 << 18;
 
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
+    if matches!(parts.codec, Codec::RaBitQ(_)) {
+        return Err(Error::Unsupported(format!(
+            "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
+            parts.description
+        )));
+    }
     nlist(parts)?;
     match i32::try_from(parts.dim.max(parts.transforms.d_in(parts.dim))) {
         Ok(_) => Ok(()),
