@@ -217,6 +217,10 @@
 // k-means++: each next point drawn in proportion to its squared distance from those drawn before.
 #define IVF_SEEDING_PLUS_PLUS 2
 
+// Centroids of groups of points first, then within each group, then a few iterations that compare a point only with
+// centroids near its own: for thousands of centroids a fraction of the time, at a slightly higher objective.
+#define IVF_SEEDING_HIERARCHICAL 3
+
 // float32.
 #define IVF_ELEMENT_F32 0
 

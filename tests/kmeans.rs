@@ -19,7 +19,7 @@ use ivf::{
 };
 use kmeans_support::{blobs, objective};
 
-const SEEDINGS: [Seeding; 3] = [Seeding::Default, Seeding::Random, Seeding::PlusPlus];
+const SEEDINGS: [Seeding; 4] = [Seeding::Default, Seeding::Random, Seeding::PlusPlus, Seeding::Hierarchical];
 
 fn run(context: &Arc<Context>, x: &[f32], dim: usize, k: usize, options: &KMeansOptions) -> KMeans {
     let x = MatrixRef::new("x", x, x.len() / dim, dim).unwrap();

@@ -52,7 +52,7 @@ pub(crate) enum Transform {
 pub(crate) struct ListsSpec {
     /// `None` = the number of lists is chosen from the training data.
     pub(crate) nlist: Option<usize>,
-    /// Links a node of the graph over the centroids.
+    /// Links a node of the graph over the centroids, as written: an inverted file over them stands in its place.
     pub(crate) hnsw: Option<usize>,
 }
 

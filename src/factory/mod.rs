@@ -21,11 +21,6 @@ impl Description {
 
     /// The first part that is not built, and where it stands.
     fn unbuilt(&self, places: &parse::Places) -> Option<(usize, String)> {
-        if let Some(lists) = self.lists
-            && lists.hnsw.is_some()
-        {
-            return Some((places.lists, lists.to_string()));
-        }
         if matches!(self.code, Code::Product { .. }) {
             return Some((places.code, self.code.to_string()));
         }

@@ -22,6 +22,9 @@ pub const IVF_SEEDING_DEFAULT: i32 = 0;
 pub const IVF_SEEDING_RANDOM: i32 = 1;
 /// k-means++: each next point drawn in proportion to its squared distance from those drawn before.
 pub const IVF_SEEDING_PLUS_PLUS: i32 = 2;
+/// Centroids of groups of points first, then within each group, then a few iterations that compare a point only with
+/// centroids near its own: for thousands of centroids a fraction of the time, at a slightly higher objective.
+pub const IVF_SEEDING_HIERARCHICAL: i32 = 3;
 
 /// How k-means goes.
 #[repr(C)]
@@ -67,8 +70,9 @@ pub(super) fn seeding(number: i32) -> Result<Seeding> {
         IVF_SEEDING_DEFAULT => Ok(Seeding::Default),
         IVF_SEEDING_RANDOM => Ok(Seeding::Random),
         IVF_SEEDING_PLUS_PLUS => Ok(Seeding::PlusPlus),
+        IVF_SEEDING_HIERARCHICAL => Ok(Seeding::Hierarchical),
         got => Err(Error::argument(format!(
-            "seeding: expected 0 (default), 1 (random) or 2 (k-means++), got {got}"
+            "seeding: expected 0 (default), 1 (random), 2 (k-means++) or 3 (hierarchical), got {got}"
         ))),
     }
 }

@@ -5,10 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Index;
 use super::add::{IDS_A_STEP, rows_a_step};
-use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::matrix::MatrixRef;
 use crate::progress::Control;
 
 /// Vectors that make another worker worth while.
@@ -70,13 +68,7 @@ impl Index {
 
     /// A copy in memory of its own, which runs on `context`. Lists that lie in a mapped file stay there.
     pub fn copy(&self, context: Arc<Context>) -> Result<Self> {
-        let coarse = match &self.coarse {
-            None => None,
-            Some(coarse) => {
-                let centroids = MatrixRef::new("centroids", coarse.centroids(), coarse.nlist(), self.dim)?;
-                Some(Coarse::new(&context, centroids, self.coarse_metric())?)
-            }
-        };
+        let coarse = self.coarse.as_ref().map(|coarse| coarse.copy(&context)).transpose()?;
         Ok(Self {
             context,
             dim: self.dim,

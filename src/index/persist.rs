@@ -114,6 +114,7 @@ impl Index {
             trained: self.is_trained(),
             nlist: if self.description.is_ivf() { Some(self.description.nlist()) } else { None },
             centroids: self.coarse_centroids(),
+            grouping: self.coarse.as_ref().and_then(Coarse::grouping),
             codec: &self.codec,
             lists: &self.lists,
             next_id: self.next_id,
@@ -189,7 +190,21 @@ impl Index {
         if let Some(centroids) = parts.centroids {
             let centroids = MatrixRef::new("centroids", &centroids, lists, index.dim)?;
             centroids.check_finite("centroids").map_err(|error| Error::corrupt(error.to_string()))?;
-            index.coarse = Some(Coarse::new(&index.context, centroids, index.coarse_metric())?);
+            let hnsw = index.description.lists.is_some_and(|lists| lists.hnsw.is_some());
+            match &parts.grouping {
+                Some(_) if !hnsw => {
+                    return Err(Error::corrupt(format!(
+                        "{}: groups of lists that it has not",
+                        index.description
+                    )));
+                }
+                Some(grouping) => grouping.check(lists, index.dim)?,
+                None => {}
+            }
+            let metric = index.coarse_metric();
+            index.coarse = Some(Coarse::new(&index.context, centroids, metric, parts.grouping)?);
+        } else if parts.grouping.is_some() {
+            return Err(Error::corrupt("section TREE: groups of lists, but no centroids"));
         }
         if let Some(curve) = parts.curve {
             let most = curve.points.last().map_or(0, |point| point.nprobe);

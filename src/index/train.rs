@@ -104,7 +104,7 @@ impl Index {
                 };
                 let found = cluster(&self.context, x, nlist, &kmeans, Purpose::Lists, control)?;
                 let centroids = MatrixRef::new("centroids", &found.centroids, nlist, self.dim)?;
-                Some(Coarse::new(&self.context, centroids, self.coarse_metric())?)
+                Some(self.coarse_of(centroids, options.threads, control)?)
             }
         };
         let coarse = if kept { self.coarse.as_ref() } else { found.as_ref() };
@@ -230,7 +230,7 @@ impl Index {
             centroids.data()
         };
         let centroids = MatrixRef::new("centroids", data, got, self.dim)?;
-        let coarse = Coarse::new(&self.context, centroids, self.coarse_metric())?;
+        let coarse = self.coarse_of(centroids, 0, &Control::default())?;
         // Codes of residuals are of other ranges now.
         let codec = match &*self.codec {
             Codec::Scalar(scalar) if scalar.by_residual => Codec::Scalar(scalar.untrained()),
@@ -238,6 +238,17 @@ impl Index {
         };
         self.accept(Some(coarse), codec);
         Ok(())
+    }
+
+    /// A quantizer over `centroids` as the description wants it.
+    fn coarse_of(&self, centroids: MatrixRef<'_>, threads: usize, control: &Control<'_>) -> Result<Coarse> {
+        let metric = self.coarse_metric();
+        match self.description.lists {
+            Some(ListsSpec { hnsw: Some(_), .. }) => {
+                Coarse::grouped(&self.context, centroids, metric, threads, control)
+            }
+            _ => Coarse::new(&self.context, centroids, metric, None),
+        }
     }
 
     fn accept(&mut self, coarse: Option<Coarse>, codec: Codec) {

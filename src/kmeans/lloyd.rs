@@ -1,11 +1,11 @@
 //! The full algorithm (Lloyd 1982): assign every point, move every centroid, again.
 
-use super::Purpose;
 use super::centroids::Centroids;
 use super::means::{Groups, split, update};
 use super::near::{FEWEST, NEAR, Neighbourhoods};
 use super::seeding::seed;
 use super::task::Task;
+use super::{Purpose, Seeding, hierarchical};
 use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::random::Random;
@@ -18,19 +18,52 @@ use crate::random::Random;
 pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids, f64)> {
     let numbers = (task.most < task.x.rows()).then(|| random.deal(task.x.rows(), &[task.most]));
     let rows = Rows { x: task.x, numbers: numbers.as_deref() };
-    let mut run = Run {
-        task,
-        centroids: seed(task, rows, random)?,
-        labels: vec![0u32; rows.len()],
-        keys: vec![0f32; rows.len()],
-        groups: Groups::default(),
-        neighbourhoods: Neighbourhoods::default(),
+    let fit = if task.seeding == Seeding::Hierarchical && task.k >= FEWEST {
+        refine(task, rows, random)?
+    } else {
+        fit(task, rows, random)?
     };
+    Ok((fit.centroids, fit.objective))
+}
+
+/// What a run leaves.
+pub(super) struct Fit {
+    pub(super) centroids: Centroids,
+    pub(super) objective: f64,
+    /// Of each row, as the last pass saw it; and its key.
+    pub(super) labels: Vec<u32>,
+    pub(super) keys: Vec<f32>,
+}
+
+/// Passes that mend the borders of the groups.
+const PASSES: usize = 6;
+
+/// The hierarchy's centroids, and a few passes that look near only.
+fn refine(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result<Fit> {
+    let mut run = Run::new(task, rows, Centroids::new(0, task.dim(), task.metric())?);
+    run.neighbourhoods = Neighbourhoods::lasting();
+    let first = task.iterations.saturating_sub(PASSES);
+    run.centroids = hierarchical::seed(task, rows, first, &mut run.labels, random)?;
+    run.groups.make(&run.labels, task.k);
+    let slot = RowsSlot::default();
+    let kept = Kept { slot: &slot, all: rows, places: None };
+    let mut objective = 0.0;
+    for pass in first..task.iterations {
+        // Pass 0 would have no labels yet.
+        objective = run.step(rows, kept, 1)?;
+        task.report(pass + 1, objective)?;
+    }
+    Ok(Fit { centroids: run.centroids, objective, labels: run.labels, keys: run.keys })
+}
+
+/// One run over `rows`, as the task has it.
+pub(super) fn fit(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result<Fit> {
+    let mut run = Run::new(task, rows, seed(task, rows, random)?);
     let slot = RowsSlot::default();
     let kept = Kept { slot: &slot, all: rows, places: None };
     let parts = match task.purpose {
         Purpose::Caller => Vec::new(),
-        Purpose::Lists => parts(rows.len(), task.k, task.iterations),
+        Purpose::Lists | Purpose::Part => parts(rows.len(), task.k, task.iterations),
     };
     let mut work = 0;
     for (part, steps) in parts {
@@ -52,7 +85,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         objective = run.step(rows, kept, iteration - first)?;
         task.report(iteration + 1, objective)?;
     }
-    Ok((run.centroids, objective))
+    Ok(Fit { centroids: run.centroids, objective, labels: run.labels, keys: run.keys })
 }
 
 /// What the first iterations are spent on: (divisor of the points, steps), in all at most a third.
@@ -85,14 +118,26 @@ struct Run<'a, 't, 'c> {
     neighbourhoods: Neighbourhoods,
 }
 
-impl Run<'_, '_, '_> {
+impl<'a, 't, 'c> Run<'a, 't, 'c> {
+    fn new(task: &'a Task<'t, 'c>, rows: Rows<'_>, centroids: Centroids) -> Self {
+        Self {
+            task,
+            centroids,
+            labels: vec![0u32; rows.len()],
+            keys: vec![0f32; rows.len()],
+            groups: Groups::default(),
+            neighbourhoods: Neighbourhoods::default(),
+        }
+    }
+
     /// Assigns `rows`, then moves the centroids to the means; the objective before they moved. `pass` counts
     /// the steps with the same rows.
     fn step(&mut self, rows: Rows<'_>, kept: Kept<'_>, pass: usize) -> Result<f64> {
         let Self { task, centroids, groups, neighbourhoods, .. } = self;
         let (labels, keys) = (&mut self.labels[..rows.len()], &mut self.keys[..rows.len()]);
         centroids.pack(task.context);
-        let rough = task.purpose == Purpose::Lists && task.k >= FEWEST && rows.len() >= task.k * NEAR;
+        let many = task.k >= FEWEST && rows.len() >= task.k * NEAR;
+        let rough = neighbourhoods.are_lasting() || (task.purpose != Purpose::Caller && many);
         if rough && pass > 0 && neighbourhoods.are_due() {
             neighbourhoods.assign(task, rows, groups, centroids, labels, keys)?;
         } else {

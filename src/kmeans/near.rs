@@ -39,9 +39,16 @@ pub(super) struct Neighbourhoods {
     /// Passes since the last one over all centroids.
     passes: usize,
     trusted: bool,
+    /// Whether no pass is to look at all centroids; neighbours are found once then.
+    lasting: bool,
 }
 
 impl Neighbourhoods {
+    /// Those that stay as they were first found: for so many centroids that a look at all of them is out of reach.
+    pub(super) fn lasting() -> Self {
+        Self { lasting: true, ..Self::default() }
+    }
+
     /// As [`Task::assign`], but a row is compared only with the [`NEAR`] centroids nearest to that of its
     /// `groups`, which are those that `labels` say. The same on any number of workers.
     pub(super) fn assign(
@@ -54,7 +61,9 @@ impl Neighbourhoods {
         keys: &mut [f32],
     ) -> Result<()> {
         self.passes += 1;
-        self.find(task, centroids)?;
+        if !self.lasting || self.near.is_empty() {
+            self.find(task, centroids)?;
+        }
         self.labels.resize(rows.len(), 0);
         self.keys.resize(rows.len(), 0.0);
         let (mut some_labels, mut some_keys) = (&mut self.labels[..], &mut self.keys[..]);
@@ -106,9 +115,14 @@ impl Neighbourhoods {
         Ok(())
     }
 
+    /// Whether no pass looks at all centroids.
+    pub(super) fn are_lasting(&self) -> bool {
+        self.lasting
+    }
+
     /// Whether the next pass is to look at near centroids only.
     pub(super) fn are_due(&self) -> bool {
-        self.passes < if self.trusted { TRUSTED_PASSES } else { 1 }
+        self.lasting || self.passes < if self.trusted { TRUSTED_PASSES } else { 1 }
     }
 
     /// Takes notice of a pass over all centroids that made `after` of the labels `before`: what went elsewhere than to a

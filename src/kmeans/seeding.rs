@@ -25,7 +25,7 @@ pub(super) fn seed(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> 
     let mut centroids = Centroids::new(task.k, task.dim(), task.metric())?;
     let chosen = match task.seeding {
         Seeding::PlusPlus => plus_plus(task, rows, random)?,
-        Seeding::Default | Seeding::Random => random.deal(rows.len(), &[task.k]),
+        Seeding::Default | Seeding::Random | Seeding::Hierarchical => random.deal(rows.len(), &[task.k]),
     };
     let mut buffer = Vec::new();
     for (centroid, &point) in chosen.iter().enumerate() {

@@ -10,6 +10,7 @@ use crate::progress::Control;
 use crate::rows::RowsRef;
 
 /// The options with defaults filled in, and the data.
+#[derive(Clone, Copy)]
 pub(super) struct Task<'a, 'c> {
     pub(super) context: &'a Context,
     pub(super) x: RowsRef<'a>,
@@ -95,6 +96,9 @@ impl<'a, 'c> Task<'a, 'c> {
 
     /// Tells how far this run is, then fails if the call is to end.
     pub(super) fn report(&self, iteration: usize, value: f64) -> Result<()> {
+        if self.purpose == Purpose::Part {
+            return self.control.check();
+        }
         self.control.report(self.purpose.stage(), self.done + iteration, self.total, value)
     }
 

@@ -27,6 +27,7 @@ pub(super) type Tag = [u8; 4];
 pub(super) const META: Tag = *b"META";
 pub(super) const TRANSFORMS: Tag = *b"XFRM";
 pub(super) const CENTROIDS: Tag = *b"CENT";
+pub(super) const TREE: Tag = *b"TREE";
 pub(super) const CODE: Tag = *b"CODE";
 pub(super) const LISTS: Tag = *b"LIST";
 pub(super) const BIAS: Tag = *b"BIAS";
@@ -45,10 +46,11 @@ pub(super) fn vectors(element: Element) -> Tag {
     known.expect("invariant: every element type has a section").1
 }
 
-const KNOWN: [Tag; 11] = [
+const KNOWN: [Tag; 12] = [
     META,
     TRANSFORMS,
     CENTROIDS,
+    TREE,
     CODE,
     LISTS,
     BIAS,

@@ -28,6 +28,7 @@
 //! | `META` | u32 dim, u32 metric (0 inner product, 1 L2, 2 cosine), u64 default nprobe (0 = chosen), i64 next id, u32 flags (1 trained, 2 duplicate ids allowed), u32 length of the description, then the description in UTF-8 (`IVF512,Flat`), whose code tells the element type |
 //! | `XFRM` | only where the index string names transforms: i32 number, then each as in faiss's files (code, own fields, i32 columns in, i32 columns out, u8 trained). `dim` in `META` is what they lead to |
 //! | `CENT` | f32 `[nlist, dim]` centroids; only in an IVF index that has them |
+//! | `TREE` | only where the index string names `_HNSW` and there are many lists: u32 number of groups, then f32 `[groups, dim]` centroids of groups of centroids and u32 `[nlist]` the group of each |
 //! | `CODE` | only where the index string names codes: u32 bits, u32 flags (1 = of residuals from the centroids, 2 = RaBitQ, 4 = its estimates are of products). For RaBitQ of a flat index, once trained, f32 `[dim]` the mean; for scalar codes (`SQ8`, `SQ6`, `SQ4`), once trained, f32 `[dim]` least values and f32 `[dim]` widths of the ranges. A code c of b bits stands for `least + width * (c + 1/2) / (2^b - 1)` |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
 //! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding; 0 or less but where RaBitQ estimates products |
@@ -54,11 +55,13 @@ mod read;
 mod source;
 mod stream;
 mod transfer;
+mod tree;
 mod write;
 
 use std::io::{Read, Write};
 use std::path::Path;
 
+use crate::coarse::Grouping;
 use crate::codec::Codec;
 use crate::context::Context;
 use crate::curve::Curve;
@@ -107,6 +110,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) nlist: Option<Option<usize>>,
     /// `[nlist, dim]` of an IVF index once it has them.
     pub(crate) centroids: Option<&'a [f32]>,
+    /// How the centroids are found, if not one by one.
+    pub(crate) grouping: Option<&'a Grouping>,
     pub(crate) codec: &'a Codec,
     pub(crate) lists: &'a Lists,
     pub(crate) next_id: i64,
@@ -124,6 +129,7 @@ pub(crate) struct LoadedParts {
     pub(crate) transforms: Chain,
     pub(crate) trained: bool,
     pub(crate) centroids: Option<Vec<f32>>,
+    pub(crate) grouping: Option<Grouping>,
     pub(crate) codec: Codec,
     pub(crate) lists: Lists,
     pub(crate) next_id: i64,

@@ -4,11 +4,11 @@ use bytemuck::{Pod, Zeroable};
 
 use super::format::{
     BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED,
-    TRANSFORMS, Table, VECTORS, name,
+    TRANSFORMS, TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{Keep, LoadOptions, LoadedParts, check, code, curve, faiss, map};
+use super::{Keep, LoadOptions, LoadedParts, check, code, curve, faiss, map, tree};
 use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -30,6 +30,9 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
     }
     if let Some(section) = table.get(CENTROIDS) {
         parts.centroids = Some(read_all(source, section, control)?);
+    }
+    if let Some(section) = table.get(TREE) {
+        parts.grouping = Some(tree::decode(&read_all(source, section, control)?, parts.dim)?);
     }
     if let Some(section) = table.get(CURVE) {
         parts.curve = Some(curve::decode(&read_all(source, section, control)?)?);
@@ -145,6 +148,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         trained: meta.flags & TRAINED != 0,
         transforms: Chain::default(),
         centroids: None,
+        grouping: None,
         codec: Codec::Plain(Element::F32),
         lists: Lists::new(0, Element::F32),
         next_id: meta.next_id,

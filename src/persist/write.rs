@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::format::{
     self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED,
-    TRANSFORMS, Table, Tag,
+    TRANSFORMS, TREE, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -49,6 +49,7 @@ struct Body<'a> {
     lists: Vec<ListEntry>,
     curve: Vec<u8>,
     code: Vec<u8>,
+    tree: Vec<u8>,
 }
 
 impl<'a> Body<'a> {
@@ -58,14 +59,17 @@ impl<'a> Body<'a> {
         let transforms = faiss::encode_transforms(parts.transforms)?;
         let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
         let code = super::code::encode(parts.codec);
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code })
+        let tree =
+            parts.grouping.map(|grouping| super::tree::encode(grouping, parts.dim)).unwrap_or_default();
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code, tree })
     }
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, TRANSFORMS, CENTROIDS, CODE, CURVE, LISTS, BIAS, IDS, self.vectors()] {
+        for tag in [META, TRANSFORMS, CENTROIDS, TREE, CODE, CURVE, LISTS, BIAS, IDS, self.vectors()] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
+                TREE => self.tree.is_empty(),
                 CODE => self.code.is_empty(),
                 CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
@@ -95,6 +99,7 @@ impl<'a> Body<'a> {
             META => take(&self.meta),
             TRANSFORMS => take(&self.transforms),
             CENTROIDS => take(bytemuck::cast_slice(self.parts.centroids.unwrap_or_default())),
+            TREE => take(&self.tree),
             CODE => take(&self.code),
             CURVE => take(&self.curve),
             LISTS => take(bytemuck::cast_slice(&self.lists)),

@@ -55,6 +55,7 @@ fn layout_structs_are_as_published() {
 #[test]
 fn layout_numbers_are_faiss_s() {
     assert_eq!((IVF_METRIC_INNER_PRODUCT, IVF_METRIC_L2, IVF_METRIC_COSINE), (0, 1, 2));
-    assert_eq!((IVF_SEEDING_DEFAULT, IVF_SEEDING_RANDOM, IVF_SEEDING_PLUS_PLUS), (0, 1, 2));
+    assert_eq!((IVF_SEEDING_DEFAULT, IVF_SEEDING_RANDOM), (0, 1));
+    assert_eq!((IVF_SEEDING_PLUS_PLUS, IVF_SEEDING_HIERARCHICAL), (2, 3));
     assert_eq!(ivf_abi_version(), IVF_ABI_VERSION);
 }

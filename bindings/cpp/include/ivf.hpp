@@ -176,6 +176,7 @@ enum class Seeding : std::int32_t {
     standard = IVF_SEEDING_DEFAULT,
     random = IVF_SEEDING_RANDOM,
     plus_plus = IVF_SEEDING_PLUS_PLUS,
+    hierarchical = IVF_SEEDING_HIERARCHICAL,  ///< for thousands of centroids: a fraction of the time
 };
 
 using Progress = ivf_progress;

@@ -400,6 +400,7 @@ fn loaded(
         next_id: 0,
         nprobe,
         allow_duplicate_ids: false,
+        grouping: None,
         curve: None,
     }
 }

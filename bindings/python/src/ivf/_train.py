@@ -13,6 +13,7 @@ SEEDINGS = {
     "default": _abi.SEEDING_DEFAULT,
     "random": _abi.SEEDING_RANDOM,
     "k-means++": _abi.SEEDING_PLUS_PLUS,
+    "hierarchical": _abi.SEEDING_HIERARCHICAL,
 }
 
 # Training with fewer points a centroid works, but the lists come out uneven; faiss warns below the same.

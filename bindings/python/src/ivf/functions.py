@@ -46,7 +46,8 @@ def kmeans(
 ) -> Kmeans:
     """Finds k centroids of the points `x` `[n, dim]`.
 
-    iterations: None = 25, with mini-batches 100. seeding: "random" or "k-means++". seed: None = 1234.
+    iterations: None = 25, with mini-batches 100. seeding: "random", "k-means++" or, for
+    thousands of centroids, "hierarchical". seed: None = 1234.
     max_points_per_centroid: points used, drawn at random where there are more; None = 256, 2**32 - 1 = all.
     restarts: runs of which the best is kept; None = 1. spherical: centroids of length 1, assignment by inner
     product. mini_batch: points of each step of mini-batch k-means; None = the full algorithm.

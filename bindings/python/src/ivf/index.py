@@ -78,7 +78,8 @@ class Index(Described, Searching, Tuning, Persistent):
     ) -> None:
         """Chooses the lists' centroids by k-means over `x` `[n, dim]`, points like those the index will hold.
 
-        iterations: None = 10. seeding: "random" or "k-means++". seed: None = 1234; the same seed and data
+        iterations: None = 10. seeding: "random", "k-means++" or, for thousands of
+        lists, "hierarchical". seed: None = 1234; the same seed and data
         give the same centroids on any number of threads. max_points_per_centroid: points used, drawn at
         random where there are more; None = 256. restarts: trainings of which the best is kept; None = 1.
         """

@@ -1,0 +1,84 @@
+//! Centroids in one list: every query is compared with every centroid.
+
+use super::probe::{self, Probing};
+use crate::backend::{self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, Version};
+use crate::codec::Encoder;
+use crate::context::Context;
+use crate::element::Element;
+use crate::error::Result;
+use crate::lists::List;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Cancel;
+use crate::rows::RowsRef;
+
+/// Centroids as blocks for the scan.
+pub(super) struct Flat {
+    metric: Metric,
+    blocks: List,
+    /// What a GPU has of the centroids.
+    device: DeviceSlot,
+}
+
+impl Flat {
+    pub(super) fn new(context: &Context, centroids: MatrixRef<'_>, metric: Metric) -> Result<Self> {
+        let mut blocks = List::new(Element::F32);
+        let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
+        let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
+        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder)?;
+        blocks.compact(centroids.dim())?;
+        Ok(Self { metric, blocks, device: DeviceSlot::default() })
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.blocks.len()
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let list = &self.blocks;
+        list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes()
+    }
+
+    pub(super) fn assign(
+        &self,
+        context: &Context,
+        x: RowsRef<'_>,
+        workers: usize,
+        labels: &mut [u32],
+        keys: &mut [f32],
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        let job = AssignJob {
+            rows: Rows { x, numbers: None },
+            kept: None,
+            centroids: self,
+            metric: self.metric,
+            hints: None,
+            workers,
+            cancel,
+        };
+        backend::assign(context, &job, labels, keys)
+    }
+
+    pub(super) fn probe(&self, probing: Probing<'_, '_>, lists: &mut [i64], keys: &mut [f32]) -> Result<()> {
+        probe::scan(probing, self, self.len(), Probes::All, lists, keys)
+    }
+}
+
+impl ListSource for Flat {
+    fn list_count(&self) -> usize {
+        1
+    }
+
+    fn list(&self, _: usize) -> ListView<'_> {
+        self.blocks.view()
+    }
+
+    fn version(&self, _: usize) -> [Version; 2] {
+        self.blocks.version()
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        Some(&self.device)
+    }
+}
