@@ -87,6 +87,17 @@ fn estimates(metric: Metric, query: &[f64], x: &[Vec<f64>], centres: &[Vec<f64>]
         .collect()
 }
 
+/// How far look-ups may be off for codes of 1 bit: half a step of a byte for every four dimensions.
+fn coarseness(metric: Metric, query: &[f64], v: &[f64], c: &[f64]) -> f64 {
+    let minus = |a: &[f64]| -> Vec<f64> { a.iter().zip(c).map(|(a, b)| a - b).collect() };
+    let (r, y) = (minus(v), minus(query));
+    let widest = y.chunks(4).map(|four| four.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max);
+    let along: f64 = r.iter().map(|v| 0.5 * v.abs()).sum();
+    let factor = if along == 0.0 { 0.0 } else { product(&r, &r) / along };
+    let error = factor * 0.5 * widest / 127.0 * y.len().div_ceil(4) as f64;
+    if metric == Metric::L2 { 2.0 * error } else { error }
+}
+
 /// The centre of each vector's list: the nearest of `centroids`, or the mean.
 fn centres(metric: Metric, centroids: &[Vec<f64>], x: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let cost = |v: &[f64], c: &[f64]| {
@@ -124,7 +135,12 @@ fn search_any_codes_are_scored_by_the_papers_estimate() {
                             let want = estimates(metric, &query, &x, &centres, &held);
                             let size = 1.0 + dim as f64;
                             for place in q * n..(q + 1) * n {
-                                let want = want[found.ids[place] as usize];
+                                let id = found.ids[place] as usize;
+                                let slack = match code {
+                                    "RaBitQ" | "RaBitQfs" => coarseness(metric, &query, &x[id], &centres[id]),
+                                    _ => 0.0,
+                                };
+                                let want = want[id];
                                 let want = match metric {
                                     Metric::L2 => want.max(0.0),
                                     Metric::InnerProduct => want,
@@ -132,7 +148,7 @@ fn search_any_codes_are_scored_by_the_papers_estimate() {
                                 };
                                 let got = f64::from(found.distances[place]);
                                 let note = format!("{lists}{code} {metric:?} d={dim} {kernel}");
-                                assert!((got - want).abs() < 1e-5 * size, "{note}: {got} {want}");
+                                assert!((got - want).abs() < 1e-5 * size + slack, "{note}: {got} {want}");
                             }
                         }
                     }

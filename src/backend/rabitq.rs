@@ -8,7 +8,7 @@
 //! - `|q - v|^2 = |y|^2 + |r|^2 - 2 <r, y>`,
 //! - `<q, v> = <q, c> + <r, c> + <r, y>`, for which `<r, c>` is a third number.
 //!
-//! Only `<r, y>` is estimated, and its error is a share of `|r| |y|`: the nearer the centroid, the smaller.
+//! Codes of one bit are looked up: with `y` four dimensions at a time, in tables of bytes. Only `<r, y>` is estimated, and its error is a share of `|r| |y|`: the nearer the centroid, the smaller.
 
 use super::ListView;
 use super::affine::SUMS;
@@ -51,12 +51,23 @@ impl<'a> RaBitQ<'a> {
 
     /// The first column of a number.
     pub(crate) fn column(&self, number: Number) -> usize {
-        bitpack::columns(self.dim, self.bits) + number as usize * NUMBER
+        self.code_columns() + number as usize * NUMBER
     }
 
     /// That of a list.
     pub(crate) fn centroid(&self, list: usize) -> &'a [f32] {
         &self.centroids[list * self.dim..(list + 1) * self.dim]
+    }
+
+    /// Whether scores are looked up: of codes of one bit, unless sums of so many bytes would be too coarse.
+    pub(super) fn looks_up(&self) -> bool {
+        const MOST: usize = 1 << 13;
+        self.bits == 1 && self.dim <= MOST
+    }
+
+    /// Columns of the codes alone.
+    pub(super) fn code_columns(&self) -> usize {
+        bitpack::columns(self.dim, self.bits)
     }
 
     /// What code 0 stands for, the sign apart.

@@ -9,7 +9,9 @@ use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::{Scalar, Values, with_values};
 use crate::error::Result;
-use crate::kernel::{CHUNK, Kernels, MAX_QUERIES, Scaled, TileInput, TileOutput, bitpack, pack};
+use crate::kernel::{
+    CHUNK, ENTRIES, Kernels, LookupInput, MAX_QUERIES, Scaled, Steps, TileInput, TileOutput, bitpack, pack,
+};
 use crate::lists::block::{BLOCK, NARROW, blocks, locate};
 use crate::metric::Metric;
 use crate::topk::Hit;
@@ -159,6 +161,8 @@ struct Scanned<'a> {
     /// The list's.
     number: usize,
     values: Values<'a>,
+    /// Elements of a lane.
+    columns: usize,
     /// What each lane's products count, of estimates.
     factors: &'a [f32],
     /// The lane with which they begin.
@@ -189,6 +193,8 @@ pub(crate) struct Scratch {
     unpacked: Vec<u8>,
     /// The unit's factors.
     factors: Vec<f32>,
+    /// A tile's tables.
+    tables: Vec<u8>,
 }
 
 /// What a filter leaves of a unit.
@@ -212,6 +218,7 @@ impl Scratch {
             shifted: Vec::new(),
             unpacked: Vec::new(),
             factors: Vec::new(),
+            tables: Vec::new(),
         }
     }
 }
@@ -287,14 +294,21 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let bits = match self.job.codes {
             Codes::Affine(Affine { bits: bits @ ..8, .. }) => bits,
             Codes::RaBitQ(codes) => codes.bits,
-            _ => return Scanned { number, values: list.vectors, factors: &[], first: 0 },
+            _ => {
+                return Scanned {
+                    number,
+                    values: list.vectors,
+                    columns: self.job.dim,
+                    factors: &[],
+                    first: 0,
+                };
+            }
         };
         let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };
         let first = blocks.0 * BLOCK;
         let last = (blocks.1 * BLOCK).min(list.bias.len());
         let columns = self.job.columns();
         let codes = &codes[first * columns..last * columns];
-        bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
         factors.clear();
         if let Codes::RaBitQ(rabitq) = self.job.codes {
             factors.resize(last - first, 0.0);
@@ -302,7 +316,16 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 rabitq.numbers(Number::Factor, block, out);
             }
         }
-        Scanned { number, values: Values::U8(unpacked), factors, first }
+        if self.looks_up() {
+            return Scanned { number, values: Values::U8(codes), columns, factors, first };
+        }
+        bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
+        Scanned { number, values: Values::U8(unpacked), columns: self.job.dim, factors, first }
+    }
+
+    /// Whether scores are looked up.
+    fn looks_up(&self) -> bool {
+        matches!(self.job.codes, Codes::RaBitQ(codes) if codes.looks_up())
     }
 
     fn scan_tile(
@@ -318,7 +341,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let mut rows = [&[][..]; MAX_QUERIES];
         let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
         let mut thresholds = [0f32; MAX_QUERIES];
-        let mut bases = [0f32; MAX_QUERIES];
+        let mut steps = [Steps::default(); MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
             let start = (self.first_query + pair.query as usize) * dim;
             rows[q] = &job.queries[start..start + dim];
@@ -345,9 +368,22 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 for (q, residual) in shifted.chunks_exact_mut(dim).enumerate() {
                     let seen = Seen::new(job.metric, codes, scanned.number, rows[q], residual);
                     scorers[q] = Scorer::of_estimates(job.metric, seen);
-                    bases[q] = seen.base;
+                    steps[q].base = seen.base;
                 }
-                pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+                if codes.looks_up() {
+                    let each = codes.code_columns() * 2 * ENTRIES;
+                    let tables = &mut self.scratch.tables;
+                    tables.resize(count * each, 0);
+                    let tables = tables.chunks_exact_mut(each);
+                    for ((steps, residual), tables) in
+                        steps.iter_mut().zip(shifted.chunks_exact(dim)).zip(tables)
+                    {
+                        let Steps { base, step } = self.kernels.subsets(residual, tables);
+                        *steps = Steps { base: steps.base + base, step };
+                    }
+                } else {
+                    pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+                }
             }
         }
         for (q, pair) in pairs.iter().enumerate() {
@@ -366,19 +402,8 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     // The narrow last block is a tile of its own.
                     last -= NARROW;
                 }
-                let (from, to) = (first - scanned.first, last - scanned.first);
-                let scaled = (!scanned.factors.is_empty())
-                    .then(|| Scaled { factors: &scanned.factors[from..to], bases: &bases });
-                let input = TileInput {
-                    dim,
-                    count,
-                    queries: &self.scratch.packed,
-                    thresholds: &thresholds,
-                    vectors: scanned.values.slice(from * dim..to * dim),
-                    bias: &list.bias[first..last],
-                    scaled,
-                };
-                let mut reached = self.kernels.tile(input, &mut self.scratch.tile);
+                let mut reached =
+                    self.reach(scanned, &list.bias[first..last], first, &thresholds[..count], &steps);
                 while reached != 0 {
                     let q = reached.trailing_zeros() as usize;
                     reached &= reached - 1;
@@ -391,6 +416,51 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 block += (last - first).div_ceil(BLOCK);
             }
         }
+    }
+
+    /// Scores a tile, of the lanes from `first` on, `[lanes]` of which `bias` is that; a bit for each query that has a
+    /// hit.
+    #[inline]
+    fn reach(
+        &mut self,
+        scanned: &Scanned<'_>,
+        bias: &[f32],
+        first: usize,
+        thresholds: &[f32],
+        steps: &[Steps; MAX_QUERIES],
+    ) -> u32 {
+        let Scratch { packed, tables, tile, .. } = &mut *self.scratch;
+        let count = thresholds.len();
+        let (from, to) = (first - scanned.first, first - scanned.first + bias.len());
+        let vectors = scanned.values.slice(from * scanned.columns..to * scanned.columns);
+        let factors = scanned.factors.get(from..to).unwrap_or_default();
+        if let (Codes::RaBitQ(codes), Values::U8(bytes)) = (self.job.codes, vectors)
+            && codes.looks_up()
+        {
+            let (columns, stride) = (codes.code_columns(), scanned.columns);
+            let input = LookupInput {
+                count,
+                columns,
+                tables,
+                steps,
+                thresholds,
+                codes: bytes,
+                stride,
+                bias,
+                factors,
+            };
+            return self.kernels.lookup(input, tile);
+        }
+        let bases;
+        let scaled = if factors.is_empty() {
+            None
+        } else {
+            bases = steps.map(|steps| steps.base);
+            Some(Scaled { factors, bases: &bases })
+        };
+        let input =
+            TileInput { dim: self.job.dim, count, queries: packed, thresholds, vectors, bias, scaled };
+        self.kernels.tile(input, tile)
     }
 
     /// Offers the hits of one query in the lanes `first..last` to its collector; true if its bar moved.

@@ -6,6 +6,7 @@
 //! agree bit by bit, since all add the same terms in the same order.
 
 pub(crate) mod bitpack;
+mod lookup;
 mod scalar;
 mod tile;
 
@@ -13,6 +14,8 @@ mod tile;
 mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
+
+pub(crate) use lookup::{ENTRIES, LookupInput, Steps};
 
 use crate::element::Values;
 use crate::error::{Error, Result};
@@ -94,6 +97,8 @@ pub(crate) struct Kernels {
     pub(crate) max_queries: usize,
     tile: TileFn,
     squares: SquaresFn,
+    lookup: lookup::LookupFn,
+    subsets: lookup::SubsetsFn,
 }
 
 impl Kernels {
@@ -141,6 +146,21 @@ impl Kernels {
                 .is_none_or(|scaled| { scaled.factors.len() == lanes && scaled.bases.len() >= input.count })
         );
         (self.tile)(input, output)
+    }
+
+    /// Scores a tile by look-ups; see [`LookupInput`]. A bit for each query that has a hit.
+    #[inline]
+    pub(crate) fn lookup(&self, input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
+        input.check();
+        assert!(input.bias.len() <= BLOCK * MAX_BLOCKS);
+        (self.lookup)(input, output)
+    }
+
+    /// Tables for codes of one bit a value, `[columns][2][ENTRIES]`: what the subsets of every four values add up to.
+    /// Sums of their entries fit in 16 bits.
+    pub(crate) fn subsets(&self, values: &[f32], tables: &mut [u8]) -> Steps {
+        assert!(tables.len() == values.len().div_ceil(8) * 2 * ENTRIES);
+        (self.subsets)(values, tables)
     }
 
     /// The squared length of each lane of a block.

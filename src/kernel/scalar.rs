@@ -1,10 +1,17 @@
 //! The oracle, and the kernels of a CPU without vector units: plain loops, no fused multiply-add.
 
-use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput};
+use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, lookup};
 use crate::element::{Scalar, Values, with_values};
 use crate::lists::block::BLOCK;
 
-pub(super) static KERNELS: Kernels = Kernels { name: "scalar", max_queries: MAX_QUERIES, tile, squares };
+pub(super) static KERNELS: Kernels = Kernels {
+    name: "scalar",
+    max_queries: MAX_QUERIES,
+    tile,
+    squares,
+    lookup: lookup::scalar,
+    subsets: lookup::subsets,
+};
 
 fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
     with_values!(input.vectors, vectors => tile_of(input, vectors, output))

@@ -3,11 +3,19 @@
 
 use std::arch::aarch64::*;
 
+use super::lookup::{safe_lookup, safe_subsets};
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
-static KERNELS: Kernels = Kernels { name: "neon", max_queries: 6, tile: safe_tile, squares: safe_squares };
+static KERNELS: Kernels = Kernels {
+    name: "neon",
+    max_queries: 6,
+    tile: safe_tile,
+    squares: safe_squares,
+    lookup: safe_lookup,
+    subsets: safe_subsets,
+};
 
 /// The kernels, if the CPU has NEON.
 pub(super) fn detect() -> Option<&'static Kernels> {

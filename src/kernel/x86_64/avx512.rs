@@ -3,15 +3,23 @@
 
 use std::arch::x86_64::*;
 
+use super::lookup::{safe_lookup, safe_subsets};
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
-static KERNELS: Kernels = Kernels { name: "avx512", max_queries: 12, tile: safe_tile, squares: safe_squares };
+static KERNELS: Kernels = Kernels {
+    name: "avx512",
+    max_queries: 12,
+    tile: safe_tile,
+    squares: safe_squares,
+    lookup: safe_lookup,
+    subsets: safe_subsets,
+};
 
-/// The kernels, if the CPU has AVX-512F.
+/// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.
 pub(super) fn detect() -> Option<&'static Kernels> {
-    is_x86_feature_detected!("avx512f").then_some(&KERNELS)
+    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")).then_some(&KERNELS)
 }
 
 fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
