@@ -430,6 +430,27 @@ typedef struct ivf_add_options {
   const int32_t *cancel;
 } ivf_add_options;
 
+// What a search did, summed over its queries; a search fills it if its options point at one.
+typedef struct ivf_search_stats {
+  // `sizeof(ivf_search_stats)`, set by the caller.
+  uint32_t struct_size;
+  // 0.
+  uint32_t reserved;
+  // Queries answered.
+  uint64_t queries;
+  // Lists visited that held anything to look at; of a flat index the one that it is.
+  uint64_t lists;
+  // Vectors looked at in them, whether a filter let them pass or not. Removed ones do not count, nor what a budget
+  // or `max_codes` cut off.
+  uint64_t codes;
+  // Nanoseconds spent on making queries ready: widened, normalised, transformed.
+  uint64_t prepare_ns;
+  // Nanoseconds in which the lists were found.
+  uint64_t coarse_ns;
+  // Nanoseconds of the scan and of the selection. What passes beside these three is checks and counting.
+  uint64_t scan_ns;
+} ivf_search_stats;
+
 // How a search goes.
 typedef struct ivf_search_options {
   // `sizeof(ivf_search_options)`.
@@ -476,6 +497,9 @@ typedef struct ivf_search_options {
   uint32_t list_max;
   // 0.
   uint32_t reserved2;
+  // NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
+  // clock. Zeros where the call fails.
+  ivf_search_stats *stats;
 } ivf_search_options;
 
 // A look at a range search's result. The arrays are the result's and live as long as it does.

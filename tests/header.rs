@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 21] = [
+const SECTIONS: [&str; 22] = [
     "status", "progress", "library", "device", "context", "handle", "index", "data", "change", "readback",
-    "filter", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn", "typed", "vectors",
+    "filter", "stats", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn", "typed",
+    "vectors",
 ];
 
 fn root() -> &'static Path {

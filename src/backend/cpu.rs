@@ -97,7 +97,7 @@ fn best_by_query(
             }
             let to = (from + chunk).min(job.count);
             prepare(&mut workspace, job, from, to);
-            workspace.plan.make(&shape(job), from, to)?;
+            workspace.plan.make(&Shape::of(job), from, to)?;
             let Workspace { plan, hits, states, norms, scratch, .. } = &mut workspace;
             let best = selections(hits, states, to - from, k, None)?;
             let mut scanner = Scanner::new(context, job, from, norms, scratch, best);
@@ -121,7 +121,7 @@ fn best_by_list(
     sink: &dyn Sink,
 ) -> Result<()> {
     let mut lead = context.workspaces().take();
-    lead.plan.make(&shape(job), from, to)?;
+    lead.plan.make(&Shape::of(job), from, to)?;
     lead.bars.clear();
     lead.bars.resize_with(to - from, || AtomicU32::new(NO_BAR));
     let parts = Mutex::new(std::mem::take(&mut lead.parts));
@@ -238,14 +238,14 @@ pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<V
                 }
                 let to = (from + chunk).min(job.count);
                 let mut plan = std::mem::take(&mut workspace.plan);
-                plan.make(&shape(job), from, to)?;
+                plan.make(&Shape::of(job), from, to)?;
                 scan(&mut workspace, &plan, (from, to), &mut (0..plan.units.len()))?;
                 workspace.plan = plan;
             }
         })?;
     } else {
         let mut lead = context.workspaces().take();
-        lead.plan.make(&shape(job), 0, job.count)?;
+        lead.plan.make(&Shape::of(job), 0, job.count)?;
         let plan = &lead.plan;
         run(context, shares.workers, |mut workspace| {
             let units = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&unit| unit < plan.units.len());
@@ -296,18 +296,6 @@ fn selections<'a>(
     states.clear();
     states.resize(count, State::EMPTY);
     Ok(Best { k, hits, capacity, states, shared })
-}
-
-fn shape<'a>(job: &ScanJob<'a>) -> Shape<'a> {
-    Shape {
-        dim: job.dim,
-        lists: job.lists,
-        probes: job.probes,
-        keys: job.keys,
-        budget: job.budget,
-        max_codes: job.max_codes,
-        cancel: job.cancel,
-    }
 }
 
 /// Sorts the k best of `hits` to the front and hands them over.

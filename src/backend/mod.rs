@@ -25,6 +25,7 @@ pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
+pub(crate) use plan::visits;
 pub(crate) use rabitq::{Number, RaBitQ, centre};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 

@@ -1,7 +1,7 @@
 //! The planner: which queries meet at which list, so that a list's blocks are read once for all of them.
 
 use super::allot::{Allotter, cut};
-use super::{ListSource, Probes};
+use super::{ListSource, Probes, ScanJob};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::lists::block::{BLOCK, blocks};
@@ -51,6 +51,25 @@ pub(crate) struct Shape<'a> {
     pub(crate) cancel: Cancel<'a>,
 }
 
+impl<'a> Shape<'a> {
+    pub(super) fn of(job: &ScanJob<'a>) -> Self {
+        Self {
+            dim: job.dim,
+            lists: job.lists,
+            probes: job.probes,
+            keys: job.keys,
+            budget: job.budget,
+            max_codes: job.max_codes,
+            cancel: job.cancel,
+        }
+    }
+
+    /// Whether a query may look at fewer vectors than its lists hold.
+    fn is_limited(&self) -> bool {
+        self.max_codes != usize::MAX || self.budget.is_some()
+    }
+}
+
 impl Plan {
     /// Plans the queries `from..to`; pairs number their queries from `from`.
     ///
@@ -66,7 +85,7 @@ impl Plan {
             Probes::Lists { nprobe, .. } => nprobe,
         };
         let seeds = nprobe > 2 && count >= SEED_QUERIES * nlist;
-        let limited = shape.max_codes != usize::MAX || shape.budget.is_some();
+        let limited = shape.is_limited();
         self.allotted.clear();
         if limited {
             for query in from..to {
@@ -193,6 +212,26 @@ impl Plan {
             }
         }
     }
+}
+
+/// The lists that a job's queries visit, and the vectors that they look at there.
+pub(crate) fn visits(job: &ScanJob<'_>) -> Result<(u64, u64)> {
+    let shape = Shape::of(job);
+    let nprobe = match job.probes {
+        Probes::All => job.lists.list_count(),
+        Probes::Lists { nprobe, .. } => nprobe,
+    };
+    let (mut plan, mut lists, mut codes) = (Plan::default(), 0, 0);
+    for query in 0..job.count {
+        shape.cancel.check()?;
+        plan.allotted.clear();
+        plan.allot(&shape, query, nprobe);
+        for &slots in &plan.allotted {
+            lists += u64::from(slots > 0);
+            codes += u64::from(slots);
+        }
+    }
+    Ok((lists, codes))
 }
 
 /// Nearest-list pairs a list, from which on they are scanned first.

@@ -11,7 +11,6 @@ use super::typed::IVF_ELEMENT_F32;
 use crate::error::Result;
 use crate::index::knn;
 use crate::metric::Metric;
-use crate::progress::Control;
 
 /// Finds the `k` nearest rows of `x` for each query, exactly, without building an index.
 ///
@@ -62,15 +61,16 @@ pub(super) unsafe fn find(
 ) -> Result<()> {
     let metric = Metric::from_number(metric)?;
     // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
-    let (context, queries, x, search) = unsafe {
+    let (context, queries, x, (search, output)) = unsafe {
         let search = Search::prepare(queries.2, k, distances, ids, options)?;
         let queries = rows("queries", queries.0, queries.1, queries.2, dim)?;
         (resolve(context)?, queries, rows("x", x.0, x.1, x.2, dim)?, search)
     };
     search.refuse("ivf_knn", true, true)?;
-    let Search { options, output, hooks } = search;
-    let work =
-        |control: &Control<'_>| knn(&context, queries, x, metric, k as usize, &options, output, control);
     // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-    unsafe { hooks.run(None, work) }
+    unsafe {
+        search.run(None, |options, control| {
+            knn(&context, queries, x, metric, k as usize, options, output, control)
+        })
+    }
 }

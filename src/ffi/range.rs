@@ -10,7 +10,7 @@ use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
 use super::typed::IVF_ELEMENT_F32;
 use crate::error::Result;
-use crate::index::RangeOutput;
+use crate::index::{RangeOutput, SearchOptions};
 use crate::progress::Control;
 
 /// What a range search found: made by `ivf_range_search`, read by `ivf_range_result_get`, given back by
@@ -82,12 +82,14 @@ pub(super) unsafe fn find(
     let index = unsafe { borrow(index) }?;
     check_dim("queries", index.dim(), dim)?;
     // SAFETY: `rows` and `without_output` check pointers and sizes; lengths are the caller's promise.
-    let (queries, (options, hooks)) =
+    let (queries, search) =
         unsafe { (rows("queries", queries, element, n, dim)?, Search::without_output(options)?) };
     let core = index.read()?;
-    let work = |control: &Control<'_>| core.range_search(queries, radius, &options, control);
+    let work = |options: &SearchOptions<'_>, control: &Control<'_>| {
+        core.range_search(queries, radius, options, control)
+    };
     // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-    unsafe { hooks.run(Some(index), work) }.map(ivf_range_result)
+    unsafe { search.run(Some(index), work) }.map(ivf_range_result)
 }
 
 /// Fills `view` with what a range search found.

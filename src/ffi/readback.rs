@@ -5,8 +5,7 @@ use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
-use crate::error::{Error, Result};
-use crate::progress::Control;
+use crate::error::Error;
 
 /// Copies the ids of all vectors that can be found, ascending. With `ivf_reconstruct` it reads a whole index.
 ///
@@ -78,18 +77,18 @@ pub unsafe extern "C" fn ivf_search_and_reconstruct(
         let index = unsafe { borrow(index) }?;
         check_dim("queries", index.dim(), dim)?;
         // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, search, vectors) = unsafe {
+        let (queries, (search, output), vectors) = unsafe {
             let search = Search::prepare(n, k, distances, ids, options)?;
-            let rows = search.output.ids.len() as u64;
+            let rows = search.1.ids.len() as u64;
             let vectors = values_mut("vectors", vectors, count::<f32>("vectors", rows, u64::from(dim))?)?;
             (matrix("queries", queries, n, dim)?, search, vectors)
         };
-        let Search { options, output, hooks } = search;
         let core = index.read()?;
-        let work = |control: &Control<'_>| -> Result<()> {
-            core.search_and_reconstruct(queries, k as usize, &options, output, vectors, control)
-        };
         // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }
+        unsafe {
+            search.run(Some(index), |options, control| {
+                core.search_and_reconstruct(queries, k as usize, options, output, vectors, control)
+            })
+        }
     })
 }

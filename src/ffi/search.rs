@@ -8,6 +8,7 @@ use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::options::{self, growing, reserved};
 use super::progress::{Hooks, ivf_progress_fn};
+use super::stats::{Tally, ivf_search_stats};
 use super::status::ivf_status;
 use super::typed::IVF_ELEMENT_F32;
 use crate::error::{Error, Result};
@@ -62,18 +63,21 @@ pub struct ivf_search_options {
     pub list_max: u32,
     /// 0.
     pub reserved2: u32,
+    /// NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
+    /// clock. Zeros where the call fails.
+    pub stats: *mut ivf_search_stats,
 }
 
 growing!(ivf_search_options, filter: *const ivf_filter);
 
 /// What a search needs beside the queries, checked and as the core wants it.
 pub(super) struct Search<'a> {
-    pub(super) options: SearchOptions<'a>,
-    pub(super) output: SearchOutput<'a>,
-    pub(super) hooks: Hooks,
+    options: SearchOptions<'a>,
+    hooks: Hooks,
+    tally: Tally,
 }
 
-impl Search<'_> {
+impl<'a> Search<'a> {
     /// Reads the options and takes the output buffers of `n` queries with `k` results each.
     ///
     /// # Safety
@@ -84,7 +88,7 @@ impl Search<'_> {
         distances: *mut f32,
         ids: *mut i64,
         options: *const ivf_search_options,
-    ) -> Result<Self> {
+    ) -> Result<(Self, SearchOutput<'a>)> {
         // SAFETY: NULL or whole options, by the caller's promise.
         let options = unsafe { options::read(options) }?;
         if k == 0 {
@@ -104,29 +108,26 @@ impl Search<'_> {
             }
         };
         // SAFETY: the filter and the hooks are as the header asks, by the caller's promise.
-        let (options, hooks) = unsafe { Self::split(&options) }?;
-        Ok(Self { options, output, hooks })
+        Ok((unsafe { Self::of(&options) }?, output))
     }
 
     /// Reads the options of a search whose results go elsewhere.
     ///
     /// # Safety
     /// The options are as `ivf_search` wants them.
-    pub(super) unsafe fn without_output<'a>(
-        options: *const ivf_search_options,
-    ) -> Result<(SearchOptions<'a>, Hooks)> {
+    pub(super) unsafe fn without_output(options: *const ivf_search_options) -> Result<Self> {
         // SAFETY: NULL or whole options, by the caller's promise.
         let options = unsafe { options::read(options) }?;
         if !options.hits.is_null() {
             return Err(Error::argument("ivf_search_options.hits: expected NULL, the result has the hits"));
         }
         // SAFETY: the filter and the hooks are as the header asks, by the caller's promise.
-        unsafe { Self::split(&options) }
+        unsafe { Self::of(&options) }
     }
 
     /// # Safety
-    /// The filter is NULL or lives as long as the call.
-    unsafe fn split<'a>(options: &ivf_search_options) -> Result<(SearchOptions<'a>, Hooks)> {
+    /// The filter and the statistics are NULL or live as long as the call.
+    unsafe fn of(options: &ivf_search_options) -> Result<Self> {
         reserved("ivf_search_options.reserved2", options.reserved2)?;
         let (profile, budget) = super::budget::read(options)?;
         let search = SearchOptions {
@@ -138,13 +139,33 @@ impl Search<'_> {
             target_recall: options.target_recall,
             profile,
             budget,
+            stats: None,
         };
+        // SAFETY: the caller's promise is the same.
+        let tally = unsafe { Tally::new(options.stats) }?;
         let hooks = Hooks {
             progress: options.progress,
             progress_data: options.progress_data,
             cancel: options.cancel,
         };
-        Ok((search, hooks))
+        Ok(Self { options: search, hooks, tally })
+    }
+
+    /// Runs `work`, and tells what it did. `index` is the one at work, if there is one.
+    ///
+    /// # Safety
+    /// The hooks and the statistics are as the header asks.
+    pub(super) unsafe fn run<T>(
+        &self,
+        index: Option<&ivf_index>,
+        work: impl FnOnce(&SearchOptions<'_>, &Control<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let options = SearchOptions { stats: self.tally.wanted(), ..self.options.clone() };
+        // SAFETY: the caller's promise is the same.
+        let result = unsafe { self.hooks.run(index, |control| work(&options, control)) }?;
+        // SAFETY: as above.
+        unsafe { self.tally.tell() }?;
+        Ok(result)
     }
 
     /// Fails if the options ask for something that `call` has no use for.
@@ -161,6 +182,11 @@ impl Search<'_> {
                     "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
                 )));
             }
+        }
+        if max_codes && self.tally.wanted().is_some() {
+            return Err(Error::argument(format!(
+                "ivf_search_options.stats: {call} visits no lists and counts nothing: expected NULL"
+            )));
         }
         let SearchOptions { profile, budget, .. } = &self.options;
         if max_codes && (*profile, *budget) != Default::default() {
@@ -223,14 +249,14 @@ pub(super) unsafe fn search(
     let index = unsafe { borrow(index) }?;
     check_dim("queries", index.dim(), dim)?;
     // SAFETY: `rows` and `prepare` check pointers and sizes; the lengths are the caller's promise.
-    let (queries, search) = unsafe {
+    let (queries, (search, output)) = unsafe {
         (rows("queries", queries, element, n, dim)?, Search::prepare(n, k, distances, ids, options)?)
     };
-    let Search { options, output, hooks } = search;
     let core = index.read()?;
-    let work = |control: &Control<'_>| core.search(queries, k as usize, &options, output, control);
     // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-    unsafe { hooks.run(Some(index), work) }
+    unsafe {
+        search.run(Some(index), |options, control| core.search(queries, k as usize, options, output, control))
+    }
 }
 
 /// Searches like `ivf_search`, in lists that you chose: the coarse step is yours.
@@ -263,17 +289,17 @@ pub unsafe extern "C" fn ivf_search_preassigned(
             return Err(Error::argument("nprobe: expected at least 1 column of lists, got 0"));
         }
         // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, lists, search) = unsafe {
+        let (queries, lists, (search, output)) = unsafe {
             let lists = values("lists", lists, count::<i64>("lists", n, u64::from(nprobe))?)?;
             (matrix("queries", queries, n, dim)?, lists, Search::prepare(n, k, distances, ids, options)?)
         };
         search.refuse("ivf_search_preassigned", true, false)?;
-        let Search { options, output, hooks } = search;
         let core = index.read()?;
-        let work = |control: &Control<'_>| {
-            core.search_preassigned(queries, lists, nprobe as usize, k as usize, &options, output, control)
-        };
         // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }
+        unsafe {
+            search.run(Some(index), |options, control| {
+                core.search_preassigned(queries, lists, nprobe as usize, k as usize, options, output, control)
+            })
+        }
     })
 }

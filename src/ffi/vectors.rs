@@ -114,15 +114,17 @@ pub unsafe extern "C" fn ivf_query_expansion(
         let index = unsafe { borrow(index) }?;
         check_dim("queries", index.dim(), dim)?;
         // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, out, (options, hooks)) = unsafe {
+        let (queries, out, search) = unsafe {
             let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
             (matrix("queries", queries, n, dim)?, out, Search::without_output(options)?)
         };
         let core = index.read()?;
-        let work =
-            |control: &Control<'_>| core.query_expansion(queries, k as usize, alpha, &options, out, control);
         // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }
+        unsafe {
+            search.run(Some(index), |options, control| {
+                core.query_expansion(queries, k as usize, alpha, options, out, control)
+            })
+        }
     })
 }
 
@@ -160,14 +162,16 @@ pub unsafe extern "C" fn ivf_blend(
         let index = unsafe { borrow(index) }?;
         check_dim("queries", index.dim(), dim)?;
         // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, out, (options, hooks)) = unsafe {
+        let (queries, out, search) = unsafe {
             let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
             (matrix("queries", queries, n, dim)?, out, Search::without_output(options)?)
         };
         let core = index.read()?;
-        let work =
-            |control: &Control<'_>| core.blend(queries, k as usize, power, ratio, &options, out, control);
         // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), work) }
+        unsafe {
+            search.run(Some(index), |options, control| {
+                core.blend(queries, k as usize, power, ratio, options, out, control)
+            })
+        }
     })
 }

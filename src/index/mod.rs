@@ -11,6 +11,7 @@ mod range;
 mod reconstruct;
 mod remove;
 mod search;
+mod stats;
 mod train;
 mod transforms;
 mod tune;
@@ -23,6 +24,7 @@ pub use crate::output::{RangeOutput, SearchOutput};
 pub use info::IndexInfo;
 pub use knn::knn;
 pub use search::SearchOptions;
+pub use stats::SearchStats;
 pub use train::TrainOptions;
 pub use tune::{TuneOptions, Tuned};
 

@@ -1,6 +1,7 @@
 //! Range search: every vector nearer than a radius.
 
 use super::search::Request;
+use super::stats::Clock;
 use super::{Index, RangeOutput, SearchOptions};
 use crate::backend;
 use crate::error::{Error, Result};
@@ -46,9 +47,11 @@ impl Index {
                 let to = (from + step).min(queries.rows());
                 let request =
                     Request { stage: "search", queries: queries.slice(from, to), k: 0, given: None };
-                let job = self.job(&request, options, control.cancel(), &mut workspace)?;
+                let mut clock = Clock::start(options.stats);
+                let job = self.job(&request, options, control.cancel(), &mut workspace, &mut clock)?;
                 let found = backend::scan_within(&self.context, &job, key)?;
                 output.append(self.metric, to - from, found, control.cancel())?;
+                clock.lap(|stats| &mut stats.scan_ns);
                 control.report("search", to, queries.rows(), 0.0)?;
             }
             self.context.workspaces().put(workspace);

@@ -1,6 +1,9 @@
 //! Searching: the coarse step finds each query's lists, the scan finds the k best in them.
 
-use super::{Index, SearchOutput};
+use std::sync::Mutex;
+
+use super::stats::Clock;
+use super::{Index, SearchOutput, SearchStats};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
 use crate::budget::{Budget, Profile};
@@ -30,6 +33,8 @@ pub struct SearchOptions<'a> {
     pub profile: Profile,
     /// How many vectors of the lists visited a query looks at.
     pub budget: Budget,
+    /// What the search did is added here; `None` = nobody wants to know, and nothing is counted.
+    pub stats: Option<&'a Mutex<SearchStats>>,
 }
 
 /// What is asked for.
@@ -156,8 +161,11 @@ impl Index {
         workspace: &mut Workspace,
     ) -> Result<()> {
         let &Request { k, .. } = request;
-        let job = self.job(request, options, control.cancel(), workspace)?;
-        backend::scan_best(&self.context, &job, k.min(self.count), &TopKSink::new(self.metric, k, output))
+        let mut clock = Clock::start(options.stats);
+        let job = self.job(request, options, control.cancel(), workspace, &mut clock)?;
+        backend::scan_best(&self.context, &job, k.min(self.count), &TopKSink::new(self.metric, k, output))?;
+        clock.lap(|stats| &mut stats.scan_ns);
+        Ok(())
     }
 
     /// The scan that a request asks for; `workspace` keeps its queries and lists.
@@ -167,6 +175,7 @@ impl Index {
         options: &SearchOptions<'a>,
         cancel: Cancel<'a>,
         workspace: &'a mut Workspace,
+        clock: &mut Clock<'_>,
     ) -> Result<ScanJob<'a>> {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
@@ -175,6 +184,7 @@ impl Index {
         let Workspace { floats, lists, between, keys, .. } = workspace;
         keys.clear();
         let data = self.prepared_matrix(queries, workers, cancel, floats, between)?.data();
+        clock.lap(|stats| &mut stats.prepare_ns);
         let probes = match (request.given, &self.coarse) {
             (Some((lists, nprobe)), coarse) => {
                 if let (true, Some(coarse)) = (weighted, coarse) {
@@ -194,7 +204,8 @@ impl Index {
                 Probes::Lists { lists, nprobe }
             }
         };
-        Ok(ScanJob {
+        clock.lap(|stats| &mut stats.coarse_ns);
+        let job = ScanJob {
             dim: self.dim,
             metric: self.metric,
             queries: data,
@@ -209,6 +220,8 @@ impl Index {
             max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
             workers,
             cancel,
-        })
+        };
+        clock.count(&job)?;
+        Ok(job)
     }
 }

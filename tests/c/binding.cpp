@@ -398,7 +398,10 @@ void recall_asked_for_is_found() {
     const ivf::Neighbors by_recall = index.search({sample, dim}, 5, options);
     options.target_recall = 0;
     options.nprobe = static_cast<std::uint32_t>(tuned.nprobe);
+    ivf::SearchStats stats{};
+    options.stats = &stats;
     CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);
+    CHECK(stats.queries == 300 && stats.lists == 300 * tuned.nprobe && stats.codes > 0 && stats.scan_ns > 0);
 }
 
 void files_are_built_from_and_queries_blended() {

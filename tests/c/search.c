@@ -123,11 +123,30 @@ static void search_k_above_count_pads_with_minus_one(void)
     ivf_index_destroy(index);
 }
 
+static void search_tells_what_it_did(void)
+{
+    ivf_index *index = filled_index(COUNT, DIM, IVF_METRIC_L2, "IVF8,Flat");
+    float *queries = random_rows(3, DIM, 2), distances[3];
+    int64_t ids[3];
+    ivf_search_stats stats = {0};
+    stats.struct_size = sizeof stats;
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = 8;
+    options.stats = &stats;
+    CHECK_OK(ivf_search(index, queries, 3, DIM, 1, distances, ids, &options));
+    CHECK(stats.struct_size == sizeof stats && stats.queries == 3);
+    CHECK(stats.lists == 3 * 8 && stats.codes == 3 * COUNT && stats.scan_ns > 0);
+    free(queries);
+    ivf_index_destroy(index);
+}
+
 int main(void)
 {
     RUN(search_all_lists_equals_knn);
     RUN(search_with_filter_finds_only_what_passes);
     RUN(range_search_finds_all_that_is_strictly_nearer);
     RUN(search_k_above_count_pads_with_minus_one);
+    RUN(search_tells_what_it_did);
     return tests_done();
 }

@@ -15,6 +15,7 @@ mod layout;
 mod options;
 mod persist;
 mod progress;
+mod stats;
 mod support;
 mod threads;
 mod typed;

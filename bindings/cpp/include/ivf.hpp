@@ -183,6 +183,7 @@ using Progress = ivf_progress;
 using DeviceInfo = ivf_device_info;
 using ContextInfo = ivf_context_info;
 using IndexInfo = ivf_index_info;
+using SearchStats = ivf_search_stats;
 
 /// Told how far a call has come, on the thread that made it. Returns true to cancel the call, which then
 /// throws Error (IVF_E_CANCELLED). May throw: the call is cancelled and that exception leaves it. Must not
@@ -272,6 +273,7 @@ struct SearchOptions {
     Budget budget{};
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
+    SearchStats* stats = nullptr;    ///< receives what the search did; nullptr = nothing is counted
 };
 
 /// How Index::tune measures.
@@ -596,6 +598,10 @@ inline ivf_search_options detail::search_options(Call& call, const SearchOptions
     to.list_min = from.budget.list_min;
     to.list_max = from.budget.list_max;
     to.filter = from.filter != nullptr ? from.filter->get() : nullptr;
+    if (from.stats != nullptr) {
+        from.stats->struct_size = sizeof(SearchStats);
+        to.stats = from.stats;
+    }
     return to;
 }
 

@@ -153,14 +153,14 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* data = &queries.First)
             fixed (float* distance = found.Distances)
             fixed (long* id = found.Ids)
             fixed (long* hit = found.Hits)
             fixed (float* row = vectors)
             {
-                var native = options.ToNative(call, filter, hit);
+                var native = options.ToNative(call, held, hit);
                 Call.End(call, Native.ivf_search_and_reconstruct(
                     self.Pointer, data, n, dim, columns, distance, id, row, &native));
             }

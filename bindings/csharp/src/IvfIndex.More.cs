@@ -91,11 +91,11 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* data = &queries.First)
             fixed (float* to = made)
             {
-                var native = options.ToNative(call, filter, null);
+                var native = options.ToNative(call, held, null);
                 Call.End(call, Native.ivf_query_expansion(self.Pointer, data, n, dim, columns, alpha, to, &native));
             }
             return made;
@@ -128,11 +128,11 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* data = &queries.First)
             fixed (float* to = made)
             {
-                var native = options.ToNative(call, filter, null);
+                var native = options.ToNative(call, held, null);
                 Call.End(call, Native.ivf_blend(self.Pointer, data, n, dim, columns, power, ratio, to, &native));
             }
             return made;

@@ -31,10 +31,10 @@ namespace Ivf
             {
                 using (Call call = Call.Begin(options.Progress, cancellationToken))
                 using (Borrowed self = handle.Borrow())
-                using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+                using (HeldOptions held = options.Hold())
                 fixed (float* data = &queries.First)
                 {
-                    var native = options.ToNative(call, filter, null);
+                    var native = options.ToNative(call, held, null);
                     Call.End(call, Native.ivf_range_search(self.Pointer, data, n, dim, radius, &native, &result));
                 }
                 var view = new Native.ivf_range_view { struct_size = (uint)sizeof(Native.ivf_range_view) };

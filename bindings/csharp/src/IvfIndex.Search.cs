@@ -58,13 +58,13 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* data = &queries.First)
             fixed (float* distance = &MemoryMarshal.GetReference(distances))
             fixed (long* id = &MemoryMarshal.GetReference(ids))
             fixed (long* hit = &MemoryMarshal.GetReference(hits))
             {
-                var native = options.ToNative(call, filter, hits.IsEmpty ? null : hit);
+                var native = options.ToNative(call, held, hits.IsEmpty ? null : hit);
                 Call.End(call, Native.ivf_search(self.Pointer, data, n, dim, columns, distance, id, &native));
             }
         }
@@ -127,14 +127,14 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* data = &queries.First)
             fixed (long* list = &MemoryMarshal.GetReference(lists))
             fixed (float* distance = &MemoryMarshal.GetReference(distances))
             fixed (long* id = &MemoryMarshal.GetReference(ids))
             fixed (long* hit = &MemoryMarshal.GetReference(hits))
             {
-                var native = options.ToNative(call, filter, hits.IsEmpty ? null : hit);
+                var native = options.ToNative(call, held, hits.IsEmpty ? null : hit);
                 Call.End(call, Native.ivf_search_preassigned(
                     self.Pointer, data, n, dim, columns, list, probes, distance, id, &native));
             }

@@ -81,13 +81,13 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (byte* data = &queries.First)
             fixed (float* distance = found.Distances)
             fixed (long* id = found.Ids)
             fixed (long* hit = found.Hits)
             {
-                var native = options.ToNative(call, filter, hit);
+                var native = options.ToNative(call, held, hit);
                 Call.End(call, Native.ivf_search_typed(
                     self.Pointer, data, (int)queries.Element, n, dim, (uint)k, distance, id, &native));
             }
@@ -116,10 +116,10 @@ namespace Ivf
             {
                 using (Call call = Call.Begin(options.Progress, cancellationToken))
                 using (Borrowed self = handle.Borrow())
-                using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+                using (HeldOptions held = options.Hold())
                 fixed (byte* data = &queries.First)
                 {
-                    var native = options.ToNative(call, filter, null);
+                    var native = options.ToNative(call, held, null);
                     Call.End(call, Native.ivf_range_search_typed(
                         self.Pointer, data, (int)queries.Element, n, dim, radius, &native, &result));
                 }

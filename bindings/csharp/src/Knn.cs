@@ -61,14 +61,14 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed on = IvfContext.Borrow(context))
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (float* query = &MemoryMarshal.GetReference(queries))
             fixed (float* data = &MemoryMarshal.GetReference(x))
             fixed (float* distance = &MemoryMarshal.GetReference(distances))
             fixed (long* id = &MemoryMarshal.GetReference(ids))
             fixed (long* hit = &MemoryMarshal.GetReference(hits))
             {
-                var native = options.ToNative(call, filter, hits.IsEmpty ? null : hit);
+                var native = options.ToNative(call, held, hits.IsEmpty ? null : hit);
                 Call.End(call, Native.ivf_knn(
                     on.Pointer, query, rows, data, n, (uint)dim, (int)metric, columns, distance, id, &native));
             }
@@ -99,14 +99,14 @@ namespace Ivf
             options = options ?? SearchOptions.Default;
             using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed on = IvfContext.Borrow(context))
-            using (Borrowed filter = IvfFilter.Borrow(options.Filter))
+            using (HeldOptions held = options.Hold())
             fixed (byte* query = &queries.First)
             fixed (byte* data = &x.First)
             fixed (float* distance = found.Distances)
             fixed (long* id = found.Ids)
             fixed (long* hit = found.Hits)
             {
-                var native = options.ToNative(call, filter, hit);
+                var native = options.ToNative(call, held, hit);
                 Call.End(call, Native.ivf_knn_typed(
                     on.Pointer, query, (int)queries.Element, rows, data, (int)x.Element, n, dim, (int)metric, (uint)k,
                     distance, id, &native));

@@ -135,6 +135,20 @@ namespace Ivf
             internal uint list_min;
             internal uint list_max;
             internal uint reserved2;
+            internal ivf_search_stats* stats;
+        }
+
+        [StructLayout(LayoutKind.Sequential)]
+        internal struct ivf_search_stats
+        {
+            internal uint struct_size;
+            internal uint reserved;
+            internal ulong queries;
+            internal ulong lists;
+            internal ulong codes;
+            internal ulong prepare_ns;
+            internal ulong coarse_ns;
+            internal ulong scan_ns;
         }
 
         [StructLayout(LayoutKind.Sequential)]

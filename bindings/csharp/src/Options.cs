@@ -112,7 +112,15 @@ namespace Ivf
         /// <summary>At most so many vectors of each list; 0 = no limit.</summary>
         public int ListMax { get; set; }
 
+        /// <summary>Receives what the search did; null = nobody wants to know, and nothing is counted.</summary>
+        public SearchStats Stats { get; set; }
+
         internal static readonly SearchOptions Default = new SearchOptions();
+
+        internal HeldOptions Hold()
+        {
+            return new HeldOptions(Filter, Stats);
+        }
 
         private static int Switch(bool? on)
         {
@@ -121,7 +129,7 @@ namespace Ivf
             return on.Value ? Native.IVF_SWITCH_ON : Native.IVF_SWITCH_OFF;
         }
 
-        internal unsafe Native.ivf_search_options ToNative(Call call, Borrowed filter, long* hits)
+        internal unsafe Native.ivf_search_options ToNative(Call call, HeldOptions held, long* hits)
         {
             var native = new Native.ivf_search_options
             {
@@ -131,7 +139,7 @@ namespace Ivf
                 target_recall = TargetRecall,
                 max_codes = Number.Unsigned(MaxCodes, nameof(MaxCodes)),
                 hits = (ulong*)hits,
-                filter = filter.Pointer,
+                filter = held.Filter,
                 profile = (int)Profile,
                 budget_sharing = (int)BudgetSharing,
                 budget_codes = Number.Unsigned(BudgetCodes, nameof(BudgetCodes)),
@@ -140,6 +148,7 @@ namespace Ivf
                 strict_budget = Switch(StrictBudget),
                 list_min = Number.Unsigned(ListMin, nameof(ListMin)),
                 list_max = Number.Unsigned(ListMax, nameof(ListMax)),
+                stats = held.Stats,
             };
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);
             return native;

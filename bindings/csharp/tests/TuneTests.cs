@@ -1,8 +1,9 @@
+using System;
 using System.Linq;
 
 namespace Ivf.Tests
 {
-    /// <summary>Recall on demand.</summary>
+    /// <summary>Recall on demand, and what a search says of itself.</summary>
     public static class TuneTests
     {
         private const int Dim = 8;
@@ -22,6 +23,24 @@ namespace Ivf.Tests
                 Check.True(curve.Recall.Last() == 1.0 && curve.Low[0] <= curve.Recall[0], "recalls");
                 var byLists = new SearchOptions { NProbe = (int)tuned.NProbe };
                 Check.Sequence(index.Search(sample, 5, byLists).Ids, index.Search(sample, 5, byRecall).Ids, "ids");
+            }
+        }
+
+        public static void Search_StatsAskedFor_TellsWhatItDid()
+        {
+            float[] x = Data.Random(4000, Dim), queries = Data.Random(10, Dim, 5);
+            using (IvfIndex index = Data.Trained(x, Dim, "IVF32,Flat"))
+            using (IvfFilter filter = IvfFilter.OfRange(0, 100))
+            {
+                var options = new SearchOptions { NProbe = 32, Stats = new SearchStats() };
+                index.Search(queries, 5, options);
+                SearchStats stats = options.Stats;
+                Check.True(stats.Queries == 10 && stats.Lists == 320 && stats.Codes == 40000, "counts");
+                Check.True(stats.Scan > TimeSpan.Zero && stats.Coarse > TimeSpan.Zero, "times");
+                options.Filter = filter;
+                options.MaxCodes = 7;
+                index.RangeSearch(queries, 1, options);
+                Check.True(stats.Queries == 10 && stats.Codes == 70, "counts of a range search");
             }
         }
     }

@@ -72,7 +72,7 @@ def test_train_options_matter_and_repeat(x):
     for options in ({"seed": 5}, {"iterations": 1}, {"max_points_per_centroid": 40}):
         assert (centroids(**options) != default).any(), options
     assert (centroids(seeding="random") != centroids(seeding="k-means++")).any()
-    with pytest.raises(ivf.ArgumentError, match=r"'k-means\+\+', got 'best'"):
+    with pytest.raises(ivf.ArgumentError, match=r"'k-means\+\+', 'hierarchical', got 'best'"):
         centroids(seeding="best")
 
 

@@ -215,3 +215,16 @@ def test_kmeans_bad_input_is_refused(x):
         ivf.kmeans(x, 0)
     with pytest.raises(ivf.DimensionError, match=r"\[n, dim\], got \[24\]"):
         ivf.kmeans(x[0], 1)
+
+
+def test_stats_tell_what_a_search_did(x):
+    index = ivf.Index(24, "IVF8,Flat")
+    index.train(x)
+    index.add(x)
+    stats = ivf.SearchStats()
+    for search in (index.search, lambda *a, **b: index.range_search(a[0], 1.0, **b), index.search_and_reconstruct):
+        search(x[:20], 5, nprobe=8, stats=stats)
+        assert (stats.queries, stats.lists, stats.codes) == (20, 160, 20 * len(x))
+    index.search(x[:1], 5, nprobe=3, max_codes=10, stats=stats)
+    assert (stats.queries, stats.codes) == (1, 10)
+    assert stats.coarse_seconds > 0 and stats.scan_seconds > 0 and "codes=10" in repr(stats)

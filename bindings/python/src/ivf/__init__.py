@@ -45,6 +45,7 @@ from .functions import Kmeans, kmeans, knn, version
 from .index import Index
 from .metric import METRIC_COSINE, METRIC_INNER_PRODUCT, METRIC_L2
 from .neighbors import Neighbors, RangeNeighbors
+from .stats import SearchStats
 
 # Warnings (few training points) go where the program's own logging sends them, and nowhere if it has none.
 logging.getLogger("ivf").addHandler(logging.NullHandler())
@@ -87,6 +88,7 @@ __all__ = [
     "NullError",
     "OutOfMemoryError",
     "RangeNeighbors",
+    "SearchStats",
     "SizeOverflowError",
     "StateError",
     "TooFewPointsError",

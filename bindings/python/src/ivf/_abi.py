@@ -161,6 +161,19 @@ class AddOptions(Struct):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32), *_HOOKS]
 
 
+class SearchStats(Struct):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        ("queries", c_uint64),
+        ("lists", c_uint64),
+        ("codes", c_uint64),
+        ("prepare_ns", c_uint64),
+        ("coarse_ns", c_uint64),
+        ("scan_ns", c_uint64),
+    ]
+
+
 class SearchOptions(Struct):
     _fields_ = [
         ("struct_size", c_uint32),
@@ -180,6 +193,7 @@ class SearchOptions(Struct):
         ("list_min", c_uint32),
         ("list_max", c_uint32),
         ("reserved2", c_uint32),
+        ("stats", POINTER(SearchStats)),
     ]
 
 

@@ -15,6 +15,7 @@ from ._core import Core
 from .budget import Budget, Profile, set_budget
 from .filter import Filter, Selection
 from .neighbors import Neighbors, RangeNeighbors, room_for, view
+from .stats import SearchStats
 
 
 class Searching(Core):
@@ -31,6 +32,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -42,9 +44,11 @@ class Searching(Core):
         a curve of tune for this k or a larger one. max_codes: a query ends after this many vectors, in probe order; None = no
         limit. profile: a named set of budget options, "exact", "speed" (the same results), "approx_fast",
         "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
-        beside or instead of it. threads: 0 = all of the context's.
+        beside or instead of it. stats: receives what the search did. threads: 0 = all of the context's.
         """
-        options = _search_options(threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget)
+        options = _search_options(
+            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, stats=stats
+        )
         return self._search(queries, k, None, options, progress, cancel)
 
     def search_and_reconstruct(
@@ -58,6 +62,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -66,7 +71,9 @@ class Searching(Core):
 
         The parameters are those of search.
         """
-        options = _search_options(threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget)
+        options = _search_options(
+            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, stats=stats
+        )
         x = rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
@@ -92,12 +99,15 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
     ) -> Neighbors:
         """Searches in lists that you chose: int64 `[n, nprobe]`, in the order to look into them, -1 = none."""
-        options = _search_options(threads, filter, max_codes, profile=profile, budget=budget)
+        options = _search_options(
+            threads, filter, max_codes, profile=profile, budget=budget, stats=stats
+        )
         return self._search(queries, k, lists, options, progress, cancel)
 
     def _search(
@@ -137,6 +147,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
         cancel: Cancel | None = None,
@@ -146,7 +157,9 @@ class Searching(Core):
         The parameters are those of search.
         """
         x, element = typed_rows("queries", queries, self._dim, one=True)
-        options = _search_options(threads, filter, max_codes, nprobe, profile=profile, budget=budget)
+        options = _search_options(
+            threads, filter, max_codes, nprobe, profile=profile, budget=budget, stats=stats
+        )
         result = ctypes.c_void_p()
         call_long(
             *(library.ivf_range_search_typed, self._handle, x, element, len(x), self._dim, radius, options),
@@ -238,6 +251,7 @@ def _search_options(
     *,
     profile: Profile | None = None,
     budget: Budget | None = None,
+    stats: SearchStats | None = None,
 ) -> _abi.SearchOptions:
     options = _abi.SearchOptions(
         threads=unsigned("threads", threads),
@@ -246,6 +260,8 @@ def _search_options(
         max_codes=unsigned("max_codes", max_codes, 64),
     )
     set_budget(options, profile, budget)
+    if stats is not None:
+        stats._point(options)
     if filter is not None:
         made = Filter.of(filter)
         options.point("filter", made._handle._as_parameter_, made)
