@@ -87,14 +87,14 @@ fn estimates(metric: Metric, query: &[f64], x: &[Vec<f64>], centres: &[Vec<f64>]
         .collect()
 }
 
-/// How far look-ups may be off for codes of 1 bit: half a step of a byte for every four dimensions.
+/// How far look-ups may be off for codes of 1 bit: half a step in every dimension, halved as the codes are.
 fn coarseness(metric: Metric, query: &[f64], v: &[f64], c: &[f64]) -> f64 {
     let minus = |a: &[f64]| -> Vec<f64> { a.iter().zip(c).map(|(a, b)| a - b).collect() };
     let (r, y) = (minus(v), minus(query));
     let widest = y.chunks(4).map(|four| four.iter().map(|v| v.abs()).sum()).fold(0.0, f64::max);
     let along: f64 = r.iter().map(|v| 0.5 * v.abs()).sum();
     let factor = if along == 0.0 { 0.0 } else { product(&r, &r) / along };
-    let error = factor * 0.5 * widest / 127.0 * y.len().div_ceil(4) as f64;
+    let error = factor * 0.25 * widest / 125.0 * y.len() as f64;
     if metric == Metric::L2 { 2.0 * error } else { error }
 }
 

@@ -82,7 +82,7 @@ pub(super) struct Shifted {
 }
 
 /// Sums side by side, so that the compiler can use vector registers.
-pub(super) const SUMS: usize = 8;
+const SUMS: usize = 8;
 
 impl Shifted {
     /// Writes the factors for the codes of list number `list` into `factors`.

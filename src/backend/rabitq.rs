@@ -8,12 +8,12 @@
 //! - `|q - v|^2 = |y|^2 + |r|^2 - 2 <r, y>`,
 //! - `<q, v> = <q, c> + <r, c> + <r, y>`, for which `<r, c>` is a third number.
 //!
-//! Codes of one bit are looked up: with `y` four dimensions at a time, in tables of bytes. Only `<r, y>` is estimated, and its error is a share of `|r| |y|`: the nearer the centroid, the smaller.
+//! Only `<r, y>` is estimated, and its error is a share of `|r| |y|`: the nearer the centroid, the smaller. Codes of one
+//! bit are looked up, four dimensions at a time, in tables of bytes; what that rounds is small beside this error.
 
 use super::ListView;
-use super::affine::SUMS;
 use crate::element::Values;
-use crate::kernel::bitpack;
+use crate::kernel::{Kernels, Residual, bitpack};
 use crate::lists::block::locate;
 use crate::metric::Metric;
 
@@ -80,9 +80,9 @@ impl<'a> RaBitQ<'a> {
         let width = out.len();
         let first = self.column(number);
         let row = |byte: usize| &block[(first + byte) * width..(first + byte + 1) * width];
-        let rows = [row(0), row(1), row(2), row(3)];
-        for (lane, out) in out.iter_mut().enumerate() {
-            *out = f32::from_le_bytes(rows.map(|row| row[lane]));
+        let lanes = row(0).iter().zip(row(1)).zip(row(2).iter().zip(row(3)));
+        for (out, ((&a, &b), (&c, &d))) in out.iter_mut().zip(lanes) {
+            *out = f32::from_le_bytes([a, b, c, d]);
         }
     }
 
@@ -134,35 +134,18 @@ pub(super) struct Seen {
 impl Seen {
     /// Writes the query's residual from the centroid of list number `list`.
     pub(super) fn new(
+        kernels: &Kernels,
         metric: Metric,
         codes: &RaBitQ<'_>,
         list: usize,
         query: &[f32],
         residual: &mut [f32],
     ) -> Self {
-        let dim = codes.dim;
-        let (query, centroid, residual) = (&query[..dim], codes.centroid(list), &mut residual[..dim]);
-        let (mut norm, mut products, mut sum) = ([0f32; SUMS], [0f32; SUMS], [0f32; SUMS]);
-        let mut add = |lane: usize, d: usize| {
-            let value = query[d] - centroid[d];
-            residual[d] = value;
-            norm[lane] += value * value;
-            products[lane] += query[d] * centroid[d];
-            sum[lane] += value;
-        };
-        let whole = dim / SUMS * SUMS;
-        for from in (0..whole).step_by(SUMS) {
-            for lane in 0..SUMS {
-                add(lane, from + lane);
-            }
-        }
-        for d in whole..dim {
-            add(d - whole, d);
-        }
-        let base = -codes.centre() * sum.iter().sum::<f32>();
+        let Residual { norm, product, sum } = kernels.residual(query, codes.centroid(list), residual);
+        let base = -codes.centre() * sum;
         match metric {
-            Metric::L2 => Self { norm: norm.iter().sum(), constant: 0.0, base },
-            _ => Self { norm: 0.0, constant: products.iter().sum(), base },
+            Metric::L2 => Self { norm, constant: 0.0, base },
+            _ => Self { norm: 0.0, constant: product, base },
         }
     }
 }

@@ -366,7 +366,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 let shifted = &mut self.scratch.shifted;
                 shifted.resize(count * dim, 0.0);
                 for (q, residual) in shifted.chunks_exact_mut(dim).enumerate() {
-                    let seen = Seen::new(job.metric, codes, scanned.number, rows[q], residual);
+                    let seen = Seen::new(self.kernels, job.metric, codes, scanned.number, rows[q], residual);
                     scorers[q] = Scorer::of_estimates(job.metric, seen);
                     steps[q].base = seen.base;
                 }
@@ -378,8 +378,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     for ((steps, residual), tables) in
                         steps.iter_mut().zip(shifted.chunks_exact(dim)).zip(tables)
                     {
-                        let Steps { base, step } = self.kernels.subsets(residual, tables);
-                        *steps = Steps { base: steps.base + base, step };
+                        *steps = self.kernels.subsets(residual, tables);
                     }
                 } else {
                     pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);

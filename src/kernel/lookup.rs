@@ -115,41 +115,139 @@ pub(super) fn scalar(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
     any
 }
 
-/// Tables for codes of one bit a value: each tells what the subsets of four values add up to. `tables` is
-/// `[columns][2][ENTRIES]` for the columns that hold so many bits.
+/// Values of a column of codes of one bit each.
+const VALUES: usize = 8;
+
+/// What a column's values add to sums, in whole steps above the least: those of its bits that are set, then of those
+/// that are not.
+pub(super) type Parts = [u8; 2 * VALUES];
+
+/// Two tables.
+pub(super) type Pair = [u8; 2 * ENTRIES];
+
+/// Tables for codes of one bit a value, which stands for -1/2 or 1/2: each tells what four values add up to under every
+/// code. `tables` is `[columns][2][ENTRIES]` for the columns that hold so many bits. The values become whole numbers of
+/// steps, of which a table's entries are sums; `expand` makes a column's.
 ///
 /// To be inlined where an instruction set is enabled.
 #[inline(always)]
-pub(super) fn subsets(values: &[f32], tables: &mut [u8]) -> Steps {
-    // 2^23: adding it rounds to a whole number, which the lowest bits then hold.
-    const WHOLE: f32 = 8_388_608.0;
-    let (tables, _) = tables.as_chunks_mut::<ENTRIES>();
-    let room = usize::from(u16::MAX) / tables.len().max(1);
-    let most = f32::from(u8::try_from(room).unwrap_or(MOST).min(MOST));
-    let (whole, rest) = values.as_chunks::<4>();
-    let mut last = [0.0; 4];
+pub(super) fn subsets(values: &[f32], tables: &mut [u8], expand: impl Fn(&Parts, &mut Pair)) -> Steps {
+    let pairs = tables.as_chunks_mut().0;
+    let room = usize::from(u16::MAX) / (2 * pairs.len()).max(1);
+    // Four values may be rounded up by a half each.
+    let most = f32::from(u8::try_from(room).unwrap_or(MOST).min(MOST) - 2);
+    let (whole, rest) = values.as_chunks::<VALUES>();
+    let mut last = [0.0; VALUES];
     last[..rest.len()].copy_from_slice(rest);
-    let groups = || whole.iter().chain((!rest.is_empty()).then_some(&last));
-    let (mut negative, mut widest) = ([0f32; 4], 0f32);
-    for four in groups() {
-        negative.iter_mut().zip(four).for_each(|(sum, value)| *sum += value.min(0.0));
-        widest = widest.max(four[0].abs() + four[1].abs() + (four[2].abs() + four[3].abs()));
-    }
+    let columns = || whole.iter().chain((!rest.is_empty()).then_some(&last));
+    let widest = widest(values);
     // Smaller ones are as good as 0.
     let (step, inverse) = if widest > 1e-30 { (widest / most, most / widest) } else { (0.0, 0.0) };
-    let mut filled = 0;
-    for (table, four) in tables.iter_mut().zip(groups()) {
-        // What a value adds to the smallest sum, where it is absent and where it is present.
-        let [a, b, c, d] = four.map(|value| [(-value).max(0.0) * inverse, value.max(0.0) * inverse]);
-        let low = [a[0] + b[0], a[1] + b[0], a[0] + b[1], a[1] + b[1]];
-        let high = [c[0] + d[0], c[1] + d[0], c[0] + d[1], c[1] + d[1]];
-        for (high, out) in high.iter().zip(table.chunks_exact_mut(4)) {
-            for (low, to) in low.iter().zip(out) {
-                *to = (low + high + WHOLE).to_bits().to_le_bytes()[0];
-            }
+    let mut sizes = [0u32; VALUES];
+    for (pair, eight) in pairs.iter_mut().zip(columns()) {
+        let mut parts = [0; 2 * VALUES];
+        let (set, unset) = parts.split_at_mut(VALUES);
+        for (((value, set), unset), size) in eight.iter().zip(set).zip(unset).zip(&mut sizes) {
+            (*set, *unset) = (rounded((value * inverse).max(0.0)), rounded((-value * inverse).max(0.0)));
+            *size += u32::from(*set | *unset);
         }
-        filled += 1;
+        expand(&parts, pair);
     }
-    tables[filled..].iter_mut().for_each(|table| table.fill(0));
-    Steps { base: (negative[0] + negative[1]) + (negative[2] + negative[3]), step }
+    #[expect(clippy::cast_precision_loss, reason = "below 2^16")]
+    let sizes = sizes.iter().sum::<u32>() as f32;
+    Steps { base: -0.5 * sizes * step, step }
+}
+
+/// The largest sum of the sizes of four values that share a table.
+#[inline(always)]
+fn widest(values: &[f32]) -> f32 {
+    // Side by side, so that the compiler can use vector registers. A plain comparison: `max` would look for NaN.
+    const SUMS: usize = 4;
+    let larger = |a: f32, b: f32| if a > b { a } else { b };
+    let (whole, rest) = values.as_chunks::<{ 4 * SUMS }>();
+    let mut widest = [0f32; SUMS];
+    for part in whole {
+        let sizes = part.map(f32::abs);
+        for (widest, four) in widest.iter_mut().zip(sizes.as_chunks::<4>().0) {
+            *widest = larger((four[0] + four[1]) + (four[2] + four[3]), *widest);
+        }
+    }
+    let last = rest.chunks(4).map(|four| four.iter().map(|value| value.abs()).sum());
+    widest.into_iter().chain(last).fold(0.0, larger)
+}
+
+/// The nearest whole number, of one below 128. Adding 2^23 rounds to it, and the lowest byte holds it.
+#[inline(always)]
+fn rounded(value: f32) -> u8 {
+    (value + 8_388_608.0).to_bits().to_le_bytes()[0]
+}
+
+/// The tables of a column, entry by entry.
+pub(super) fn expand(parts: &Parts, pair: &mut Pair) {
+    for (place, to) in pair.iter_mut().enumerate() {
+        let (first, code) = (place / ENTRIES * 4, place % ENTRIES);
+        let part = |bit: usize| parts[first + bit + if code >> bit & 1 == 1 { 0 } else { VALUES }];
+        *to = part(0) + part(1) + part(2) + part(3);
+    }
+}
+
+/// For each bit of a code, which of [`Parts`] every entry of a pair of tables takes.
+pub(super) const CHOICES: [Pair; 4] = [choices(0), choices(1), choices(2), choices(3)];
+
+const fn choices(bit: u8) -> Pair {
+    let mut choices = [0; 2 * ENTRIES];
+    let mut place: u8 = 0;
+    while (place as usize) < choices.len() {
+        let (first, code) = (place / 16 * 4, place % 16);
+        choices[place as usize] = first + bit + if code >> bit & 1 == 1 { 0 } else { 8 };
+        place += 1;
+    }
+    choices
+}
+
+/// What a query and a centroid have to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Residual {
+    /// The squared length of the difference.
+    pub(crate) norm: f32,
+    /// The product.
+    pub(crate) product: f32,
+    /// The sum of the differences.
+    pub(crate) sum: f32,
+}
+
+/// Writes the differences of a query from a centroid; see [`super::Kernels::residual`].
+///
+/// To be inlined where an instruction set is enabled.
+#[inline(always)]
+pub(super) fn residual(query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+    // Side by side, so that the compiler can use vector registers.
+    const SUMS: usize = 16;
+    let (mut norm, mut product, mut sum) = ([0f32; SUMS], [0f32; SUMS], [0f32; SUMS]);
+    let mut add = |query: &[f32], centroid: &[f32], out: &mut [f32]| {
+        for (lane, ((&q, &c), out)) in query.iter().zip(centroid).zip(out).enumerate() {
+            let value = q - c;
+            *out = value;
+            norm[lane] += value * value;
+            product[lane] += q * c;
+            sum[lane] += value;
+        }
+    };
+    let (queries, query_rest) = query.as_chunks::<SUMS>();
+    let (centroids, centroid_rest) = centroid.as_chunks::<SUMS>();
+    let (outs, out_rest) = out.as_chunks_mut::<SUMS>();
+    for ((query, centroid), out) in queries.iter().zip(centroids).zip(outs) {
+        add(query, centroid, out);
+    }
+    add(query_rest, centroid_rest, out_rest);
+    let [norm, product, sum] = [norm, product, sum].map(|sums| sums.iter().sum());
+    Residual { norm, product, sum }
+}
+
+/// See [`super::Kernels::residual`].
+pub(super) type ResidualFn = fn(&[f32], &[f32], &mut [f32]) -> Residual;
+
+/// [`subsets`] of no instruction set in particular.
+pub(super) fn scalar_subsets(values: &[f32], tables: &mut [u8]) -> Steps {
+    subsets(values, tables, expand)
 }

@@ -15,7 +15,7 @@ mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-pub(crate) use lookup::{ENTRIES, LookupInput, Steps};
+pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
 
 use crate::element::Values;
 use crate::error::{Error, Result};
@@ -99,6 +99,7 @@ pub(crate) struct Kernels {
     squares: SquaresFn,
     lookup: lookup::LookupFn,
     subsets: lookup::SubsetsFn,
+    residual: lookup::ResidualFn,
 }
 
 impl Kernels {
@@ -156,8 +157,14 @@ impl Kernels {
         (self.lookup)(input, output)
     }
 
-    /// Tables for codes of one bit a value, `[columns][2][ENTRIES]`: what the subsets of every four values add up to.
-    /// Sums of their entries fit in 16 bits.
+    /// Writes the differences of a query from a centroid.
+    pub(crate) fn residual(&self, query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+        assert!(query.len() == centroid.len() && query.len() == out.len());
+        (self.residual)(query, centroid, out)
+    }
+
+    /// Tables for codes of one bit a value, which stands for -1/2 or 1/2, `[columns][2][ENTRIES]`: what every four
+    /// values add up to. Sums of their entries fit in 16 bits.
     pub(crate) fn subsets(&self, values: &[f32], tables: &mut [u8]) -> Steps {
         assert!(tables.len() == values.len().div_ceil(8) * 2 * ENTRIES);
         (self.subsets)(values, tables)

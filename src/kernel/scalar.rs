@@ -10,7 +10,8 @@ pub(super) static KERNELS: Kernels = Kernels {
     tile,
     squares,
     lookup: lookup::scalar,
-    subsets: lookup::subsets,
+    subsets: lookup::scalar_subsets,
+    residual: lookup::residual,
 };
 
 fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {

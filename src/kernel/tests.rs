@@ -267,7 +267,7 @@ fn lookup_any_shape_agrees_with_scalar_bit_by_bit() {
 }
 
 #[test]
-fn subsets_any_values_are_those_of_the_bits_within_half_a_step() {
+fn subsets_any_values_are_those_of_the_bits_within_half_a_step_a_value() {
     for kernels in Kernels::available() {
         for dim in [1, 3, 4, 8, 9, 50, 128, 784, 2064, 8192] {
             for scale in [1.0, 1e-20, 1e20, 0.0] {
@@ -285,17 +285,44 @@ fn subsets_any_values_are_those_of_the_bits_within_half_a_step() {
                     largest <= u32::from(u16::MAX)
                         && tables.iter().flatten().all(|&entry| u16::from(entry) <= most)
                 );
-                let empty: f64 = values.iter().map(|&value| f64::from(value.min(0.0))).sum();
-                assert!((f64::from(steps.base) - empty).abs() <= 1e-5 * dim as f64 * f64::from(scale));
-                for (four, table) in values.chunks(4).zip(tables) {
-                    let least: f64 = four.iter().map(|&value| f64::from(value.min(0.0))).sum();
+                let step = f64::from(steps.step);
+                let wide = |four: &[f32]| four.iter().map(|&value| f64::from(value)).collect::<Vec<_>>();
+                let mut base = 0.0;
+                for (four, table) in values.chunks(4).map(wide).zip(tables) {
+                    // Two codes of no bit in common stand for opposite sums.
+                    let middle = step * (f64::from(table[0]) + f64::from(table[15])) / 2.0;
+                    base -= middle;
                     for (entry, &got) in table.iter().enumerate() {
-                        let bits = four.iter().enumerate().filter(|(bit, _)| entry >> bit & 1 == 1);
-                        let sum: f64 = bits.map(|(_, &value)| f64::from(value)).sum();
-                        let error = (sum - least - f64::from(steps.step) * f64::from(got)).abs();
-                        assert!(error <= 0.501 * f64::from(steps.step), "{dim} {entry}: {error}");
+                        let sign = |bit: usize| if entry >> bit & 1 == 1 { 0.5 } else { -0.5 };
+                        let want: f64 = four.iter().enumerate().map(|(bit, value)| sign(bit) * value).sum();
+                        let error = (want - (step * f64::from(got) - middle)).abs();
+                        assert!(error <= 0.2501 * step * four.len() as f64, "{dim} {entry}: {error}");
                     }
                 }
+                assert!((f64::from(steps.base) - base).abs() <= 1e-5 * base.abs());
+            }
+        }
+    }
+}
+
+#[test]
+fn residual_any_length_agrees_bit_by_bit_and_with_f64() {
+    for kernels in Kernels::available() {
+        for dim in [1, 15, 16, 17, 50, 784] {
+            let (query, centroid) = (numbers(1, dim), numbers(2, dim));
+            let (mut out, mut want) = (vec![0.0; dim], vec![0.0; dim]);
+            let got = kernels.residual(&query, &centroid, &mut out);
+            assert_eq!((scalar::KERNELS.residual)(&query, &centroid, &mut want), got, "{}", kernels.name);
+            assert_eq!(out, want);
+            let (mut norm, mut product, mut sum) = (0f64, 0f64, 0f64);
+            for ((&q, &c), &value) in query.iter().zip(&centroid).zip(&out) {
+                assert_eq!(value, q - c);
+                norm += f64::from(value).powi(2);
+                product += f64::from(q) * f64::from(c);
+                sum += f64::from(value);
+            }
+            for (got, want) in [(got.norm, norm), (got.product, product), (got.sum, sum)] {
+                assert!((f64::from(got) - want).abs() < 1e-6 * dim as f64);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 
 use crate::kernel::TileOutput;
-use crate::kernel::lookup::{self, LookupInput, Steps};
+use crate::kernel::lookup::{self, CHOICES, LookupInput, Pair, Parts, Residual, Steps};
 use crate::lists::block::BLOCK;
 
 pub(super) fn safe_lookup(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
@@ -17,9 +17,29 @@ pub(super) fn safe_subsets(values: &[f32], tables: &mut [u8]) -> Steps {
     unsafe { subsets(values, tables) }
 }
 
+pub(super) fn safe_residual(query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+    // SAFETY: as above.
+    unsafe { residual(query, centroid, out) }
+}
+
+#[target_feature(enable = "neon")]
+unsafe fn residual(query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+    lookup::residual(query, centroid, out)
+}
+
 #[target_feature(enable = "neon")]
 unsafe fn subsets(values: &[f32], tables: &mut [u8]) -> Steps {
-    lookup::subsets(values, tables)
+    lookup::subsets(values, tables, |parts: &Parts, pair: &mut Pair| {
+        for half in 0..2 {
+            // SAFETY: 16 parts, 16 choices from the half's first on, 16 entries likewise.
+            unsafe {
+                let parts = vld1q_u8(parts.as_ptr());
+                let [a, b, c, d] =
+                    CHOICES.map(|choice| vqtbl1q_u8(parts, vld1q_u8(choice.as_ptr().add(half * LANES))));
+                vst1q_u8(pair.as_mut_ptr().add(half * LANES), vaddq_u8(vaddq_u8(a, b), vaddq_u8(c, d)));
+            }
+        }
+    })
 }
 
 /// Lanes of a register of bytes.

@@ -3,7 +3,7 @@
 
 use std::arch::x86_64::*;
 
-use super::lookup::{safe_lookup, safe_subsets};
+use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
@@ -15,6 +15,7 @@ static KERNELS: Kernels = Kernels {
     squares: safe_squares,
     lookup: safe_lookup,
     subsets: safe_subsets,
+    residual: safe_residual,
 };
 
 /// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.

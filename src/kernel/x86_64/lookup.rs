@@ -4,7 +4,7 @@
 use std::arch::x86_64::*;
 
 use crate::kernel::TileOutput;
-use crate::kernel::lookup::{self, ENTRIES, LookupInput, Steps};
+use crate::kernel::lookup::{self, CHOICES, ENTRIES, LookupInput, Pair, Parts, Residual, Steps};
 use crate::lists::block::BLOCK;
 
 pub(super) fn safe_lookup(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
@@ -17,9 +17,30 @@ pub(super) fn safe_subsets(values: &[f32], tables: &mut [u8]) -> Steps {
     unsafe { subsets(values, tables) }
 }
 
+pub(super) fn safe_residual(query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+    // SAFETY: as above.
+    unsafe { residual(query, centroid, out) }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn residual(query: &[f32], centroid: &[f32], out: &mut [f32]) -> Residual {
+    lookup::residual(query, centroid, out)
+}
+
 #[target_feature(enable = "avx2")]
 unsafe fn subsets(values: &[f32], tables: &mut [u8]) -> Steps {
-    lookup::subsets(values, tables)
+    let choices = CHOICES.map(|choice| {
+        // SAFETY: an array of 32 bytes.
+        unsafe { _mm256_loadu_si256(choice.as_ptr().cast()) }
+    });
+    lookup::subsets(values, tables, |parts: &Parts, pair: &mut Pair| {
+        // SAFETY: an array of 16 bytes.
+        let parts = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(parts.as_ptr().cast()) });
+        let [a, b, c, d] = choices.map(|choice| _mm256_shuffle_epi8(parts, choice));
+        let sums = _mm256_add_epi8(_mm256_add_epi8(a, b), _mm256_add_epi8(c, d));
+        // SAFETY: an array of 32 bytes.
+        unsafe { _mm256_storeu_si256(pair.as_mut_ptr().cast(), sums) }
+    })
 }
 
 /// Queries that share a block's bytes: their sums and what they look up fit in 16 registers.
