@@ -159,6 +159,12 @@
 // A device of another kind.
 #define IVF_DEVICE_TYPE_OTHER 4
 
+// Something goes on, but not as well as it could: training with few points, a device that was lost.
+#define IVF_LOG_LEVEL_WARNING 1
+
+// Good to know.
+#define IVF_LOG_LEVEL_INFO 2
+
 // Inner product, a similarity: the largest comes first.
 #define IVF_METRIC_INNER_PRODUCT 0
 
@@ -286,6 +292,15 @@ typedef struct ivf_device_info {
   uint32_t reserved2;
 } ivf_device_info;
 
+// Called with a message of a level (`IVF_LOG_LEVEL_*`) in UTF-8, which lives as long as the call, always on a thread that is
+// within a call of the context's. It must not throw or `longjmp`; calls into an index fail with `IVF_E_STATE` meanwhile.
+// `user_data` is the options' `log_data`.
+typedef void (*ivf_log_fn)(int32_t level, const char *text, void *user_data);
+
+// Called once with the options' `log_data` when nothing is left that might say something: neither the context nor an
+// index made with it.
+typedef void (*ivf_log_free_fn)(void *user_data);
+
 // How a context is made.
 typedef struct ivf_context_options {
   // `sizeof(ivf_context_options)`.
@@ -300,6 +315,13 @@ typedef struct ivf_context_options {
   const char *kernel;
   // Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
   uint64_t device_memory_bytes;
+  // NULL, or told of what is worth a warning; nothing is ever printed. With `log_data` it has to work until the
+  // context and all indexes made with it are gone.
+  ivf_log_fn log;
+  // Passed on to `log`; any thread may be the one.
+  void *log_data;
+  // NULL, or called with `log_data` when that is no longer needed: also if no context could be made.
+  ivf_log_free_fn log_free;
 } ivf_context_options;
 
 // What a context runs on.

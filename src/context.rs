@@ -1,5 +1,6 @@
 //! A context: the threads and the devices that calls run on. No other state is shared.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use crate::backend::device::{Device, DeviceStatus};
 use crate::backend::workspace::WorkspacePool;
 use crate::error::{Error, Result};
 use crate::kernel::Kernels;
+use crate::log::{Log, LogLevel};
 use crate::pool::Pool;
 
 /// How a [`Context`] is made.
@@ -23,6 +25,8 @@ pub struct ContextOptions {
     /// How long a GPU may take for a part of a call (a twentieth of a second, as a rule) before it is taken for
     /// lost; `None` = half a minute.
     pub device_timeout: Option<Duration>,
+    /// Where warnings go; `None` = nowhere.
+    pub log: Option<Log>,
 }
 
 /// Worker threads and kernels. Shared by indexes through an `Arc`; all methods may run in parallel.
@@ -34,6 +38,9 @@ pub struct Context {
     device: Device,
     pool: Mutex<Option<Arc<Pool>>>,
     workspaces: WorkspacePool,
+    log: Option<Log>,
+    /// Whether the loss of the device was told.
+    loss_told: AtomicBool,
 }
 
 impl Context {
@@ -48,7 +55,28 @@ impl Context {
         }
         let kernels = Kernels::select(options.kernel.as_deref())?;
         let (pool, workspaces) = (Mutex::new(None), WorkspacePool::default());
-        Ok(Self { threads, kernels, device, pool, workspaces })
+        let log = options.log.clone();
+        Ok(Self { threads, kernels, device, pool, workspaces, log, loss_told: AtomicBool::new(false) })
+    }
+
+    /// Tells whoever listens; the text is made only for them.
+    pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
+        if let Some(log) = &self.log {
+            log.say(LogLevel::Warning, &text());
+        }
+    }
+
+    /// Tells once if the device was lost. Called where no lock is held.
+    pub(crate) fn notice_loss(&self) {
+        if self.log.is_some()
+            && let Some(reason) = self.device.status().lost
+            && !self.loss_told.swap(true, Ordering::Relaxed)
+        {
+            let name = self.device_name();
+            self.warn(|| {
+                format!("device {name}: lost ({reason}); calls go on on the CPU, with the same results")
+            });
+        }
     }
 
     /// Threads that a call may use, the calling one included.

@@ -42,6 +42,7 @@ mod index;
 mod kernel;
 mod kmeans;
 mod lists;
+mod log;
 mod matrix;
 mod metric;
 mod output;
@@ -66,6 +67,7 @@ pub use index::{
     TuneOptions, Tuned, knn,
 };
 pub use kmeans::{KMeans, KMeansOptions, Seeding, assign as kmeans_assign, kmeans};
+pub use log::{Log, LogLevel};
 pub use matrix::MatrixRef;
 pub use metric::Metric;
 pub use persist::LoadOptions;

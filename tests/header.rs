@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 22] = [
-    "status", "progress", "library", "device", "context", "handle", "index", "data", "change", "readback",
-    "filter", "stats", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn", "typed",
-    "vectors",
+const SECTIONS: [&str; 23] = [
+    "status", "progress", "library", "device", "log", "context", "handle", "index", "data", "change",
+    "readback", "filter", "stats", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn",
+    "typed", "vectors",
 ];
 
 fn root() -> &'static Path {

@@ -30,6 +30,7 @@ const LAYERS: &[&[&str]] = &[
         "metric",
         "progress",
         "random",
+        "log",
         "error",
     ],
 ];

@@ -102,10 +102,11 @@ pub(crate) fn assign(
     labels: &mut [u32],
     keys: &mut [f32],
 ) -> Result<()> {
-    if let Some(device) = context.device().backend(context, || job.into())
-        && device.assign(context, job, labels, keys)?
-    {
-        return Ok(());
+    if let Some(device) = context.device().backend(context, || job.into()) {
+        if device.assign(context, job, labels, keys)? {
+            return Ok(());
+        }
+        context.notice_loss();
     }
     context.device().on_cpu(|| nearest::assign(context, job, labels, keys))
 }

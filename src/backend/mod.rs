@@ -142,9 +142,11 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     if fits_device(job)
         && let Some(device) = context.device().backend(context, || job.into())
-        && device.best(context, job, k, sink)?
     {
-        return Ok(());
+        if device.best(context, job, k, sink)? {
+            return Ok(());
+        }
+        context.notice_loss();
     }
     context.device().on_cpu(|| cpu::best(context, job, k, sink))
 }
@@ -153,9 +155,11 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
     if fits_device(job)
         && let Some(device) = context.device().backend(context, || job.into())
-        && let Some(found) = device.within(context, job, key)?
     {
-        return Ok(found);
+        if let Some(found) = device.within(context, job, key)? {
+            return Ok(found);
+        }
+        context.notice_loss();
     }
     context.device().on_cpu(|| cpu::within(context, job, key))
 }

@@ -1,10 +1,11 @@
 //! Section "context": threads and the device that calls run on.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::sync::{Arc, OnceLock};
 
 use super::arguments::{self, give, optional_text, take_back};
 use super::guard::guard;
+use super::log::{self, ivf_log_fn, ivf_log_free_fn};
 use super::options::{self, fixed, growing};
 use super::status::ivf_status;
 use crate::context::{Context, ContextOptions};
@@ -31,6 +32,13 @@ pub struct ivf_context_options {
     pub kernel: *const c_char,
     /// Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
     pub device_memory_bytes: u64,
+    /// NULL, or told of what is worth a warning; nothing is ever printed. With `log_data` it has to work until the
+    /// context and all indexes made with it are gone.
+    pub log: ivf_log_fn,
+    /// Passed on to `log`; any thread may be the one.
+    pub log_data: *mut c_void,
+    /// NULL, or called with `log_data` when that is no longer needed: also if no context could be made.
+    pub log_free: ivf_log_free_fn,
 }
 
 growing!(ivf_context_options, kernel: *const c_char);
@@ -76,11 +84,14 @@ pub unsafe extern "C" fn ivf_context_create(
     guard(|| unsafe {
         give("context", context, || {
             let options = options::read(options)?;
+            // First, so that the data is given back whatever fails.
+            let log = log::caller(options.log, options.log_data, options.log_free);
             let options = ContextOptions {
                 threads: options.threads as usize,
                 device: optional_text("device", options.device)?.map(str::to_owned),
                 kernel: optional_text("kernel", options.kernel)?.map(str::to_owned),
                 device_memory_bytes: options.device_memory_bytes,
+                log,
                 ..ContextOptions::default()
             };
             Ok(ivf_context(Arc::new(Context::new(&options)?)))

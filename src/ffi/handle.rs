@@ -1,6 +1,6 @@
 //! The index behind its handle: readers in parallel, a writer alone, and no way back in from a callback.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::arguments;
@@ -17,6 +17,8 @@ pub struct ivf_index {
 }
 
 thread_local! {
+    /// Whether this thread is in a log callback: which index is at work is not known there, so that none may be called.
+    static TELLING: Cell<bool> = const { Cell::new(false) };
     /// Indexes whose calls have this thread in their progress callback right now: calling them from there
     /// would wait for itself.
     static BUSY: RefCell<Vec<*const ivf_index>> = const { RefCell::new(Vec::new()) };
@@ -50,6 +52,9 @@ impl ivf_index {
     }
 
     pub(super) fn check_not_busy(&self) -> Result<()> {
+        if TELLING.get() {
+            return Err(Error::State("a log callback must not call into an index".to_owned()));
+        }
         let busy = BUSY.try_with(|busy| busy.borrow().contains(&std::ptr::from_ref(self))).unwrap_or(false);
         if !busy {
             return Ok(());
@@ -77,6 +82,21 @@ pub(super) struct Busy;
 impl Drop for Busy {
     fn drop(&mut self) {
         BUSY.with_borrow_mut(|busy| busy.pop());
+    }
+}
+
+/// While it lives, every index refuses this thread's calls.
+pub(super) struct Telling;
+
+/// Marks this thread as one in a log callback.
+pub(super) fn telling() -> Telling {
+    TELLING.set(true);
+    Telling
+}
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        TELLING.set(false);
     }
 }
 

@@ -126,6 +126,15 @@ pub(crate) fn cluster(
             x.rows()
         )));
     }
+    if x.rows() < k.saturating_mul(FEW_POINTS) {
+        context.warn(|| {
+            format!(
+                "training {k} centroids: expected at least {} points ({FEW_POINTS} each), got {}: the lists will be uneven",
+                k.saturating_mul(FEW_POINTS),
+                x.rows()
+            )
+        });
+    }
     let mut task = Task::new(context, x, k, options, purpose, control);
     check_finite(context, x, "training rows", task.workers, control.cancel())?;
     let seed = if options.seed == 0 { SEED } else { options.seed };
@@ -145,6 +154,9 @@ pub(crate) fn cluster(
     let (centroids, objective) = best.expect("invariant: at least one run");
     Ok(KMeans { centroids: centroids.rows, objective })
 }
+
+/// Points a centroid below which training is warned of, as in faiss.
+const FEW_POINTS: usize = 39;
 
 /// The seed of those who name none.
 pub(crate) const SEED: u64 = 1234;

@@ -6,7 +6,11 @@
 #include <filesystem>
 #include <fstream>
 #include <ivf.hpp>
+#include <memory>
+#include <optional>
 #include <sstream>
+#include <stdexcept>
+#include <string_view>
 #include <thread>
 
 #include "fixture.h"
@@ -404,6 +408,28 @@ void recall_asked_for_is_found() {
     CHECK(stats.queries == 300 && stats.lists == 300 * tuned.nprobe && stats.codes > 0 && stats.scan_ns > 0);
 }
 
+void context_logs_where_it_is_told_to() {
+    auto heard = std::make_shared<std::vector<std::string>>();
+    std::weak_ptr<std::vector<std::string>> held = heard;
+    {
+        ivf::ContextOptions options;
+        options.log = [heard](ivf::LogLevel level, std::string_view text) {
+            CHECK(level == ivf::LogLevel::warning);
+            heard->emplace_back(text);
+            throw std::runtime_error("dropped");
+        };
+        std::optional<ivf::Index> index;
+        {
+            const ivf::Context context(options);
+            index.emplace(dim, "IVF2,Flat", ivf::Metric::l2, ivf::IndexOptions{}, context);
+        }
+        index->train({rows(20, 1), dim});
+        CHECK(heard->size() == 1 && heard->front().find("(39 each), got 20") != std::string::npos);
+    }
+    heard.reset();
+    CHECK(held.expired());
+}
+
 void files_are_built_from_and_queries_blended() {
     const std::vector<float> x = rows(count, 1);
     const std::filesystem::path path = std::filesystem::temp_directory_path() / "libivf-binding.fvecs";
@@ -469,6 +495,7 @@ int main() {
     RUN(files_are_built_from_and_queries_blended);
     RUN(centroids_behind_transforms_have_the_lists_width);
     RUN(recall_asked_for_is_found);
+    RUN(context_logs_where_it_is_told_to);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();
 }

@@ -287,6 +287,31 @@ static void flag_set_during_a_long_call_cancels_within_50_ms(void)
     free(ids);
 }
 
+static void count_message(int32_t level, const char *text, void *data)
+{
+    CHECK(level == IVF_LOG_LEVEL_WARNING && strstr(text, "(39 each), got 20") != NULL);
+    ++*(int *)data;
+}
+
+static void log_hears_of_few_points(void)
+{
+    int heard = 0;
+    ivf_context_options options = {0};
+    options.struct_size = sizeof options;
+    options.log = count_message;
+    options.log_data = &heard;
+    ivf_context *context = NULL;
+    ivf_index *index = NULL;
+    CHECK_OK(ivf_context_create(&options, &context));
+    CHECK_OK(ivf_index_create(context, 4, IVF_METRIC_L2, "IVF2,Flat", NULL, &index));
+    float *x = random_rows(20, 4, 1);
+    CHECK_OK(ivf_train(index, x, 20, 4, NULL));
+    CHECK(heard == 1);
+    free(x);
+    ivf_index_destroy(index);
+    ivf_context_destroy(context);
+}
+
 int main(void)
 {
     count_ = getenv("IVF_TEST_QUICK") ? 500 : 5000;
@@ -299,6 +324,7 @@ int main(void)
     RUN(flag_set_before_cancels_and_nothing_changes);
     RUN(cancelled_save_leaves_the_old_file);
     RUN(flag_set_during_a_long_call_cancels_within_50_ms);
+    RUN(log_hears_of_few_points);
     free(x_);
     free(distances_);
     free(ids_);

@@ -10,7 +10,7 @@ use ivf::ffi::*;
 fn layout_structs_are_as_published() {
     let sizes = [
         ("ivf_progress", size_of::<ivf_progress>(), 40),
-        ("ivf_context_options", size_of::<ivf_context_options>(), 32),
+        ("ivf_context_options", size_of::<ivf_context_options>(), 56),
         ("ivf_context_info", size_of::<ivf_context_info>(), 192),
         ("ivf_device_info", size_of::<ivf_device_info>(), 304),
         ("ivf_index_options", size_of::<ivf_index_options>(), 16),

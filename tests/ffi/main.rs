@@ -12,6 +12,7 @@ mod filter;
 mod index;
 mod kmeans;
 mod layout;
+mod log;
 mod options;
 mod persist;
 mod progress;

@@ -179,6 +179,8 @@ enum class Seeding : std::int32_t {
     hierarchical = IVF_SEEDING_HIERARCHICAL,  ///< for thousands of centroids: a fraction of the time
 };
 
+enum class LogLevel : std::int32_t { warning = IVF_LOG_LEVEL_WARNING, info = IVF_LOG_LEVEL_INFO };
+
 using Progress = ivf_progress;
 using DeviceInfo = ivf_device_info;
 using ContextInfo = ivf_context_info;
@@ -189,6 +191,9 @@ using SearchStats = ivf_search_stats;
 /// throws Error (IVF_E_CANCELLED). May throw: the call is cancelled and that exception leaves it. Must not
 /// call into the same index.
 using ProgressFn = std::function<bool(const Progress&)>;
+/// Told what is worth a warning, in UTF-8, on a thread that is within a call. Must not call into an index; what it throws
+/// is dropped.
+using LogFn = std::function<void(LogLevel, std::string_view)>;
 /// A flag that any thread may set non-zero during a call: the call throws Error (IVF_E_CANCELLED).
 using CancelFlag = std::atomic<std::int32_t>;
 static_assert(sizeof(CancelFlag) == sizeof(std::int32_t) && CancelFlag::is_always_lock_free,
@@ -201,6 +206,7 @@ struct ContextOptions {
     std::string device;         ///< "", "auto", "cpu", "gpu", "gpu:1" or part of a device's name
     std::string kernel;         ///< "" = the best
     std::uint64_t device_memory_bytes = 0;  ///< what a GPU may be used for; 0 = four fifths of what it has
+    LogFn log = nullptr;                    ///< kept until the context and all its indexes are gone
 };
 
 struct IndexOptions {
@@ -629,6 +635,16 @@ public:
         to.device = options.device.empty() ? nullptr : options.device.c_str();
         to.kernel = options.kernel.empty() ? nullptr : options.kernel.c_str();
         to.device_memory_bytes = options.device_memory_bytes;
+        if (options.log) {
+            to.log_data = new LogFn(options.log);  // freed by the library, whatever becomes of the context
+            to.log = [](std::int32_t level, const char* text, void* data) noexcept {
+                try {
+                    (*static_cast<LogFn*>(data))(static_cast<LogLevel>(level), text);
+                } catch (...) {  // nothing may cross the library's frames
+                }
+            };
+            to.log_free = [](void* data) noexcept { delete static_cast<LogFn*>(data); };
+        }
         ivf_context* made = nullptr;
         detail::check(ivf_context_create(&to, &made));
         handle_.reset(made);

@@ -32,6 +32,16 @@ namespace Ivf
         U8 = 3,
     }
 
+    /// <summary>How much a message of the library matters.</summary>
+    public enum LogLevel
+    {
+        /// <summary>Something goes on, but not as well as it could.</summary>
+        Warning = 1,
+
+        /// <summary>Good to know.</summary>
+        Info = 2,
+    }
+
     /// <summary>Where k-means starts from.</summary>
     public enum Seeding
     {

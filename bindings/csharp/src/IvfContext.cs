@@ -30,6 +30,7 @@ namespace Ivf
                     kernel = kernel,
                     device_memory_bytes = Number.Unsigned(options.DeviceMemoryBytes, nameof(options.DeviceMemoryBytes)),
                 };
+                LogCall.Attach(options.Log, ref native);
                 IntPtr made;
                 IvfException.Check(Native.ivf_context_create(&native, &made));
                 handle = new ContextHandle();

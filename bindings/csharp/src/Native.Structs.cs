@@ -33,6 +33,9 @@ namespace Ivf
             internal byte* device;
             internal byte* kernel;
             internal ulong device_memory_bytes;
+            internal IntPtr log;
+            internal void* log_data;
+            internal IntPtr log_free;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -27,6 +27,12 @@ namespace Ivf
         internal delegate int ivf_progress_fn(ivf_progress* progress, void* user_data);
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate void ivf_log_fn(int level, byte* text, void* user_data);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+        internal delegate void ivf_log_free_fn(void* user_data);
+
+        [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
         internal delegate int ivf_write_fn(void* data, ulong size, void* user_data);
 
         [UnmanagedFunctionPointer(CallingConvention.Cdecl)]

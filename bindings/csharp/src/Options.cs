@@ -16,6 +16,13 @@ namespace Ivf
 
         /// <summary>Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.</summary>
         public long DeviceMemoryBytes { get; set; }
+
+        /// <summary>
+        /// Told what is worth a warning, on a thread that is within a call; null = nobody. Calls into an index fail with
+        /// <see cref="IvfStateException"/> meanwhile, and an exception of its own is dropped. It is held until the context and
+        /// all indexes made with it are gone.
+        /// </summary>
+        public Action<LogLevel, string> Log { get; set; }
     }
 
     /// <summary>How an index is made.</summary>

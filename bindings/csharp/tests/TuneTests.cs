@@ -3,7 +3,7 @@ using System.Linq;
 
 namespace Ivf.Tests
 {
-    /// <summary>Recall on demand, and what a search says of itself.</summary>
+    /// <summary>Recall on demand, and what the library says of itself.</summary>
     public static class TuneTests
     {
         private const int Dim = 8;
@@ -41,6 +41,28 @@ namespace Ivf.Tests
                 options.MaxCodes = 7;
                 index.RangeSearch(queries, 1, options);
                 Check.True(stats.Queries == 10 && stats.Codes == 70, "counts of a range search");
+            }
+        }
+
+        public static void Context_LogGiven_HearsOfFewPoints()
+        {
+            var heard = new System.Collections.Generic.List<string>();
+            var options = new ContextOptions
+            {
+                Log = (level, text) =>
+                {
+                    heard.Add(level + ": " + text);
+                    throw new InvalidOperationException("dropped");
+                },
+            };
+            IvfIndex index;
+            using (var context = new IvfContext(options))
+                index = new IvfIndex(Dim, "IVF2,Flat", Metric.L2, null, context);
+            using (index)
+            {
+                index.Train(Data.Random(20, Dim));
+                Check.True(heard.Count == 1 && heard[0].StartsWith("Warning: ", StringComparison.Ordinal), "heard");
+                Check.True(heard[0].Contains("(39 each), got 20"), heard[0]);
             }
         }
     }

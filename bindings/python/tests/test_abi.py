@@ -31,6 +31,8 @@ SCALARS = {
     "ivf_progress_fn": _abi.ProgressFn,
     "ivf_write_fn": _abi.WriteFn,
     "ivf_read_fn": _abi.ReadFn,
+    "ivf_log_fn": _abi.LogFn,
+    "ivf_log_free_fn": _abi.LogFreeFn,
     "void": None,
 }
 

@@ -158,7 +158,7 @@ def test_subclass_survives_loading(tmp_path):
 def test_train_few_points_warns_in_the_log(x, caplog, capfd):
     index = ivf.Index(24, "IVF16,Flat")
     index.train(x[:100])
-    assert "16 centroids wants at least 624 points (39 each), got 100" in caplog.text
+    assert "16 centroids: expected at least 624 points (39 each), got 100" in caplog.text
     caplog.clear()
     ivf.Index(24, "IVF16,Flat").train(x)
     ivf.Index(24).train(x[:1])

@@ -38,6 +38,7 @@ PROFILE_DEFAULT, PROFILE_EXACT, PROFILE_SPEED = 0, 1, 2
 PROFILE_APPROX_FAST, PROFILE_APPROX_BALANCED, PROFILE_APPROX_QUALITY = 3, 4, 5
 SHARING_DEFAULT, SHARING_UNIFORM, SHARING_DISTANCE_WEIGHTED, SHARING_PROBE_ORDER = 0, 1, 2, 3
 SWITCH_DEFAULT, SWITCH_ON, SWITCH_OFF = 0, 1, 2
+LOG_LEVEL_WARNING, LOG_LEVEL_INFO = 1, 2
 
 
 class Struct(ctypes.Structure):
@@ -65,6 +66,8 @@ class Progress(Struct):
 
 
 ProgressFn = ctypes.CFUNCTYPE(c_int32, POINTER(Progress), c_void_p)
+LogFn = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
+LogFreeFn = ctypes.CFUNCTYPE(None, c_void_p)
 
 WriteFn = ctypes.CFUNCTYPE(c_int32, c_void_p, c_uint64, c_void_p)
 ReadFn = ctypes.CFUNCTYPE(c_int64, c_void_p, c_uint64, c_void_p)
@@ -80,6 +83,9 @@ class ContextOptions(Struct):
         ("device", c_char_p),
         ("kernel", c_char_p),
         ("device_memory_bytes", c_uint64),
+        ("log", LogFn),
+        ("log_data", c_void_p),
+        ("log_free", LogFreeFn),
     ]
 
 

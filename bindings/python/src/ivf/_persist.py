@@ -15,7 +15,7 @@ from ._arrays import text, unsigned
 from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
 from ._core import Core
 from ._stream import Stream
-from .context import Context, handle_of
+from .context import Context, handle_of, handle_or_default
 
 Self = TypeVar("Self", bound="Persistent")
 
@@ -98,14 +98,14 @@ class Persistent(Core):
         if hasattr(path, "read"):
             stream = Stream(path)
             stream.run(
-                *(library.ivf_load_stream, handle_of(context), stream.read, None, options, ctypes.byref(pointer)),
+                *(library.ivf_load_stream, handle_or_default(context), stream.read, None, options, ctypes.byref(pointer)),
                 options=options,
                 progress=progress,
                 cancel=cancel,
             )
             return cls._of(pointer.value, context)
         call_long(
-            *(library.ivf_load, handle_of(context), text("path", path), options, ctypes.byref(pointer)),
+            *(library.ivf_load, handle_or_default(context), text("path", path), options, ctypes.byref(pointer)),
             options=options,
             rows=LONG_CALL_ROWS,
             progress=progress,
@@ -128,7 +128,7 @@ class Persistent(Core):
     def from_bytes(cls: type[Self], data: Any, *, context: Context | None = None) -> Self:
         """Makes an index of the bytes of `to_bytes` or of a faiss file (anything with the buffer protocol)."""
         buffer = np.frombuffer(data, np.uint8)
-        pointer = make(library.ivf_deserialize, handle_of(context), buffer, buffer.size, None)
+        pointer = make(library.ivf_deserialize, handle_or_default(context), buffer, buffer.size, None)
         return cls._of(pointer, context)
 
     @classmethod
@@ -171,7 +171,7 @@ def check(
     source: a path, or the bytes themselves (anything with the buffer protocol).
     """
     options = _abi.IoOptions(threads=unsigned("threads", threads))
-    on = handle_of(context)
+    on = handle_or_default(context)
     if isinstance(source, (str, os.PathLike)):
         call_long(
             *(library.ivf_check, on, text("path", source), options),

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import ctypes
+import logging
+import threading
 from typing import NamedTuple
 
 from . import _abi
 from ._arrays import text, unsigned
 from ._call import Handle, call, library, make
+
+_LEVELS = {_abi.LOG_LEVEL_WARNING: logging.WARNING, _abi.LOG_LEVEL_INFO: logging.INFO}
+
+
+def _forward(level: int, message: bytes, _: object) -> None:
+    try:
+        logging.getLogger("ivf").log(_LEVELS.get(level, logging.INFO), "%s", message.decode())
+    except Exception:  # a handler's: it must not reach the library, and ctypes would print it
+        pass
+
+
+# One for all contexts, held for ever: an index may outlive the context that it was made with.
+_LOG = _abi.LogFn(_forward)
 
 _DEVICE_TYPES = {
     _abi.DEVICE_TYPE_CPU: "cpu",
@@ -87,7 +102,8 @@ class Context:
     kernel: None = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     device_memory_bytes: what a GPU may be used for; 0 = four fifths of what it has.
 
-    Any number of threads may use one context; indexes keep it alive.
+    Any number of threads may use one context; indexes keep it alive. What the library has to say (few points to train
+    on, a device that was lost) goes to the logger "ivf".
     """
 
     def __init__(
@@ -102,6 +118,7 @@ class Context:
             device=text("device", device),
             kernel=None if kernel is None else text("kernel", kernel),
             device_memory_bytes=unsigned("device_memory_bytes", device_memory_bytes, 64),
+            log=_LOG,
         )
         self._handle = Handle(make(library.ivf_context_create, options), library.ivf_context_destroy)
 
@@ -124,8 +141,23 @@ class Context:
         return f"<ivf.Context threads={info.threads} device={info.device!r} kernel={info.kernel!r}>"
 
 
+_shared: Context | None = None
+_shared_lock = threading.Lock()
+
+
+def handle_or_default(context: Context | None) -> Handle | None:
+    """The context's handle; for None that of one that all share."""
+    global _shared
+    if context is not None:
+        return handle_of(context)
+    with _shared_lock:
+        if _shared is None:
+            _shared = Context()
+        return _shared._handle
+
+
 def handle_of(context: Context | None) -> Handle | None:
-    """The context's handle; None, the library's shared default, for None."""
+    """The context's handle; None for None."""
     if context is not None and not isinstance(context, Context):
         raise TypeError(f"context: expected an ivf.Context or None, got {type(context).__name__}")
     return None if context is None else context._handle

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from . import _abi
 from ._arrays import Bfloat16, Ids, Rows, address, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
-from ._train import seeding_of, warn_if_few
-from .context import Context, handle_of
+from ._train import seeding_of
+from .context import Context, handle_or_default
 from .metric import Metric, number_of
 from .neighbors import Neighbors, room_for
 
@@ -70,13 +70,12 @@ def kmeans(
     options.point("objective", ctypes.addressof(objective), objective)
     centroids = np.empty((k, dim), np.float32)
     call_long(
-        *(library.ivf_kmeans_typed, handle_of(context), points, element, n, dim, k, centroids, options),
+        *(library.ivf_kmeans_typed, handle_or_default(context), points, element, n, dim, k, centroids, options),
         options=options,
         rows=n,
         progress=progress,
         cancel=cancel,
     )
-    warn_if_few(n, k)
     return Kmeans(centroids, labels, objective.value)
 
 
@@ -100,7 +99,7 @@ def knn(
     options = _abi.SearchOptions(threads=unsigned("threads", threads))
     options.point("hits", address(found.hits), found.hits)
     call_long(
-        *(library.ivf_knn_typed, handle_of(context), wanted, of_wanted, n, base, of_base, len(base), dim),
+        *(library.ivf_knn_typed, handle_or_default(context), wanted, of_wanted, n, base, of_base, len(base), dim),
         *(number_of(metric), k, found.distances, found.ids, options),
         options=options,
         # Few queries against many rows take long, too.

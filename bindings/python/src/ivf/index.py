@@ -16,9 +16,9 @@ from ._errors import ArgumentError
 from ._info import Described
 from ._persist import Persistent
 from ._search import Searching
-from ._train import seeding_of, warn_if_few
+from ._train import seeding_of
 from ._tune import Tuning
-from .context import Context, handle_of
+from .context import Context, handle_or_default
 from .filter import Filter
 from .metric import Metric, number_of
 
@@ -55,7 +55,7 @@ class Index(Described, Searching, Tuning, Persistent):
         )
         pointer = make(
             library.ivf_index_create,
-            handle_of(context),
+            handle_or_default(context),
             unsigned("dim", dim),
             number_of(metric),
             text("description", description),
@@ -99,9 +99,6 @@ class Index(Described, Searching, Tuning, Persistent):
             progress=progress,
             cancel=cancel,
         )
-        info = self.info
-        if info.is_ivf:
-            warn_if_few(len(points), info.nlist)
 
     def build_file(
         self,
