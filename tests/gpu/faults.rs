@@ -1,10 +1,10 @@
 //! What goes wrong with a device is finished on the CPU: right results, no panic, no hang.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ivf::{Context, ContextOptions, Metric, SearchOptions};
+use ivf::{Context, ContextOptions, Log, LogLevel, Metric, SearchOptions};
 
 use crate::support::{Twins, adapter, gpu, numbers, search};
 
@@ -40,15 +40,22 @@ fn search_with_little_memory_goes_in_many_rounds() {
 
 #[test]
 fn search_on_a_lost_device_is_the_cpu_s_and_the_context_says_so() {
-    let Some(twins) = twins(ContextOptions::default()) else { return };
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let told = heard.clone();
+    let log = Log::new(move |level, text| told.lock().expect("no panic").push((level, text.to_owned())));
+    let Some(twins) = twins(ContextOptions { log: Some(log), ..ContextOptions::default() }) else { return };
     let queries = numbers(2, 10 * 16);
     let options = SearchOptions { nprobe: 4, ..SearchOptions::default() };
     let before = twins.check(&queries, 10, &options);
+    assert!(heard.lock().expect("no panic").is_empty());
     twins.gpu.context().lose_device();
     assert_eq!(search(&twins.gpu, &queries, 10, &options), before);
     let status = twins.gpu.context().device_status();
     assert!(status.lost.is_some(), "{status:?}");
     assert_eq!(search(&twins.gpu, &queries, 10, &options), before);
+    // Once, however many calls follow.
+    let heard = heard.lock().expect("no panic");
+    assert!(matches!(&heard[..], [(LogLevel::Warning, text)] if text.contains("lost (")), "{heard:?}");
 }
 
 #[test]
