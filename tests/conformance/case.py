@@ -16,10 +16,14 @@ class Case:
         if allow_duplicate_ids:
             self.case["allow_duplicate_ids"] = True
         self.case["steps"] = []
-        size = re.fullmatch(r"IVF(\d*),Flat", index)
-        nlist = 0 if index == "Flat" else int(size[1]) if size[1] else None
+        lists = re.match(r"IVF(\d*),", index)
+        nlist = 0 if not lists else int(lists[1]) if lists[1] else None
         self.index = index
-        self.model = Model(dim, metric, nlist)
+        self.model = self.model_of(dim, metric, nlist)
+
+    @staticmethod
+    def model_of(dim, metric, nlist):
+        return Model(dim, metric, nlist)
 
     def step(self, op, status=None, error=None, **members):
         step = {"op": op, **members}

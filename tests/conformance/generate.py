@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import changes
+import codes
 import exact
 import files
 import ids
@@ -29,7 +30,7 @@ def text() -> str:
     """The whole file, a step a line."""
     cases = [
         getattr(case, "case", case)
-        for part in (exact, rounding, lists, ids, changes, refusals, files)
+        for part in (exact, rounding, lists, ids, changes, refusals, files, codes)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

@@ -46,8 +46,13 @@ class Model:
         if ids is None:
             ids = range(self.next_id, self.next_id + len(x))
         for vector, number in zip(self.prepared(x), ids):
-            self.lists[self.list_of(vector)].append((number, vector))
+            at = self.list_of(vector)
+            self.lists[at].append((number, self.held(vector, at)))
             self.next_id = max(self.next_id, number + 1)
+
+    def held(self, vector, at):
+        """What list number `at` holds of a vector: all of it."""
+        return vector
 
     def list_of(self, vector):
         if self.nlist == 0 or not self.certain:
@@ -71,10 +76,10 @@ class Model:
                 places = [place for place, entry in enumerate(entries) if entry[0] == number]
                 for place in places:
                     if at == new:
-                        entries[place] = (number, vector)
+                        entries[place] = (number, self.held(vector, new))
                     else:
                         del entries[place]
-                        self.lists[new].append((number, vector))
+                        self.lists[new].append((number, self.held(vector, new)))
                 if places:
                     break
 
