@@ -471,6 +471,8 @@ typedef struct ivf_search_stats {
   uint64_t coarse_ns;
   // Nanoseconds of the scan and of the selection. What passes beside these three is checks and counting.
   uint64_t scan_ns;
+  // Nanoseconds in which the best by their codes were compared again ("RFlat", "Refine(...)").
+  uint64_t refine_ns;
 } ivf_search_stats;
 
 // How a search goes.
@@ -517,8 +519,9 @@ typedef struct ivf_search_options {
   uint32_t list_min;
   // At most so many vectors of each list, with a budget or without; 0 = no limit.
   uint32_t list_max;
-  // 0.
-  uint32_t reserved2;
+  // How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
+  // least 1; 0 = chosen: 2 behind codes of 8 bits a dimension or more, 4 behind 4 bits or more, else 10. Elsewhere 0.
+  float k_factor;
   // NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
   // clock. Zeros where the call fails.
   ivf_search_stats *stats;

@@ -105,7 +105,15 @@ fn small() -> Vec<(&'static str, Vec<u8>)> {
     add(&mut ivf, 2, 19, None);
     ivf.remove(&[5]).unwrap();
     let untrained = create(Metric::InnerProduct, "IVF,Flat", &plain);
-    vec![("flat", to_bytes(&flat)), ("ivf", to_bytes(&ivf)), ("untrained", to_bytes(&untrained))]
+    let mut refined = create(Metric::L2, "IVF2,SQfp16,RFlat", &plain);
+    refined.set_centroids(matrix(&rows(99, 2))).unwrap();
+    add(&mut refined, 4, 5, None);
+    vec![
+        ("flat", to_bytes(&flat)),
+        ("ivf", to_bytes(&ivf)),
+        ("untrained", to_bytes(&untrained)),
+        ("refined", to_bytes(&refined)),
+    ]
 }
 
 fn all_modes() -> [LoadOptions; 2] {

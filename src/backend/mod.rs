@@ -13,8 +13,10 @@ pub(crate) mod gpu;
 mod multiply;
 mod nearest;
 mod packed;
+mod place;
 mod plan;
 mod rabitq;
+mod rerank;
 mod scan;
 mod slot;
 mod work;
@@ -25,8 +27,10 @@ pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
 pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
+pub(crate) use place::Place;
 pub(crate) use plan::visits;
 pub(crate) use rabitq::{Number, RaBitQ, centre};
+pub(crate) use rerank::Scores;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 
 use crate::budget::Budget;
@@ -85,6 +89,8 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) codes: Codes<'a>,
     /// Vectors in all lists.
     pub(crate) vectors: usize,
+    /// Whether hits carry [`Place`]s instead of ids. Only the CPU knows them.
+    pub(crate) places: bool,
     pub(crate) filter: Option<&'a dyn IdFilter>,
     /// `[count, nprobe]`: the distance keys of `probes`, if they are known.
     pub(crate) keys: Option<&'a [f32]>,
@@ -133,9 +139,9 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Result<bool>;
 }
 
-/// Whether a device may be asked: budgets are shared out, and codes scanned, by the CPU alone.
+/// Whether a device may be asked: budgets are shared out, codes scanned and places told by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
-    job.budget.is_none() && matches!(job.codes, Codes::Plain)
+    job.budget.is_none() && !job.places && matches!(job.codes, Codes::Plain)
 }
 
 /// The `k` best of each query.

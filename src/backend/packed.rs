@@ -52,13 +52,19 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// The passing vectors as a list of their own.
-    pub(super) fn pack(&mut self, list: &ListView<'_>, dim: usize, kept: &[Kept]) -> ListView<'_> {
+    /// The passing vectors as a list of their own; `name` tells what stands for the id of a slot.
+    pub(super) fn pack(
+        &mut self,
+        list: &ListView<'_>,
+        dim: usize,
+        kept: &[Kept],
+        name: impl Fn(usize) -> i64,
+    ) -> ListView<'_> {
         let passing = count(kept);
         self.ids.clear();
         self.bias.clear();
         for slot in slots(kept) {
-            self.ids.push(list.ids[slot]);
+            self.ids.push(name(slot));
             self.bias.push(list.bias[slot]);
         }
         self.bias.resize(lanes(passing), f32::NEG_INFINITY);

@@ -4,7 +4,7 @@ use super::affine::{Affine, Shifted};
 use super::packed::{Kept, Packed, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
 use super::rabitq::{Number, Seen};
-use super::{Codes, ListView, ScanJob};
+use super::{Codes, ListView, Place, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::{Scalar, Values, with_values};
@@ -167,6 +167,8 @@ struct Scanned<'a> {
     factors: &'a [f32],
     /// The lane with which they begin.
     first: usize,
+    /// Whether hits carry places, which the ids are not already.
+    places: bool,
 }
 
 /// One worker's way through its units.
@@ -242,19 +244,23 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
         let (number, blocks_of_unit) = (unit.list as usize, (unit.blocks.0 as usize, unit.blocks.1 as usize));
         let Some(filter) = self.job.filter else {
-            return self.scan_runs(&list, number, blocks_of_unit, &[blocks_of_unit], pairs);
+            let places = self.job.places;
+            return self.scan_runs(&list, number, places, blocks_of_unit, &[blocks_of_unit], pairs);
         };
         let mut room = std::mem::take(&mut self.scratch.filtered);
         let Filtered { kept, packed, bias, runs } = &mut room;
         restrict(&list, blocks_of_unit, filter, kept);
         let whole = pairs.iter().all(|pair| pair.slots as usize >= list.ids.len());
         let result = if whole && worthwhile(kept, pairs.len()) {
-            let list = packed.pack(&list, self.job.columns(), kept);
+            let places = self.job.places;
+            let name = |slot| if places { Place { list: number, slot }.to_id() } else { list.ids[slot] };
+            let list = packed.pack(&list, self.job.columns(), kept, name);
             let all = (0, blocks(list.ids.len()));
-            self.scan_runs(&list, number, all, &[all], pairs)
+            self.scan_runs(&list, number, false, all, &[all], pairs)
         } else {
             mask(&list, kept, bias, runs);
-            self.scan_runs(&ListView { bias, ..list }, number, blocks_of_unit, runs, pairs)
+            let places = self.job.places;
+            self.scan_runs(&ListView { bias, ..list }, number, places, blocks_of_unit, runs, pairs)
         };
         self.scratch.filtered = room;
         result
@@ -264,13 +270,14 @@ impl<'a, C: Collector> Scanner<'a, C> {
         &mut self,
         list: &ListView<'_>,
         number: usize,
+        places: bool,
         blocks: (usize, usize),
         runs: &[(usize, usize)],
         pairs: &[Pair],
     ) -> Result<()> {
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
         let mut factors = std::mem::take(&mut self.scratch.factors);
-        let scanned = self.scanned(list, number, blocks, &mut unpacked, &mut factors);
+        let scanned = self.scanned(list, number, places, blocks, &mut unpacked, &mut factors);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
@@ -287,6 +294,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         &self,
         list: &ListView<'v>,
         number: usize,
+        places: bool,
         blocks: (usize, usize),
         unpacked: &'v mut Vec<u8>,
         factors: &'v mut Vec<f32>,
@@ -301,6 +309,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     columns: self.job.dim,
                     factors: &[],
                     first: 0,
+                    places,
                 };
             }
         };
@@ -317,10 +326,10 @@ impl<'a, C: Collector> Scanner<'a, C> {
             }
         }
         if self.looks_up() {
-            return Scanned { number, values: Values::U8(codes), columns, factors, first };
+            return Scanned { number, values: Values::U8(codes), columns, factors, first, places };
         }
         bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
-        Scanned { number, values: Values::U8(unpacked), columns: self.job.dim, factors, first }
+        Scanned { number, values: Values::U8(unpacked), columns: self.job.dim, factors, first, places }
     }
 
     /// Whether scores are looked up.
@@ -406,7 +415,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 while reached != 0 {
                     let q = reached.trailing_zeros() as usize;
                     reached &= reached - 1;
-                    if self.select(list, &pairs[q], &scorers[q], q, first, last) {
+                    if self.select(list, scanned, &pairs[q], &scorers[q], q, first, last) {
                         let query = pairs[q].query as usize;
                         self.collector.moved(query);
                         thresholds[q] = scorers[q].threshold(self.collector.bar(query));
@@ -467,6 +476,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
     fn select(
         &mut self,
         list: &ListView<'_>,
+        scanned: &Scanned<'_>,
         pair: &Pair,
         scorer: &Scorer<'_>,
         q: usize,
@@ -486,7 +496,12 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     break;
                 }
                 let key = scorer.key(self.scratch.tile.scores[q][part][lane], list, slot);
-                moved |= self.collector.offer(query, Hit { key, id: list.ids[slot] });
+                let id = if scanned.places {
+                    Place { list: scanned.number, slot }.to_id()
+                } else {
+                    list.ids[slot]
+                };
+                moved |= self.collector.offer(query, Hit { key, id });
             }
         }
         moved

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
+use super::rerank::Rerank;
 use super::scan::Scratch;
 use crate::topk::{Hit, State};
 
@@ -35,6 +36,12 @@ pub(crate) struct Workspace {
     pub(crate) lists: Vec<i64>,
     /// Their distances.
     pub(crate) keys: Vec<f32>,
+    /// What the first stage of a search leaves for the second, `[queries, candidates]`.
+    pub(crate) candidates: Vec<Hit>,
+    /// How many of them each query has.
+    pub(crate) counts: Vec<usize>,
+    /// For the second stage.
+    pub(crate) rerank: Rerank,
 }
 
 impl Workspace {
@@ -53,6 +60,9 @@ impl Workspace {
             between: Default::default(),
             lists: Vec::new(),
             keys: Vec::new(),
+            candidates: Vec::new(),
+            counts: Vec::new(),
+            rerank: Rerank::new(),
         }
     }
 }

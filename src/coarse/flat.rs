@@ -22,10 +22,10 @@ pub(super) struct Flat {
 
 impl Flat {
     pub(super) fn new(context: &Context, centroids: MatrixRef<'_>, metric: Metric) -> Result<Self> {
-        let mut blocks = List::new(Element::F32);
+        let mut blocks = List::new(Element::F32, 0);
         let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
         let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
-        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder)?;
+        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder, None)?;
         blocks.compact(centroids.dim())?;
         Ok(Self { metric, blocks, device: DeviceSlot::default() })
     }

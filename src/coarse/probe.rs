@@ -48,6 +48,7 @@ pub(super) fn scan(
         lists: centroids,
         codes: Codes::Plain,
         vectors: len,
+        places: false,
         filter: None,
         keys: None,
         budget: None,

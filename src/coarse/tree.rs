@@ -124,9 +124,9 @@ impl Tree {
         let mut members = vec![Vec::new(); count];
         (0u32..).zip(&grouping.labels).for_each(|(list, &group)| members[group as usize].push(list));
         let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
-        let mut lists = Lists::new(count, Element::F32);
+        let mut lists = Lists::new(count, Element::F32, 0);
         for (store, members) in lists.lists.iter_mut().zip(&members) {
-            store.append(centroids.into(), members, |list| list as i64, &encoder)?;
+            store.append(centroids.into(), members, |list| list as i64, &encoder, None)?;
             store.compact(dim)?;
         }
         Ok(Self { metric, dim, len, groups, lists, grouping })

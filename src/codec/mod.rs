@@ -1,10 +1,12 @@
 //! Codes: what the lists of an index hold, and how rows become that and vectors come back.
 
 mod encoder;
+mod keeper;
 mod rabitq;
 mod scalar;
 
 pub(crate) use encoder::Encoder;
+pub(crate) use keeper::Keeper;
 pub(crate) use rabitq::RaBitQ;
 pub(crate) use scalar::{Extremes, Scalar};
 

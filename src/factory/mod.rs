@@ -24,7 +24,8 @@ impl Description {
         if matches!(self.code, Code::Product { .. }) {
             return Some((places.code, self.code.to_string()));
         }
-        self.refine.map(|code| (places.refine, format!("refining with {code}")))
+        let refine = self.refine.filter(|code| matches!(code, Code::Product { .. } | Code::RaBitQ { .. }));
+        refine.map(|code| (places.refine, format!("refining with {code}")))
     }
 }
 

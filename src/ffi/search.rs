@@ -6,7 +6,7 @@ use super::arguments::{check_dim, count, matrix, rows, values, values_mut};
 use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
-use super::options::{self, growing, reserved};
+use super::options::{self, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::stats::{Tally, ivf_search_stats};
 use super::status::ivf_status;
@@ -61,8 +61,9 @@ pub struct ivf_search_options {
     pub list_min: u32,
     /// At most so many vectors of each list, with a budget or without; 0 = no limit.
     pub list_max: u32,
-    /// 0.
-    pub reserved2: u32,
+    /// How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
+    /// least 1; 0 = chosen: 2 behind codes of 8 bits a dimension or more, 4 behind 4 bits or more, else 10. Elsewhere 0.
+    pub k_factor: f32,
     /// NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
     /// clock. Zeros where the call fails.
     pub stats: *mut ivf_search_stats,
@@ -128,7 +129,6 @@ impl<'a> Search<'a> {
     /// # Safety
     /// The filter and the statistics are NULL or live as long as the call.
     unsafe fn of(options: &ivf_search_options) -> Result<Self> {
-        reserved("ivf_search_options.reserved2", options.reserved2)?;
         let (profile, budget) = super::budget::read(options)?;
         let search = SearchOptions {
             nprobe: options.nprobe as usize,
@@ -140,6 +140,7 @@ impl<'a> Search<'a> {
             profile,
             budget,
             stats: None,
+            k_factor: options.k_factor,
         };
         // SAFETY: the caller's promise is the same.
         let tally = unsafe { Tally::new(options.stats) }?;
@@ -182,6 +183,12 @@ impl<'a> Search<'a> {
                     "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
                 )));
             }
+        }
+        if max_codes && self.options.k_factor != 0.0 {
+            return Err(Error::argument(format!(
+                "ivf_search_options.k_factor: {call} has no use for it: expected 0, got {}",
+                self.options.k_factor
+            )));
         }
         if max_codes && self.tally.wanted().is_some() {
             return Err(Error::argument(format!(

@@ -27,9 +27,11 @@ pub struct ivf_search_stats {
     pub coarse_ns: u64,
     /// Nanoseconds of the scan and of the selection. What passes beside these three is checks and counting.
     pub scan_ns: u64,
+    /// Nanoseconds in which the best by their codes were compared again ("RFlat", "Refine(...)").
+    pub refine_ns: u64,
 }
 
-growing!(ivf_search_stats, scan_ns: u64);
+growing!(ivf_search_stats, refine_ns: u64);
 
 /// What a search counts, and where it is to be told.
 pub(super) struct Tally {
@@ -62,10 +64,18 @@ impl Tally {
         if self.out.is_null() {
             return Ok(());
         }
-        let SearchStats { queries, lists, codes, prepare_ns, coarse_ns, scan_ns } =
+        let SearchStats { queries, lists, codes, prepare_ns, coarse_ns, scan_ns, refine_ns } =
             *self.stats.lock().unwrap_or_else(PoisonError::into_inner);
-        let told =
-            ivf_search_stats { queries, lists, codes, prepare_ns, coarse_ns, scan_ns, ..options::zeroed() };
+        let told = ivf_search_stats {
+            queries,
+            lists,
+            codes,
+            prepare_ns,
+            coarse_ns,
+            scan_ns,
+            refine_ns,
+            ..options::zeroed()
+        };
         // SAFETY: `write` checks the size; the bytes are the caller's promise.
         unsafe { options::write("ivf_search_options.stats", self.out, &told) }
     }

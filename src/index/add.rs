@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Index;
 use crate::coarse::Coarse;
-use crate::codec::Codec;
+use crate::codec::{Codec, Keeper};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::BLOCK;
@@ -66,8 +66,9 @@ impl Index {
         self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
+        let raw = self.measured(x);
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
-        self.check_range(x, control)?;
+        self.check_ranges(x, raw, control)?;
         let next_id = match ids {
             Some(ids) => self.check_ids(ids, x.rows(), control)?,
             None => self.next_after(self.next_id, x.rows())?,
@@ -92,6 +93,8 @@ impl Index {
         let id_of = |row: usize| ids.map_or_else(|| first + row as i64, |ids| ids[row]);
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
+        let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
+        let keeper = keeper.as_ref();
         let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)).enumerate());
         let failure = Mutex::new(None);
         self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
@@ -101,8 +104,9 @@ impl Index {
                 let rows = &order[range[0] as usize..range[1] as usize];
                 let mut steps = rows.chunks(rows_a_step);
                 let encoder = encoder.at(number);
-                let appended = steps
-                    .try_for_each(|rows| cancel.check().and_then(|()| list.append(x, rows, id_of, &encoder)));
+                let appended = steps.try_for_each(|rows| {
+                    cancel.check().and_then(|()| list.append(x, rows, id_of, &encoder, keeper))
+                });
                 if let Err(error) = appended {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                     break;
@@ -146,10 +150,16 @@ impl Index {
         Ok(labels)
     }
 
-    /// Fails on the first value that the lists cannot hold. Normalised rows fit always.
-    pub(super) fn check_range(&self, x: RowsRef<'_>, control: &Control<'_>) -> Result<()> {
+    /// Fails on the first value that the lists cannot hold, of rows as they are searched among and as they are kept.
+    pub(super) fn check_ranges(&self, x: RowsRef<'_>, raw: RowsRef<'_>, control: &Control<'_>) -> Result<()> {
+        self.check_range(&self.codec, x, control)?;
+        self.refine.as_ref().map_or(Ok(()), |codec| self.check_range(codec, raw, control))
+    }
+
+    /// Fails on the first value that does not fit in what `codec` holds. Normalised rows fit always.
+    fn check_range(&self, codec: &Codec, x: RowsRef<'_>, control: &Control<'_>) -> Result<()> {
         // Codes cut off what lies beyond their range.
-        let Codec::Plain(element) = *self.codec else { return Ok(()) };
+        let Codec::Plain(element) = *codec else { return Ok(()) };
         if element == Element::F32 || element == x.element() || self.metric == Metric::Cosine {
             return Ok(());
         }

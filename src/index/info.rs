@@ -27,7 +27,7 @@ pub struct IndexInfo {
     pub next_id: i64,
     /// Bytes of memory that the index holds.
     pub memory_bytes: u64,
-    /// Of which vectors, ids and norms, with their lists' slack.
+    /// Of which vectors, ids, norms and what is kept to refine, with their lists' slack.
     pub vector_bytes: u64,
     /// Whether the index has inverted lists.
     pub is_ivf: bool,
@@ -43,7 +43,9 @@ impl Index {
         let directory =
             self.directory.get().map_or(0, |map| map.capacity() * size_of::<(i64, (u32, u32, u8))>());
         let lists = self.lists.lists.capacity() * size_of::<crate::lists::List>();
-        let tables = self.transforms.memory_bytes() + self.codec.memory_bytes();
+        let tables = self.transforms.memory_bytes()
+            + self.codec.memory_bytes()
+            + self.refine.as_ref().map_or(0, |codec| codec.memory_bytes());
         IndexInfo {
             dim: self.input_dim(),
             list_dim: self.dim,

@@ -77,6 +77,7 @@ impl Index {
             transforms: self.transforms.clone(),
             coarse,
             codec: self.codec.clone(),
+            refine: self.refine.clone(),
             lists: self.lists.copy()?,
             count: self.count,
             next_id: self.next_id,
@@ -110,7 +111,7 @@ impl Index {
                 "{what}: expected the same transforms, got others; train one and copy it"
             )));
         }
-        if self.codec != other.codec {
+        if self.codec != other.codec || self.refine != other.refine {
             return Err(Error::argument(format!(
                 "{what}: expected codes trained alike, got others; train one and copy it"
             )));

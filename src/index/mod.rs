@@ -9,6 +9,7 @@ mod merge;
 mod persist;
 mod range;
 mod reconstruct;
+mod refine;
 mod remove;
 mod search;
 mod stats;
@@ -53,7 +54,8 @@ pub struct IndexOptions {
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
 /// of `Flat` vectors are held in float16, bfloat16 or bytes, with `SQ8`, `SQ6` or `SQ4` in as many bits a dimension,
-/// with `RaBitQ` (1 bit) to `RaBitQ8` in codes by which distances are estimated.
+/// with `RaBitQ` (1 bit) to `RaBitQ8` in codes by which distances are estimated. With `,RFlat` or `,Refine(SQ8)` behind
+/// it the best by that are compared again with rows that are kept beside.
 ///
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
 pub struct Index {
@@ -68,6 +70,9 @@ pub struct Index {
     coarse: Option<Coarse>,
     /// Shared with copies.
     codec: Arc<Codec>,
+    /// What rows are kept in that the best are compared again with, as they came in, before the transforms. Shared
+    /// with copies.
+    refine: Option<Arc<Codec>>,
     /// One list for flat indexes, none before training.
     lists: Lists,
     /// Vectors that can be found.
@@ -94,14 +99,17 @@ impl Index {
             return Err(Error::argument(format!("dim: expected 1 to {MAX_DIM}, got {dim}")));
         }
         let description = Description::parse(description)?;
-        if description.code == Code::Plain(Element::U8) && metric == Metric::Cosine {
+        let bytes = Code::Plain(Element::U8);
+        if metric == Metric::Cosine && (description.code == bytes || description.refine == Some(bytes)) {
             return Err(Error::argument(format!(
                 "{description}: expected the metric L2 or inner product, got cosine: normalised vectors are no whole numbers"
             )));
         }
         let transforms = transforms::chain(&description, dim)?;
         let codec = codec(&description, transforms.d_out(dim), metric);
-        let lists = Lists::new(usize::from(!description.is_ivf()), codec.element());
+        let refine = refine::codec(&description);
+        let row_bytes = refine.as_ref().map_or(0, |codec| codec.row_bytes(dim));
+        let lists = Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes);
         Ok(Self {
             context,
             dim: transforms.d_out(dim),
@@ -110,6 +118,7 @@ impl Index {
             transforms: Arc::new(transforms),
             coarse: None,
             codec: Arc::new(codec),
+            refine: refine.map(Arc::new),
             lists,
             count: 0,
             next_id: 0,
@@ -132,7 +141,7 @@ impl Index {
 
     /// Drops all vectors; the training and the ids handed out stay.
     pub fn reset(&mut self) {
-        self.lists = Lists::new(self.lists.lists.len(), self.lists.element);
+        self.lists = self.lists.like(self.lists.lists.len());
         self.count = 0;
         self.directory = OnceLock::new();
         self.curve = None;
@@ -151,6 +160,7 @@ impl Index {
         (!self.description.is_ivf() || self.coarse.is_some())
             && self.transforms.is_trained()
             && self.codec.is_trained()
+            && self.refine.as_ref().is_none_or(|codec| codec.is_trained())
     }
 
     /// `[nlist, dim]` of a trained IVF index.

@@ -115,6 +115,7 @@ impl Index {
             nlist: if self.description.is_ivf() { Some(self.description.nlist()) } else { None },
             centroids: self.coarse_centroids(),
             grouping: self.coarse.as_ref().and_then(Coarse::grouping),
+            refine: self.refine.as_deref().map(|codec| (codec, self.input_dim())),
             codec: &self.codec,
             lists: &self.lists,
             next_id: self.next_id,
@@ -162,6 +163,17 @@ impl Index {
         {
             return Err(Error::corrupt(format!("{description}: the file holds other codes, or none")));
         }
+        let refine = match (super::refine::codec(&description), parts.refine) {
+            (None, None) => None,
+            (Some(named), Some((codec, columns)))
+                if is_like(&named, &codec)
+                    && columns == transforms.d_in(parts.dim)
+                    && (codec.is_trained() || !parts.trained) =>
+            {
+                Some(Arc::new(codec))
+            }
+            _ => return Err(Error::corrupt(format!("{description}: the file keeps other rows, or none"))),
+        };
         let got = parts.centroids.as_ref().map(Vec::len);
         if (parts.lists.lists.len(), got) != (lists, centroids) {
             return Err(Error::corrupt(format!(
@@ -179,6 +191,7 @@ impl Index {
             transforms: Arc::new(transforms),
             coarse: None,
             codec: Arc::new(parts.codec),
+            refine,
             count: parts.lists.live(),
             lists: parts.lists,
             next_id: parts.next_id,

@@ -32,6 +32,7 @@ impl Index {
                 options.target_recall
             )));
         }
+        self.check_no_k_factor(options.k_factor, "a range has no k")?;
         control.check()?;
         let key = match self.metric {
             Metric::L2 => radius,
@@ -49,7 +50,13 @@ impl Index {
                     Request { stage: "search", queries: queries.slice(from, to), k: 0, given: None };
                 let mut clock = Clock::start(options.stats);
                 let job = self.job(&request, options, control.cancel(), &mut workspace, &mut clock)?;
-                let found = backend::scan_within(&self.context, &job, key)?;
+                let mut found = backend::scan_within(&self.context, &job, key)?;
+                let workers = job.workers;
+                if let Some(codec) = &self.refine {
+                    clock.lap(|stats| &mut stats.scan_ns);
+                    self.rekey_found(codec, request.queries, key, &mut found, workers, control.cancel())?;
+                    clock.lap(|stats| &mut stats.refine_ns);
+                }
                 output.append(self.metric, to - from, found, control.cancel())?;
                 clock.lap(|stats| &mut stats.scan_ns);
                 control.report("search", to, queries.rows(), 0.0)?;

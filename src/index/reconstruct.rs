@@ -10,7 +10,8 @@ use crate::matrix::MatrixRef;
 use crate::progress::Control;
 
 impl Index {
-    /// Writes the vectors with these ids into `out` (`[ids, dim]`); normalised ones for cosine. Of an id
+    /// Writes the vectors with these ids into `out` (`[ids, dim]`), from what is kept to refine if there is that;
+    /// normalised ones for cosine. Of an id
     /// that is there more than once, the first found.
     pub fn reconstruct(&self, ids: &[i64], out: &mut [f32]) -> Result<()> {
         self.check_room(ids.len(), out)?;
@@ -69,6 +70,18 @@ impl Index {
     fn read_places(&self, places: impl Iterator<Item = Option<(u32, u32)>>, out: &mut [f32]) -> Result<()> {
         const ROWS: usize = 1024;
         let wide = self.input_dim();
+        if let Some(codec) = &self.refine {
+            for (place, row) in places.zip(out.chunks_exact_mut(wide)) {
+                match place {
+                    Some((list, slot)) => {
+                        let rows = &self.lists.lists[list as usize].rows;
+                        codec.read_row(rows.row(slot as usize), row);
+                    }
+                    None => row.fill(f32::NAN),
+                }
+            }
+            return Ok(());
+        }
         let mut buffer = vec![0f32; if self.transforms.is_empty() { 0 } else { ROWS * self.dim }];
         let mut places = places.fuse();
         let centroids = self.coarse_centroids();

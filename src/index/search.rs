@@ -29,6 +29,9 @@ pub struct SearchOptions<'a> {
     /// Instead of `nprobe`: the share of the true nearest that is to be found, 0 = not asked for. Wants a
     /// curve that [`Index::tune`] measured for this k or a larger one.
     pub target_recall: f32,
+    /// How many times `k` candidates are compared again where the index string ends in a refinement (`RFlat`),
+    /// at least 1; 0 = chosen: 2 behind codes of 8 bits a dimension or more, 4 behind 4 bits or more, else 10.
+    pub k_factor: f32,
     /// A named set of budget options; what `budget` sets replaces the profile's.
     pub profile: Profile,
     /// How many vectors of the lists visited a query looks at.
@@ -120,13 +123,14 @@ impl Index {
         queries.check_dim("queries", self.input_dim())?;
         output.check(queries.rows(), k)?;
         self.check_finite(queries, "queries", options.threads, control)?;
+        self.check_k_factor(options.k_factor)?;
         let options = &self.at_recall(options, k)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {
             return control.check();
         }
         let mut workspace = self.context.workspaces().take();
-        let step = self.queries_a_step(queries, options);
+        let step = self.queries_a_step(queries, options).min(self.most_refined(k, options));
         for from in (0..queries.rows()).step_by(step) {
             let to = (from + step).min(queries.rows());
             let given = given.map(|(lists, nprobe)| (&lists[from * nprobe..to * nprobe], nprobe));
@@ -161,6 +165,9 @@ impl Index {
         workspace: &mut Workspace,
     ) -> Result<()> {
         let &Request { k, .. } = request;
+        if let Some(codec) = &self.refine {
+            return self.search_twice(codec, request, options, output, control, workspace);
+        }
         let mut clock = Clock::start(options.stats);
         let job = self.job(request, options, control.cancel(), workspace, &mut clock)?;
         backend::scan_best(&self.context, &job, k.min(self.count), &TopKSink::new(self.metric, k, output))?;
@@ -214,6 +221,7 @@ impl Index {
             lists: &self.lists,
             codes: self.codec.codes(self.coarse_centroids()),
             vectors: self.count,
+            places: self.refine.is_some(),
             filter: options.filter.map(|filter| filter as _),
             keys: (!keys.is_empty()).then_some(&keys[..]),
             budget,

@@ -22,6 +22,8 @@ pub struct SearchStats {
     pub coarse_ns: u64,
     /// Nanoseconds of the scan and of the selection.
     pub scan_ns: u64,
+    /// Nanoseconds in which the best by their codes were compared again (`RFlat`, `Refine(..)`).
+    pub refine_ns: u64,
 }
 
 /// Takes the time of one stage after another, if anybody wants to know.

@@ -60,8 +60,11 @@ impl Index {
     ) -> Result<()> {
         x.check_dim("training rows", self.input_dim())?;
         self.check_empty()?;
+        let refine = self.trained_refine(x, options.threads, control)?;
         if self.transforms.is_empty() {
-            return self.train_lists(x, population, options, control);
+            self.train_lists(x, population, options, control)?;
+            self.refine = refine;
+            return Ok(());
         }
         let training = transforms::training(&self.context, options.threads, options.kmeans.seed, control);
         let mut between = Between::default();
@@ -75,6 +78,7 @@ impl Index {
         let x = MatrixRef::new("training rows", &between[0], x.rows(), self.dim)?;
         control.within(first, total, |control| self.train_lists(x.into(), population, options, control))?;
         self.transforms = Arc::new(trained);
+        self.refine = refine;
         Ok(())
     }
 
@@ -88,7 +92,7 @@ impl Index {
     ) -> Result<()> {
         let x = self.measured(x);
         // Centroids that were set wait for their codes.
-        let kept = self.coarse.is_some() && !self.codec.is_trained();
+        let kept = self.coarse.is_some() && !self.is_trained();
         let found = match self.description.lists.filter(|_| !kept) {
             None => {
                 self.check_finite(x, "training rows", options.threads, control)?;
@@ -123,14 +127,24 @@ impl Index {
         control: &Control<'_>,
     ) -> Result<Codec> {
         let codec = match &*self.codec {
-            Codec::Scalar(scalar) => {
-                let (minimum, range) = self.ranges(scalar, x, coarse, threads, control)?;
-                Codec::Scalar(scalar.with_ranges(minimum, range))
-            }
+            Codec::Scalar(scalar) => self.trained_scalar(scalar, x, coarse, threads, control)?,
             Codec::RaBitQ(codes) if !codes.by_list => Codec::RaBitQ(codes.with_mean(self.mean(x, control)?)),
             codec => codec.clone(),
         };
         Ok(codec)
+    }
+
+    /// A scalar quantizer with the ranges of `x`.
+    pub(super) fn trained_scalar(
+        &self,
+        scalar: &Scalar,
+        x: RowsRef<'_>,
+        coarse: Option<&Coarse>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<Codec> {
+        let (minimum, range) = self.ranges(scalar, x, coarse, threads, control)?;
+        Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
     }
 
     /// The rows that codes are trained on.
@@ -174,7 +188,8 @@ impl Index {
         let sampled = self.sampled(x)?;
         let coarse = coarse.filter(|_| scalar.by_residual);
         let workers = self.context.workers(threads);
-        let mut extremes = Extremes::new(self.dim);
+        let dim = x.dim();
+        let mut extremes = Extremes::new(dim);
         let mut rows = Vec::new();
         let (mut labels, mut keys) = (vec![0; ROWS_A_STEP], vec![0.0; ROWS_A_STEP]);
         for numbers in sampled.chunks(ROWS_A_STEP) {
@@ -182,14 +197,14 @@ impl Index {
             x.gather(numbers.iter().copied(), &mut rows);
             let (labels, keys) = (&mut labels[..numbers.len()], &mut keys[..numbers.len()]);
             if let Some(coarse) = coarse {
-                let rows = MatrixRef::new("training rows", &rows, numbers.len(), self.dim)?;
+                let rows = MatrixRef::new("training rows", &rows, numbers.len(), dim)?;
                 coarse.assign(&self.context, rows.into(), workers, labels, keys, control.cancel())?;
             }
-            for (row, &list) in rows.chunks_exact(self.dim).zip(&*labels) {
+            for (row, &list) in rows.chunks_exact(dim).zip(&*labels) {
                 match coarse {
                     None => extremes.add(row.iter().copied()),
                     Some(coarse) => {
-                        let centroid = &coarse.centroids()[list as usize * self.dim..][..self.dim];
+                        let centroid = &coarse.centroids()[list as usize * dim..][..dim];
                         extremes.add(row.iter().zip(centroid).map(|(value, centroid)| value - centroid));
                     }
                 }
@@ -255,7 +270,8 @@ impl Index {
         if let (Some(lists), Some(coarse)) = (&mut self.description.lists, &coarse) {
             lists.nlist = Some(coarse.nlist());
         }
-        self.lists = Lists::new(coarse.as_ref().map_or(1, Coarse::nlist), codec.element());
+        self.lists =
+            Lists::new(coarse.as_ref().map_or(1, Coarse::nlist), codec.element(), self.lists.row_bytes);
         self.coarse = coarse;
         self.codec = Arc::new(codec);
         self.curve = None;

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Index;
 use super::remove::{bury, pack_if_due, passing};
 use crate::coarse::Coarse;
+use crate::codec::Keeper;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::progress::Control;
@@ -53,8 +54,9 @@ impl Index {
         self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
+        let raw = self.measured(x);
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
-        self.check_range(x, control)?;
+        self.check_ranges(x, raw, control)?;
         let places = self.places(ids, &rows)?;
         let labels = self.assign("update", x, workers, control)?;
 
@@ -88,17 +90,20 @@ impl Index {
         // From here on nothing can fail: all memory is there.
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
+        let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
+        let keeper = keeper.as_ref();
         let mut moved = false;
         let mut buffer = Vec::new();
         for (&list, change) in &changes {
             let store = &mut self.lists.lists[list as usize];
             let encoder = encoder.at(list as usize);
             for &(slot, row) in &change.replaced {
-                store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder)?;
+                let kept = keeper.map(|keeper| (keeper, row));
+                store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder, kept)?;
             }
             bury(store, &change.left)?;
             if !change.arriving.is_empty() {
-                store.append(x, &change.arriving, |row| ids[row], &encoder)?;
+                store.append(x, &change.arriving, |row| ids[row], &encoder, keeper)?;
             }
             let packed = pack_if_due(store, columns);
             moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();

@@ -157,6 +157,7 @@ impl Neighbourhoods {
             lists: centroids,
             codes: Codes::Plain,
             vectors: k,
+            places: false,
             filter: None,
             keys: None,
             budget: None,

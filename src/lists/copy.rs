@@ -11,6 +11,7 @@ impl List {
             vectors: self.vectors.copy()?,
             bias: self.bias.copy()?,
             ids: self.ids.copy()?,
+            rows: self.rows.copy()?,
             dead: self.dead,
         })
     }
@@ -20,6 +21,6 @@ impl Lists {
     /// The same lists in memory of their own, without the room that these keep to grow.
     pub(crate) fn copy(&self) -> Result<Self> {
         let lists = self.lists.iter().map(List::copy).collect::<Result<_>>()?;
-        Ok(Self { lists, ..Self::new(0, self.element) })
+        Ok(Self { lists, ..self.like(0) })
     }
 }

@@ -1,9 +1,10 @@
 //! One inverted list: vectors in blocks, a bias and an id for each.
 
 use super::block::{BLOCK, NARROW, lanes, locate};
+use super::kept::KeptRows;
 use super::storage::Storage;
 use crate::backend::{ListView, Version};
-use crate::codec::Encoder;
+use crate::codec::{Encoder, Keeper};
 use crate::element::{Element, Scalar, Values, with_element};
 use crate::error::Result;
 use crate::rows::RowsRef;
@@ -26,18 +27,22 @@ pub(super) const FIRST: [u32; BLOCK] = {
 ///
 /// Invariant: `vectors` holds the bytes of `lanes(len)` times as many elements as a vector has (its columns), `bias` has `lanes(len)` and `ids` `len`. The bias
 /// is what a vector's score starts from: `-|v|^2/2` for L2 (of `v` as it is stored), 0 for inner product, [`NEVER`] for padding and
-/// for removed vectors, which a scan then passes over without another test.
+/// for removed vectors, which a scan then passes over without another test. `rows` has `len` rows.
 pub(crate) struct List {
     pub(crate) element: Element,
     pub(crate) vectors: Storage<u8>,
     pub(crate) bias: Storage<f32>,
     pub(crate) ids: Storage<i64>,
+    /// What the best by their codes are compared again with.
+    pub(crate) rows: KeptRows,
     pub(crate) dead: usize,
 }
 
 impl List {
-    pub(crate) const fn new(element: Element) -> Self {
-        Self { element, vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), dead: 0 }
+    /// An empty list whose vectors keep rows of so many bytes beside their codes.
+    pub(crate) const fn new(element: Element, row_bytes: usize) -> Self {
+        let rows = KeptRows::new(row_bytes);
+        Self { element, vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), rows, dead: 0 }
     }
 
     /// Vectors stored, removed ones included.
@@ -89,7 +94,8 @@ impl List {
     /// one by one costs amortised constant time. Changes nothing else; on failure nothing is lost.
     pub(crate) fn reserve(&mut self, more: usize, columns: usize) -> Result<()> {
         let len = self.len() + more;
-        let room = |capacity: usize| if self.len() == 0 { len } else { len.max(capacity + capacity / 8) };
+        let first = self.len() == 0;
+        let room = |capacity: usize| if first { len } else { len.max(capacity + capacity / 8) };
         let lane = self.lane_bytes(columns);
         // Without columns (a check of a file) no vector takes room.
         let vectors = self.vectors.len().checked_div(lane).unwrap_or(0);
@@ -106,19 +112,23 @@ impl List {
         if own.capacity() < len {
             own.reserve_exact(ids)?;
         }
-        Ok(())
+        self.rows.reserve(len, room)
     }
 
-    /// Appends `rows` (indices into `x`) with their ids.
+    /// Appends `rows` (indices into `x`, and into the rows that are kept) with their ids.
     pub(crate) fn append(
         &mut self,
         x: RowsRef<'_>,
         rows: &[u32],
         id_of: impl Fn(usize) -> i64,
         encoder: &Encoder<'_>,
+        kept: Option<&Keeper<'_>>,
     ) -> Result<()> {
         let dim = x.dim();
         let old = self.len();
+        if let Some(keeper) = kept {
+            self.rows.append(keeper, rows)?;
+        }
         let lane = self.lane_bytes(encoder.columns(dim));
         let size = self.element.size();
         self.spread(old + rows.len(), encoder.columns(dim))?;
@@ -169,6 +179,7 @@ impl List {
     /// Cuts off the slots from `len` on, none of them removed: what [`List::append`] has added is gone, to the last
     /// byte. Allocates nothing if the list owns its memory.
     pub(crate) fn truncate(&mut self, len: usize, columns: usize) -> Result<()> {
+        self.rows.truncate(len)?;
         if len >= self.len() {
             return Ok(());
         }
@@ -207,6 +218,7 @@ impl List {
     ) -> Result<()> {
         let old = self.len();
         let len = old + slots.len();
+        self.rows.append_from(&from.rows, slots)?;
         self.spread(len, columns)?;
         let vectors = self.vectors.grow()?.as_mut_slice();
         with_element!(self.element, E => {
@@ -247,8 +259,17 @@ impl List {
         Ok(())
     }
 
-    /// Replaces the vector in `slot` by `row` (`[dim]`); the id stays.
-    pub(crate) fn replace(&mut self, slot: usize, row: &[f32], encoder: &Encoder<'_>) -> Result<()> {
+    /// Replaces the vector in `slot` by `row` (`[dim]`), and what is kept of it by a row of this number; the id stays.
+    pub(crate) fn replace(
+        &mut self,
+        slot: usize,
+        row: &[f32],
+        encoder: &Encoder<'_>,
+        kept: Option<(&Keeper<'_>, u32)>,
+    ) -> Result<()> {
+        if let Some((keeper, number)) = kept {
+            self.rows.replace(slot, keeper, number)?;
+        }
         let all = lanes(self.len());
         let columns = encoder.columns(row.len());
         let lane = self.lane_bytes(columns);
@@ -269,7 +290,8 @@ impl List {
     pub(crate) fn compact(&mut self, columns: usize) -> Result<()> {
         if self.dead > 0 {
             let keep: Vec<usize> = (0..self.len()).filter(|&slot| self.is_live(slot)).collect();
-            let mut packed = Self::new(self.element);
+            let mut packed = Self::new(self.element, self.rows.bytes());
+            packed.rows.append_from(&self.rows, &keep)?;
             let new_lanes = lanes(keep.len());
             packed.vectors.to_mut()?.resize(new_lanes * self.lane_bytes(columns))?;
             packed.bias.to_mut()?.resize(new_lanes)?;
@@ -292,6 +314,7 @@ impl List {
             self.vectors.shrink();
             self.bias.shrink();
             self.ids.shrink();
+            self.rows.shrink();
         }
         Ok(())
     }

@@ -14,20 +14,23 @@ pub(crate) struct ListSlices<'a> {
     pub(crate) vectors: &'a mut [u8],
     pub(crate) bias: &'a mut [f32],
     pub(crate) ids: &'a mut [i64],
+    /// What is kept of each vector, one after another.
+    pub(crate) rows: &'a mut [u8],
 }
 
 impl Lists {
-    /// Lists of these lengths, of zeros with no one's bias yet. Memory takes its time to be had; `check` is
+    /// Lists of these lengths, of zeros with no one's bias yet, whose vectors keep rows of `row_bytes`. Memory takes its time to be had; `check` is
     /// asked now and then whether to go on.
     pub(crate) fn with_lens(
         element: Element,
         lens: impl Iterator<Item = usize> + Clone,
         columns: usize,
+        row_bytes: usize,
         check: &dyn Fn() -> Result<()>,
     ) -> Result<Self> {
-        let mut lists = Self::new(0, element);
+        let mut lists = Self::new(0, element, row_bytes);
         for len in lens.clone() {
-            let mut list = List::new(element);
+            let mut list = List::new(element, row_bytes);
             list.reserve(len, columns)?;
             lists.lists.push(list);
         }
@@ -44,6 +47,8 @@ impl List {
     fn resize(&mut self, len: usize, columns: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
         let lanes = lanes(len);
         self.vectors.to_mut()?.resize_in_steps(lanes * columns * self.element.size(), check)?;
+        let bytes = len * self.rows.bytes();
+        self.rows.data.to_mut()?.resize_in_steps(bytes, check)?;
         self.bias.to_mut()?.resize(lanes)?;
         self.bias.to_mut()?.as_mut_slice().fill(NEVER);
         self.ids.to_mut()?.resize(len)
@@ -55,6 +60,7 @@ impl List {
             vectors: self.vectors.to_mut()?.as_mut_slice(),
             bias: self.bias.to_mut()?.as_mut_slice(),
             ids: self.ids.to_mut()?.as_mut_slice(),
+            rows: self.rows.data.to_mut()?.as_mut_slice(),
         })
     }
 }

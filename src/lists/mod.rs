@@ -3,10 +3,12 @@
 pub(crate) mod block;
 mod copy;
 mod huge;
+mod kept;
 mod list;
 mod load;
 mod storage;
 
+pub(crate) use kept::KeptRows;
 pub(crate) use list::{List, NEVER};
 pub(crate) use load::{fill_blocks, fill_stored};
 pub(crate) use storage::{Region, Storage};
@@ -19,15 +21,23 @@ use crate::error::Result;
 pub(crate) struct Lists {
     /// What all of them hold.
     pub(crate) element: Element,
+    /// Of what each vector keeps beside its codes; 0 = nothing.
+    pub(crate) row_bytes: usize,
     pub(crate) lists: Vec<List>,
     /// What a GPU has of them.
     device: DeviceSlot,
 }
 
 impl Lists {
-    pub(crate) fn new(nlist: usize, element: Element) -> Self {
-        let lists = (0..nlist).map(|_| List::new(element)).collect();
-        Self { element, lists, device: DeviceSlot::default() }
+    /// Empty lists.
+    pub(crate) fn new(nlist: usize, element: Element, row_bytes: usize) -> Self {
+        let lists = (0..nlist).map(|_| List::new(element, row_bytes)).collect();
+        Self { element, row_bytes, lists, device: DeviceSlot::default() }
+    }
+
+    /// `nlist` empty lists of the same kind.
+    pub(crate) fn like(&self, nlist: usize) -> Self {
+        Self::new(nlist, self.element, self.row_bytes)
     }
 
     /// Vectors that can be found.
@@ -40,10 +50,14 @@ impl Lists {
         self.lists.iter().map(|list| list.dead).sum()
     }
 
-    /// Bytes of vectors, biases and ids, slack included.
+    /// Bytes of vectors, biases, ids and what is kept beside, slack included.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let of =
-            |list: &List| list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes();
+        let of = |list: &List| {
+            list.vectors.memory_bytes()
+                + list.bias.memory_bytes()
+                + list.ids.memory_bytes()
+                + list.rows.data.memory_bytes()
+        };
         self.lists.iter().map(of).sum()
     }
 

@@ -168,7 +168,7 @@ mod tests {
         let parts: Vec<Vec<i64>> =
             (0..3).map(|list| ids.iter().copied().skip(list).step_by(3).collect()).collect();
         let mut lists =
-            Lists::with_lens(Element::F32, parts.iter().map(Vec::len), 1, &|| Ok(())).expect("small");
+            Lists::with_lens(Element::F32, parts.iter().map(Vec::len), 1, 0, &|| Ok(())).expect("small");
         for (store, ids) in lists.lists.iter_mut().zip(&parts) {
             let slices = store.slices_mut().expect("owned");
             slices.ids.copy_from_slice(ids);

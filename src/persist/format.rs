@@ -32,6 +32,8 @@ pub(super) const CODE: Tag = *b"CODE";
 pub(super) const LISTS: Tag = *b"LIST";
 pub(super) const BIAS: Tag = *b"BIAS";
 pub(super) const IDS: Tag = *b"IDS ";
+pub(super) const REFINE: Tag = *b"RFIN";
+pub(super) const ROWS: Tag = *b"ROWS";
 /// May be passed over.
 pub(super) const CURVE: Tag = *b"CURV";
 
@@ -46,7 +48,7 @@ pub(super) fn vectors(element: Element) -> Tag {
     known.expect("invariant: every element type has a section").1
 }
 
-const KNOWN: [Tag; 12] = [
+const KNOWN: [Tag; 14] = [
     META,
     TRANSFORMS,
     CENTROIDS,
@@ -55,6 +57,8 @@ const KNOWN: [Tag; 12] = [
     LISTS,
     BIAS,
     IDS,
+    REFINE,
+    ROWS,
     VECTORS[0].1,
     VECTORS[1].1,
     VECTORS[2].1,

@@ -30,11 +30,13 @@
 //! | `CENT` | f32 `[nlist, dim]` centroids; only in an IVF index that has them |
 //! | `TREE` | only where the index string names `_HNSW` and there are many lists: u32 number of groups, then f32 `[groups, dim]` centroids of groups of centroids and u32 `[nlist]` the group of each |
 //! | `CODE` | only where the index string names codes: u32 bits, u32 flags (1 = of residuals from the centroids, 2 = RaBitQ, 4 = its estimates are of products). For RaBitQ of a flat index, once trained, f32 `[dim]` the mean; for scalar codes (`SQ8`, `SQ6`, `SQ4`), once trained, f32 `[dim]` least values and f32 `[dim]` widths of the ranges. A code c of b bits stands for `least + width * (c + 1/2) / (2^b - 1)` |
+//! | `RFIN` | only where the index string names a refinement: u32 columns of a kept row as it came in, u32 what it is held in (0 float32, 1 float16, 2 bfloat16, 3 bytes), then for scalar codes what `CODE` has |
 //! | `LIST` | for each list u64 vectors stored and u64 how many of these are removed |
 //! | `BIAS` | for each list f32 `[lanes]`: what a vector's score starts from, `-inf` for removed ones and padding; 0 or less but where RaBitQ estimates products |
 //! | `IDS ` | for each list i64 `[vectors]` |
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
 //! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss. Behind RaBitQ's codes stand f32s of four columns each, with the residual r and the code's direction u (code - (2^b - 1) / 2 in each dimension): `\|r\|^2 / <u, r>`, `\|r\|`, and where products are estimated `<r, centroid>` |
+//! | `ROWS` | only with `RFIN`: for each list what is kept of its vectors, one after another: the values, or the codes from the lowest bit on, of each dimension in turn |
 //! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none) |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
@@ -52,6 +54,7 @@ pub(crate) mod faiss;
 mod format;
 mod map;
 mod read;
+mod refine;
 mod source;
 mod stream;
 mod transfer;
@@ -113,6 +116,8 @@ pub(crate) struct Parts<'a> {
     /// How the centroids are found, if not one by one.
     pub(crate) grouping: Option<&'a Grouping>,
     pub(crate) codec: &'a Codec,
+    /// What kept rows are held in, and their columns.
+    pub(crate) refine: Option<(&'a Codec, usize)>,
     pub(crate) lists: &'a Lists,
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,
@@ -131,6 +136,7 @@ pub(crate) struct LoadedParts {
     pub(crate) centroids: Option<Vec<f32>>,
     pub(crate) grouping: Option<Grouping>,
     pub(crate) codec: Codec,
+    pub(crate) refine: Option<(Codec, usize)>,
     pub(crate) lists: Lists,
     pub(crate) next_id: i64,
     pub(crate) nprobe: usize,

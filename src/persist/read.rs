@@ -3,17 +3,17 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, Section, TRAINED,
-    TRANSFORMS, TREE, Table, VECTORS, name,
+    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, REFINE, ROWS, Section,
+    TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
-use super::{Keep, LoadOptions, LoadedParts, check, code, curve, faiss, map, tree};
+use super::{Keep, LoadOptions, LoadedParts, check, code, curve, faiss, map, refine, tree};
 use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::lanes;
-use crate::lists::{List, Lists, Storage};
+use crate::lists::{KeptRows, List, Lists, Storage};
 use crate::metric::Metric;
 use crate::progress::Control;
 use crate::transform::Chain;
@@ -47,7 +47,13 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
         return Err(Error::corrupt(format!("section {}: it holds no codes", name(vectors.tag))));
     }
     let columns = parts.codec.columns(parts.dim);
-    let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors };
+    let mut rows = None;
+    if let Some(section) = table.get(REFINE) {
+        let (codec, columns) = refine::decode(&read_all(source, section, control)?)?;
+        rows = Some((*table.need(ROWS)?, codec.row_bytes(columns), codec.element()));
+        parts.refine = Some((codec, columns));
+    }
+    let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors, rows };
     sections.check_lengths(&entries, columns)?;
     transfer.expect(sections.bytes());
     parts.lists = if options.memory_map {
@@ -82,12 +88,19 @@ struct Sections {
     ids: Section,
     element: Element,
     vectors: Section,
+    /// Of a two-stage search, with the bytes of a row and what it is held in.
+    rows: Option<(Section, usize, Element)>,
 }
 
 impl Sections {
     fn bytes(&self) -> u64 {
         // No overflow: each lies within the file.
-        self.bias.length.saturating_add(self.ids.length).saturating_add(self.vectors.length)
+        let rows = self.rows.map_or(0, |(rows, ..)| rows.length);
+        self.bias
+            .length
+            .saturating_add(self.ids.length)
+            .saturating_add(self.vectors.length)
+            .saturating_add(rows)
     }
 
     /// Fails unless the lists' sizes add up to the sections' lengths; afterwards they fit in memory's
@@ -111,7 +124,15 @@ impl Sections {
         let bytes = |count: u64, each: u64| count.checked_mul(each).ok_or_else(too_long);
         self.bias.check_length(bytes(all_lanes, 4)?)?;
         self.ids.check_length(bytes(all_len, 8)?)?;
+        if let Some((rows, each, _)) = self.rows {
+            rows.check_length(bytes(all_len, each as u64)?)?;
+        }
         self.vectors.check_length(bytes(bytes(all_lanes, self.element.size() as u64)?, columns as u64)?)
+    }
+
+    /// Bytes of a kept row.
+    fn row_bytes(&self) -> usize {
+        self.rows.map_or(0, |(_, bytes, _)| bytes)
     }
 }
 
@@ -149,8 +170,9 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         transforms: Chain::default(),
         centroids: None,
         grouping: None,
+        refine: None,
         codec: Codec::Plain(Element::F32),
-        lists: Lists::new(0, Element::F32),
+        lists: Lists::new(0, Element::F32, 0),
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
@@ -197,17 +219,18 @@ fn fill(
     let lens = entries.iter().map(|entry| to_usize(entry.len)).collect::<Result<Vec<_>>>()?;
     let check = || transfer.control.check();
     let keep = transfer.keep == Keep::Vectors;
-    let kept = if keep { columns } else { 0 };
-    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), kept, &check)?;
+    let (kept, row_bytes) = if keep { (columns, sections.row_bytes()) } else { (0, 0) };
+    let mut lists = Lists::with_lens(sections.element, lens.iter().copied(), kept, row_bytes, &check)?;
     for (list, entry) in lists.lists.iter_mut().zip(entries) {
         list.dead = to_usize(entry.dead)?;
     }
-    let (mut bias, mut ids, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bias, mut ids, mut vectors, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for list in &mut lists.lists {
         let slices = list.slices_mut()?;
         bias.push(slices.bias);
         ids.push(slices.ids);
         vectors.push(slices.vectors);
+        rows.push(slices.rows);
     }
     transfer.fill(&sections.bias, bias, any)?;
     transfer.fill(&sections.ids, ids, check::not_negative)?;
@@ -216,6 +239,11 @@ fn fill(
         transfer.fill(&sections.vectors, vectors, finite)?;
     } else {
         transfer.check(&sections.vectors, finite)?;
+    }
+    match sections.rows {
+        Some((section, _, element)) if keep => transfer.fill(&section, rows, check::finite(element))?,
+        Some((section, _, element)) => transfer.check(&section, check::finite(element))?,
+        None => {}
     }
     Ok(lists)
 }
@@ -233,9 +261,14 @@ fn borrow(
         transfer.check(&sections.bias, any)?;
         transfer.check(&sections.ids, check::not_negative)?;
         transfer.check(&sections.vectors, check::finite(sections.element))?;
+        if let Some((rows, _, element)) = &sections.rows {
+            transfer.check(rows, check::finite(*element))?;
+        }
     }
     let region = map::map(transfer.source)?;
-    let mut lists = Lists::new(0, sections.element);
+    let row_bytes = sections.row_bytes();
+    let mut lists = Lists::new(0, sections.element, row_bytes);
+    let mut rows = sections.rows.map_or(Ok(0), |(rows, ..)| to_usize(rows.offset))?;
     let mut bias = to_usize(sections.bias.offset)?;
     let mut ids = to_usize(sections.ids.offset)?;
     let mut vectors = to_usize(sections.vectors.offset)?;
@@ -249,11 +282,13 @@ fn borrow(
             vectors: Storage::shared(region.clone(), vectors, bytes)?,
             bias: Storage::shared(region.clone(), bias, lanes)?,
             ids: Storage::shared(region.clone(), ids, len)?,
+            rows: KeptRows::of(row_bytes, Storage::shared(region.clone(), rows, len * row_bytes)?),
             dead: to_usize(entry.dead)?,
         });
         vectors += bytes;
         bias += lanes * size_of::<f32>();
         ids += len * size_of::<i64>();
+        rows += len * row_bytes;
     }
     Ok(lists)
 }

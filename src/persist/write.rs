@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, TRAINED,
-    TRANSFORMS, TREE, Table, Tag,
+    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, REFINE, ROWS,
+    TRAINED, TRANSFORMS, TREE, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -50,6 +50,7 @@ struct Body<'a> {
     curve: Vec<u8>,
     code: Vec<u8>,
     tree: Vec<u8>,
+    refine: Vec<u8>,
 }
 
 impl<'a> Body<'a> {
@@ -59,18 +60,23 @@ impl<'a> Body<'a> {
         let transforms = faiss::encode_transforms(parts.transforms)?;
         let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
         let code = super::code::encode(parts.codec);
+        let refine = parts.refine.map(|(codec, columns)| super::refine::encode(codec, columns));
+        let refine = refine.transpose()?.unwrap_or_default();
         let tree =
             parts.grouping.map(|grouping| super::tree::encode(grouping, parts.dim)).unwrap_or_default();
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code, tree })
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code, tree, refine })
     }
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in [META, TRANSFORMS, CENTROIDS, TREE, CODE, CURVE, LISTS, BIAS, IDS, self.vectors()] {
+        for tag in
+            [META, TRANSFORMS, CENTROIDS, TREE, CODE, CURVE, REFINE, LISTS, BIAS, IDS, self.vectors(), ROWS]
+        {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
                 TREE => self.tree.is_empty(),
                 CODE => self.code.is_empty(),
+                REFINE | ROWS => self.refine.is_empty(),
                 CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
                 _ => false,
@@ -102,6 +108,8 @@ impl<'a> Body<'a> {
             TREE => take(&self.tree),
             CODE => take(&self.code),
             CURVE => take(&self.curve),
+            REFINE => take(&self.refine),
+            ROWS => lists.iter().try_for_each(|list| take(&list.rows.data)),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),
             IDS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ids))),

@@ -402,6 +402,14 @@ void recall_asked_for_is_found() {
     const ivf::Neighbors by_recall = index.search({sample, dim}, 5, options);
     options.target_recall = 0;
     options.nprobe = static_cast<std::uint32_t>(tuned.nprobe);
+    ivf::SearchOptions refined;
+    refined.k_factor = 3;
+    CHECK(thrown_by([&] { index.search({sample, dim}, 5, refined); }) == IVF_E_ARGUMENT);
+    ivf::Index twice(dim, "SQ8,RFlat");
+    twice.train({x, dim});
+    twice.add({x, dim});
+    const ivf::Neighbors near = twice.search({x, dim}, 1, refined);
+    CHECK(std::all_of(near.distances.begin(), near.distances.end(), [](float d) { return d == 0; }));
     ivf::SearchStats stats{};
     options.stats = &stats;
     CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);

@@ -18,7 +18,7 @@ fn layout_structs_are_as_published() {
         ("ivf_train_options", size_of::<ivf_train_options>(), 56),
         ("ivf_add_options", size_of::<ivf_add_options>(), 32),
         ("ivf_search_options", size_of::<ivf_search_options>(), 112),
-        ("ivf_search_stats", size_of::<ivf_search_stats>(), 56),
+        ("ivf_search_stats", size_of::<ivf_search_stats>(), 64),
         ("ivf_io_options", size_of::<ivf_io_options>(), 40),
         ("ivf_range_view", size_of::<ivf_range_view>(), 48),
         ("ivf_kmeans_options", size_of::<ivf_kmeans_options>(), 80),

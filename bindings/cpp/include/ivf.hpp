@@ -277,6 +277,7 @@ struct SearchOptions {
     const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
     Profile profile = Profile::standard;
     Budget budget{};
+    float k_factor = 0;              ///< candidates a result that a refinement ("RFlat") compares again; 0 = chosen
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
     SearchStats* stats = nullptr;    ///< receives what the search did; nullptr = nothing is counted
@@ -595,6 +596,7 @@ inline ivf_search_options detail::search_options(Call& call, const SearchOptions
     to.nprobe = from.nprobe;
     to.target_recall = from.target_recall;
     to.max_codes = from.max_codes;
+    to.k_factor = from.k_factor;
     to.profile = static_cast<std::int32_t>(from.profile);
     to.budget_sharing = static_cast<std::int32_t>(from.budget.sharing);
     to.budget_codes = from.budget.codes;

@@ -137,7 +137,7 @@ namespace Ivf
             internal int strict_budget;
             internal uint list_min;
             internal uint list_max;
-            internal uint reserved2;
+            internal float k_factor;
             internal ivf_search_stats* stats;
         }
 
@@ -152,6 +152,7 @@ namespace Ivf
             internal ulong prepare_ns;
             internal ulong coarse_ns;
             internal ulong scan_ns;
+            internal ulong refine_ns;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -119,6 +119,12 @@ namespace Ivf
         /// <summary>At most so many vectors of each list; 0 = no limit.</summary>
         public int ListMax { get; set; }
 
+        /// <summary>
+        /// How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at least
+        /// 1; 0 = chosen by the code. Elsewhere 0.
+        /// </summary>
+        public float KFactor { get; set; }
+
         /// <summary>Receives what the search did; null = nobody wants to know, and nothing is counted.</summary>
         public SearchStats Stats { get; set; }
 
@@ -155,6 +161,7 @@ namespace Ivf
                 strict_budget = Switch(StrictBudget),
                 list_min = Number.Unsigned(ListMin, nameof(ListMin)),
                 list_max = Number.Unsigned(ListMax, nameof(ListMax)),
+                k_factor = KFactor,
                 stats = held.Stats,
             };
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);

@@ -33,6 +33,9 @@ namespace Ivf
         /// <summary>Time of the scan and of the selection.</summary>
         public TimeSpan Scan => Span(numbers[0].scan_ns);
 
+        /// <summary>Time in which the best by their codes were compared again ("RFlat", "Refine(...)").</summary>
+        public TimeSpan Refine => Span(numbers[0].refine_ns);
+
         private static TimeSpan Span(ulong nanoseconds)
         {
             return TimeSpan.FromTicks((long)(nanoseconds / 100));

@@ -65,5 +65,18 @@ namespace Ivf.Tests
                 Check.True(heard[0].Contains("(39 each), got 20"), heard[0]);
             }
         }
+
+        public static void Search_KFactorGiven_ComparesAgain()
+        {
+            float[] x = Data.Random(2000, Dim);
+            using (IvfIndex index = Data.Trained(x, Dim, "SQ8,RFlat"))
+            {
+                var options = new SearchOptions { KFactor = 3, Stats = new SearchStats() };
+                Check.True(index.Search(x, 1, options).Distances.All(distance => distance == 0), "exact distances");
+                Check.True(options.Stats.Refine > TimeSpan.Zero, "time");
+                options.KFactor = 0.5f;
+                Check.Throws<IvfArgumentException>(() => index.Search(x, 1, options));
+            }
+        }
     }
 }

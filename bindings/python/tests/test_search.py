@@ -228,3 +228,19 @@ def test_stats_tell_what_a_search_did(x):
     index.search(x[:1], 5, nprobe=3, max_codes=10, stats=stats)
     assert (stats.queries, stats.codes) == (1, 10)
     assert stats.coarse_seconds > 0 and stats.scan_seconds > 0 and "codes=10" in repr(stats)
+
+
+def test_k_factor_more_candidates_find_more(x):
+    index = ivf.Index(24, "IVF8,RaBitQ,RFlat")
+    index.train(x)
+    index.add(x)
+    exact = ivf.knn(x[:50], x, 10).ids
+    stats = ivf.SearchStats()
+    shares = [
+        np.mean([np.isin(a, b) for a, b in zip(index.search(x[:50], 10, 8, k_factor=k, stats=stats).ids, exact)])
+        for k in (1, 5, 300)
+    ]
+    assert shares[0] < shares[1] <= shares[2] == 1.0
+    assert stats.refine_seconds > 0
+    with pytest.raises(ivf.ArgumentError, match="k_factor: expected 1 or more"):
+        index.search(x[:1], 5, k_factor=0.5)

@@ -150,6 +150,7 @@ impl Sample {
             codes: Codes::Plain,
             lists: self,
             vectors: self.lists * self.ids.len(),
+            places: false,
             filter: None,
             keys: None,
             budget: None,

@@ -53,7 +53,7 @@ pub(super) fn read(
     let keep = transfer.keep == Keep::Vectors;
     // What is only checked gets lists of vectors without columns.
     let kept = if keep { columns } else { 0 };
-    let mut lists = Lists::with_lens(element, lens, kept, &|| transfer.control.check())?;
+    let mut lists = Lists::with_lens(element, lens, kept, 0, &|| transfer.control.check())?;
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * each)).max(1);
     for (list, &place) in lists.lists.iter_mut().zip(places) {

@@ -401,6 +401,7 @@ fn loaded(
         nprobe,
         allow_duplicate_ids: false,
         grouping: None,
+        refine: None,
         curve: None,
     }
 }

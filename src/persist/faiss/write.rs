@@ -29,6 +29,12 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
             parts.description
         )));
     }
+    if parts.refine.is_some() {
+        return Err(Error::Unsupported(format!(
+            "{:?}: refinements are not written as faiss does: save the index in our own format",
+            parts.description
+        )));
+    }
     nlist(parts)?;
     match i32::try_from(parts.dim.max(parts.transforms.d_in(parts.dim))) {
         Ok(_) => Ok(()),

@@ -177,6 +177,7 @@ class SearchStats(Struct):
         ("prepare_ns", c_uint64),
         ("coarse_ns", c_uint64),
         ("scan_ns", c_uint64),
+        ("refine_ns", c_uint64),
     ]
 
 
@@ -198,7 +199,7 @@ class SearchOptions(Struct):
         ("strict_budget", c_int32),
         ("list_min", c_uint32),
         ("list_max", c_uint32),
-        ("reserved2", c_uint32),
+        ("k_factor", c_float),
         ("stats", POINTER(SearchStats)),
     ]
 

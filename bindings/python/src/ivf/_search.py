@@ -32,6 +32,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        k_factor: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -44,10 +45,11 @@ class Searching(Core):
         a curve of tune for this k or a larger one. max_codes: a query ends after this many vectors, in probe order; None = no
         limit. profile: a named set of budget options, "exact", "speed" (the same results), "approx_fast",
         "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
-        beside or instead of it. stats: receives what the search did. threads: 0 = all of the context's.
+        beside or instead of it. k_factor: how many times k candidates are compared again behind a refinement ("RFlat"),
+        None = chosen by the code. stats: receives what the search did. threads: 0 = all of the context's.
         """
         options = _search_options(
-            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, stats=stats
+            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, k_factor=k_factor, stats=stats
         )
         return self._search(queries, k, None, options, progress, cancel)
 
@@ -62,6 +64,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        k_factor: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -72,7 +75,7 @@ class Searching(Core):
         The parameters are those of search.
         """
         options = _search_options(
-            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, stats=stats
+            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, k_factor=k_factor, stats=stats
         )
         x = rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
@@ -99,6 +102,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        k_factor: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -106,7 +110,7 @@ class Searching(Core):
     ) -> Neighbors:
         """Searches in lists that you chose: int64 `[n, nprobe]`, in the order to look into them, -1 = none."""
         options = _search_options(
-            threads, filter, max_codes, profile=profile, budget=budget, stats=stats
+            threads, filter, max_codes, profile=profile, budget=budget, k_factor=k_factor, stats=stats
         )
         return self._search(queries, k, lists, options, progress, cancel)
 
@@ -251,6 +255,7 @@ def _search_options(
     *,
     profile: Profile | None = None,
     budget: Budget | None = None,
+    k_factor: float | None = None,
     stats: SearchStats | None = None,
 ) -> _abi.SearchOptions:
     options = _abi.SearchOptions(
@@ -258,6 +263,7 @@ def _search_options(
         nprobe=unsigned("nprobe", nprobe),
         target_recall=0.0 if recall is None else float(recall),
         max_codes=unsigned("max_codes", max_codes, 64),
+        k_factor=0.0 if k_factor is None else float(k_factor),
     )
     set_budget(options, profile, budget)
     if stats is not None:

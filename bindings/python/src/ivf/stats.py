@@ -53,9 +53,14 @@ class SearchStats:
         """Time of the scan and of the selection."""
         return float(self._numbers.scan_ns) / 1e9
 
+    @property
+    def refine_seconds(self) -> float:
+        """Time in which the best by their codes were compared again ("RFlat", "Refine(...)")."""
+        return float(self._numbers.refine_ns) / 1e9
+
     def __repr__(self) -> str:
         return (
             f"SearchStats(queries={self.queries}, lists={self.lists}, codes={self.codes}, "
             f"prepare_seconds={self.prepare_seconds:.6f}, coarse_seconds={self.coarse_seconds:.6f}, "
-            f"scan_seconds={self.scan_seconds:.6f})"
+            f"scan_seconds={self.scan_seconds:.6f}, refine_seconds={self.refine_seconds:.6f})"
         )

@@ -1,0 +1,53 @@
+//! The rows of a two-stage search, as they are kept beside the codes.
+
+use super::{Codec, Encoder};
+use crate::backend::ListView;
+use crate::context::Context;
+use crate::element::Values;
+use crate::metric::Metric;
+use crate::rows::RowsRef;
+
+/// What writes the rows of a batch as they are kept: each as one stretch of bytes.
+pub(crate) struct Keeper<'a> {
+    rows: RowsRef<'a>,
+    encoder: Encoder<'a>,
+}
+
+impl<'a> Keeper<'a> {
+    /// Of these rows, in these codes, which are not of residuals.
+    pub(crate) fn new(rows: RowsRef<'a>, codec: &'a Codec, context: &Context) -> Self {
+        Self { rows, encoder: codec.encoder(context.kernels(), Metric::InnerProduct, None) }
+    }
+
+    /// Writes the rows of these numbers one after another; `out` is as long as they are.
+    pub(crate) fn keep(&self, numbers: &[u32], out: &mut [u8]) {
+        if numbers.is_empty() {
+            return;
+        }
+        let bytes = out.len() / numbers.len();
+        let mut buffer = Vec::new();
+        for (&number, out) in numbers.iter().zip(out.chunks_exact_mut(bytes)) {
+            let row = self.rows.row(number as usize, &mut buffer);
+            self.encoder.encode(row, row.len(), &[0], out, 1);
+        }
+    }
+}
+
+impl Codec {
+    /// Bytes of a row of `dim` dimensions as it is kept.
+    pub(crate) fn row_bytes(&self, dim: usize) -> usize {
+        self.columns(dim) * self.element().size()
+    }
+
+    /// Writes the vector that a kept row stands for.
+    pub(crate) fn read_row(&self, row: &[u8], out: &mut [f32]) {
+        match self {
+            Self::Plain(element) => Values::of_bytes(*element, row).widen(out),
+            // A list of one lane.
+            _ => {
+                let view = ListView { vectors: Values::U8(row), bias: &[0.0], ids: &[0], live: 1 };
+                self.read(&view, 0, 0, None, out);
+            }
+        }
+    }
+}

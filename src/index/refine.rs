@@ -1,0 +1,252 @@
+//! The second stage of a search: the best by their codes are compared again with better rows.
+//!
+//! Rows are kept in the order of the lists' slots, as they came in: before the transforms, normalised for cosine. So
+//! the first stage tells places, no id is looked up, and distances are those of the vectors themselves. As in faiss's
+//! `IndexRefine` (Jegou et al., Searching in one billion vectors: re-rank with source coding, 2011).
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::search::Request;
+use super::stats::Clock;
+use super::{Index, SearchOptions, SearchOutput};
+use crate::backend::workspace::Workspace;
+use crate::backend::{self, Place, Scores};
+use crate::codec::{Codec, Scalar};
+use crate::collect::Sink;
+use crate::error::{Error, Result};
+use crate::factory::{Code, Description};
+use crate::output::TopKSink;
+use crate::progress::{Cancel, Control};
+use crate::rows::RowsRef;
+use crate::topk::Hit;
+
+/// Multiply-adds that another worker is worth while for.
+const WORTH_A_THREAD: usize = 1 << 16;
+
+/// Queries that a worker takes at a time, at most.
+const QUERIES: usize = 16;
+
+/// Hits of a range search that a worker takes at a time.
+const HITS: usize = 1 << 10;
+
+/// Candidates that a step of a search may have: 64 MiB.
+const CANDIDATES: usize = 1 << 22;
+
+/// What a description keeps rows in, not trained.
+pub(super) fn codec(description: &Description) -> Option<Codec> {
+    Some(match description.refine? {
+        Code::Plain(element) => Codec::Plain(element),
+        Code::Scalar { bits } => Codec::Scalar(Scalar::new(bits, false)),
+        Code::Product { .. } | Code::RaBitQ { .. } => unreachable!("invariant: `parse` refuses other codes"),
+    })
+}
+
+impl Index {
+    /// What rows are kept in, as `x` (`[n, dim]`) trains it.
+    pub(super) fn trained_refine(
+        &self,
+        x: RowsRef<'_>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<Option<Arc<Codec>>> {
+        match self.refine.as_deref() {
+            Some(Codec::Scalar(scalar)) => {
+                self.check_finite(x, "training rows", threads, control)?;
+                let codec = self.trained_scalar(scalar, self.measured(x), None, threads, control)?;
+                Ok(Some(Arc::new(codec)))
+            }
+            _ => Ok(self.refine.clone()),
+        }
+    }
+
+    /// Fails unless the index can search with this factor.
+    pub(super) fn check_k_factor(&self, k_factor: f32) -> Result<()> {
+        if self.refine.is_none() {
+            return self.check_no_k_factor(
+                k_factor,
+                &format!("\"{}\" does not end in a refinement such as \"RFlat\"", self.description),
+            );
+        }
+        if k_factor == 0.0 || (k_factor >= 1.0 && k_factor.is_finite()) {
+            return Ok(());
+        }
+        Err(Error::argument(format!("k_factor: expected 1 or more, or 0 for the chosen one, got {k_factor}")))
+    }
+
+    /// Fails if a factor is given where there is no use for one.
+    pub(super) fn check_no_k_factor(&self, k_factor: f32, why: &str) -> Result<()> {
+        if k_factor == 0.0 {
+            return Ok(());
+        }
+        Err(Error::argument(format!("k_factor: expected 0, for {why}, got {k_factor}")))
+    }
+
+    /// How many candidates a search for `k` compares again.
+    fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
+        let factor = match options.k_factor {
+            0.0 => {
+                let bits = 8 * self.codec.row_bytes(self.dim) / self.dim;
+                match bits {
+                    8.. => 2.0,
+                    4.. => 4.0,
+                    _ => 10.0,
+                }
+            }
+            given => given,
+        };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "in float32 and cut off, as faiss does; what is too large is cut to the vectors there are"
+        )]
+        let candidates = (k as f32 * factor) as usize;
+        candidates.max(k).min(self.count)
+    }
+
+    /// How many queries a step may have for its candidates.
+    pub(super) fn most_refined(&self, k: usize, options: &SearchOptions<'_>) -> usize {
+        match &self.refine {
+            Some(_) => (CANDIDATES / self.candidates(k, options).max(1)).max(1),
+            None => usize::MAX,
+        }
+    }
+
+    /// A search in two stages; `codec` = what rows are kept in.
+    pub(super) fn search_twice(
+        &self,
+        codec: &Codec,
+        request: &Request<'_>,
+        options: &SearchOptions<'_>,
+        output: SearchOutput<'_>,
+        control: &Control<'_>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let &Request { k, queries, .. } = request;
+        let most = self.candidates(k, options);
+        let mut candidates = std::mem::take(&mut workspace.candidates);
+        let mut counts = std::mem::take(&mut workspace.counts);
+        let room = queries.rows() * most;
+        candidates.try_reserve(room.saturating_sub(candidates.len())).map_err(|_| Error::Memory {
+            what: "candidates to refine",
+            bytes: (room * size_of::<Hit>()) as u64,
+        })?;
+        candidates.resize(room, Hit::NONE);
+        counts.clear();
+        counts.resize(queries.rows(), 0);
+        let cancel = control.cancel();
+        let mut clock = Clock::start(options.stats);
+        let job = self.job(request, options, cancel, workspace, &mut clock)?;
+        let sink = CandidateSink(Mutex::new((&mut candidates, &mut counts)), most);
+        backend::scan_best(&self.context, &job, most, &sink)?;
+        clock.lap(|stats| &mut stats.scan_ns);
+        let workers = job.workers;
+        let sink = TopKSink::new(self.metric, k, output);
+        self.rerank(codec, queries, (&mut candidates, most, &counts), k, &sink, workers, cancel)?;
+        clock.lap(|stats| &mut stats.refine_ns);
+        (workspace.candidates, workspace.counts) = (candidates, counts);
+        Ok(())
+    }
+
+    /// Hands the `k` best of each query's candidates (`[queries, most]`, so many of them there) to `sink`.
+    fn rerank(
+        &self,
+        codec: &Codec,
+        queries: RowsRef<'_>,
+        (candidates, most, counts): (&mut [Hit], usize, &[usize]),
+        k: usize,
+        sink: &dyn Sink,
+        workers: usize,
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        let queries = self.measured(queries);
+        let work = candidates.len() * queries.dim();
+        let workers = workers.min(1 + work / WORTH_A_THREAD);
+        let step = (counts.len() / (4 * workers)).clamp(1, QUERIES);
+        let numbered = candidates.chunks_mut(most).zip(counts).enumerate();
+        let jobs = Mutex::new(numbered);
+        self.context.parallel(workers, &|_| {
+            let mut workspace = self.context.workspaces().take();
+            let Workspace { rerank, panel, .. } = &mut workspace;
+            let mut scores = Scores::new(&self.context, self.metric, rerank);
+            let mut taken = [const { None }; QUERIES];
+            while !cancel.is_set() {
+                {
+                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
+                    taken[..step].iter_mut().for_each(|place| *place = jobs.next());
+                }
+                if taken[0].is_none() {
+                    break;
+                }
+                for (query, (hits, &count)) in taken.iter_mut().filter_map(Option::take) {
+                    let hits = &mut hits[..count];
+                    self.rekey(codec, queries.row(query, panel), hits, &mut scores);
+                    hits.sort_unstable_by(Hit::order);
+                    sink.take(query, &hits[..count.min(k)]);
+                }
+            }
+            self.context.workspaces().put(workspace);
+        })?;
+        cancel.check()
+    }
+
+    /// Gives hits that carry places their keys by the kept rows, and their ids.
+    fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
+        let lists = &self.lists.lists;
+        scores.rekey(query, hits, &|hit, row| {
+            let Place { list, slot } = Place::of_id(hit.id);
+            codec.read_row(lists[list].rows.row(slot), row);
+        });
+        for hit in hits {
+            let Place { list, slot } = Place::of_id(hit.id);
+            hit.id = lists[list].ids[slot];
+        }
+    }
+
+    /// The same for what a range search has found; what then lies beyond `key` goes.
+    pub(super) fn rekey_found(
+        &self,
+        codec: &Codec,
+        queries: RowsRef<'_>,
+        key: f32,
+        found: &mut Vec<(u32, Hit)>,
+        workers: usize,
+        cancel: Cancel<'_>,
+    ) -> Result<()> {
+        let queries = self.measured(queries);
+        found.sort_unstable_by_key(|&(query, _)| query);
+        cancel.check()?;
+        let workers = workers.min(1 + found.len() * queries.dim() / WORTH_A_THREAD);
+        let pieces = found.chunk_by_mut(|a, b| a.0 == b.0).flat_map(|piece| piece.chunks_mut(HITS));
+        let jobs = Mutex::new(pieces);
+        self.context.parallel(workers, &|_| {
+            let mut workspace = self.context.workspaces().take();
+            let Workspace { rerank, panel, hits, .. } = &mut workspace;
+            let mut scores = Scores::new(&self.context, self.metric, rerank);
+            while !cancel.is_set() {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(piece) = next else { break };
+                hits.clear();
+                hits.extend(piece.iter().map(|&(_, hit)| hit));
+                self.rekey(codec, queries.row(piece[0].0 as usize, panel), hits, &mut scores);
+                piece.iter_mut().zip(&*hits).for_each(|((_, to), hit)| *to = *hit);
+            }
+            self.context.workspaces().put(workspace);
+        })?;
+        cancel.check()?;
+        found.retain(|(_, hit)| hit.key < key);
+        Ok(())
+    }
+}
+
+/// Keeps what the first stage finds: `[queries, most]` hits, and how many each query has.
+struct CandidateSink<'a>(Mutex<(&'a mut [Hit], &'a mut [usize])>, usize);
+
+impl Sink for CandidateSink<'_> {
+    fn take(&self, query: usize, found: &[Hit]) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (hits, counts) = &mut *places;
+        hits[query * self.1..][..found.len()].copy_from_slice(found);
+        counts[query] = found.len();
+    }
+}
