@@ -47,10 +47,20 @@ fn codes() -> Vec<(&'static str, Index)> {
     vec![("rabitq", flat), ("ivf_rabitq5", ivf)]
 }
 
+/// What is kept to refine with, a file of its own.
+fn refined() -> Vec<(&'static str, Index)> {
+    let mut index = create(Metric::L2, "IVF4,SQfp16,Refine(SQ6)", &IndexOptions::default());
+    index.set_centroids(matrix(&rows(99, 4))).unwrap();
+    index.train(matrix(&rows(4, 30)), &Default::default(), &Control::default()).unwrap();
+    add(&mut index, 5, 50, None);
+    index.remove(&[7, 49]).unwrap();
+    vec![("ivf_refined", index)]
+}
+
 #[test]
 fn load_golden_files_of_every_version_gives_what_was_saved() {
     if let Ok(version) = std::env::var("IVF_WRITE_GOLDEN") {
-        for (name, index) in content().into_iter().chain(codes()) {
+        for (name, index) in content().into_iter().chain(codes()).chain(refined()) {
             let path = golden(&version, name);
             assert!(!path.exists(), "{} is for ever", path.display());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -58,7 +68,7 @@ fn load_golden_files_of_every_version_gives_what_was_saved() {
         }
     }
     for version in VERSIONS {
-        for (name, index) in content().into_iter().chain(codes()) {
+        for (name, index) in content().into_iter().chain(codes()).chain(refined()) {
             for memory_map in [false, true] {
                 let options = LoadOptions { memory_map, ..Default::default() };
                 let loaded = load(&golden(version, name), &options).unwrap();

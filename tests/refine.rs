@@ -1,228 +1,327 @@
-//! Two-stage search (`RFlat`, `Refine(..)`): the best by their codes, compared again with rows that are kept beside.
+//! Searches in two stages (`RFlat`, `Refine(SQ8)`): the best by their codes, compared again with kept rows. The oracle
+//! is the index that holds these rows themselves.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests; offsets are small")]
 
 mod common;
 
 use std::sync::Arc;
 
-use common::{Found, context, search, words};
+use common::{Brute, Found, context, kernels, numbers, search};
 use ivf::{
-    Context, Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, SearchOptions,
-    TrainOptions, TuneOptions,
+    Context, Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, RangeOutput,
+    SearchOptions, TrainOptions, TuneOptions,
 };
 
-const DIM: usize = 50;
-const N: usize = 4000;
 const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
-const STRINGS: [&str; 8] = [
-    "SQ4,RFlat",
-    "RaBitQ,RFlat",
-    "IVF16,SQ8,RFlat",
-    "IVF16,SQ4,Refine(SQfp16)",
-    "IVF16,RaBitQ,Refine(SQ8)",
-    "IVF16,SQfp16,RFlat",
-    "PCA32,IVF16,SQ8,RFlat",
-    "L2norm,IVF16,RaBitQ2,Refine(SQbf16)",
-];
+/// Enough for all vectors of these tests to be compared again.
+const ALL: f32 = 1e6;
 
-fn matrix(rows: &[f32]) -> MatrixRef<'_> {
-    MatrixRef::new("rows", rows, rows.len() / DIM, DIM).unwrap()
+fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
+    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
 }
 
-fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32]) -> Index {
-    let mut index = Index::new(context, DIM, metric, description, &IndexOptions::default()).unwrap();
-    index.train(matrix(x), &TrainOptions::default(), &Control::default()).unwrap();
-    index.add(matrix(x), None, 0, &Control::default()).unwrap();
+fn trained(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
+    let mut index = Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap();
+    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
     index
 }
 
-fn options(k_factor: f32) -> SearchOptions<'static> {
+fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
+    let mut index = trained(context, description, metric, x, dim);
+    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
+    index
+}
+
+fn factor(k_factor: f32) -> SearchOptions<'static> {
     SearchOptions { nprobe: 1000, k_factor, ..Default::default() }
 }
 
-fn decoded(index: &Index) -> Vec<f32> {
-    let mut out = vec![0.0; index.info().count * DIM];
-    index.reconstruct_range(0, index.info().count, &mut out).unwrap();
-    out
-}
-
-fn bytes(index: &Index) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    index.serialize(&mut bytes).unwrap();
-    bytes
+fn range(index: &Index, queries: &[f32], radius: f32) -> RangeOutput {
+    let queries = matrix(queries, index.info().dim);
+    index.range_search(queries, radius, &factor(0.0), &Control::default()).unwrap()
 }
 
 #[test]
-fn all_candidates_compared_again_is_the_search_of_the_kept_rows() {
-    let x = &words()[..N * DIM];
-    let queries = &x[..40 * DIM];
-    for description in STRINGS {
-        for metric in METRICS {
-            let index = filled(context(2, None), description, metric, x);
-            assert_eq!(index.describe(), description);
-            // What is kept came in before the transforms.
-            let mut flat =
-                Index::new(context(2, None), DIM, metric, "Flat", &IndexOptions::default()).unwrap();
-            flat.add(matrix(&decoded(&index)), None, 0, &Control::default()).unwrap();
-            let found = search(&index, queries, 10, &options(1e6));
-            let expected = search(&flat, queries, 10, &options(0.0));
-            if metric == Metric::Cosine {
-                // Kept rows are of length 1 up to their rounding.
-                let near = |a: &f32, b: &f32| (a - b).abs() < 0.02;
-                assert!(
-                    found.distances.iter().zip(&expected.distances).all(|(a, b)| near(a, b)),
-                    "{description}"
-                );
-            } else {
-                assert_eq!(found, expected, "{description} {metric:?}");
-            }
-        }
-    }
-}
-
-#[test]
-fn float32_rows_are_exact_and_more_candidates_find_more() {
-    let x = &words()[..N * DIM];
-    let (queries, x) = x.split_at(200 * DIM);
-    for description in ["RaBitQ,RFlat", "IVF16,SQ4,RFlat", "OPQ10,IVF16,RaBitQ,RFlat"] {
-        let index = filled(context(2, None), description, Metric::L2, x);
-        assert_eq!(decoded(&index), x);
-        let exact = search(&filled(context(2, None), "Flat", Metric::L2, x), queries, 10, &options(0.0));
-        let mut before = 0.0;
-        for k_factor in [1.0, 3.0, 10.0, 40.0] {
-            let found = search(&index, queries, 10, &options(k_factor));
-            for (query, row) in queries.chunks(DIM).zip(found.ids.chunks(10).zip(found.distances.chunks(10)))
-            {
-                for (&id, &distance) in row.0.iter().zip(row.1) {
-                    let row = &x[usize::try_from(id).unwrap() * DIM..][..DIM];
-                    let true_distance: f64 =
-                        query.iter().zip(row).map(|(a, b)| f64::from(a - b).powi(2)).sum();
-                    assert!((f64::from(distance) - true_distance).abs() <= 1e-5 * true_distance);
+fn search_all_candidates_are_the_kept_rows_results_to_the_last_bit() {
+    for dim in [1, 7, 50, 300] {
+        let x = numbers(1, 400 * dim);
+        let queries = numbers(2, 9 * dim);
+        for kernel in kernels() {
+            let context = context(2, Some(kernel));
+            for metric in METRICS {
+                for (refined, plain) in [
+                    ("SQ4,RFlat", "Flat"),
+                    ("IVF8,SQ8,RFlat", "IVF8,Flat"),
+                    ("IVF8,RaBitQ,RFlat", "IVF8,Flat"),
+                    ("IVF8,SQ6,Refine(SQfp16)", "IVF8,SQfp16"),
+                    ("IVF8,SQ4,Refine(SQbf16)", "IVF8,SQbf16"),
+                ] {
+                    let build = |description| filled(context.clone(), description, metric, &x, dim);
+                    let found = search(&build(refined), &queries, 10, &factor(ALL));
+                    let expected = search(&build(plain), &queries, 10, &factor(0.0));
+                    assert_eq!(found, expected, "{refined}, {metric:?}, dim {dim}, {kernel}");
                 }
             }
-            let recall = share(&found, &exact);
-            assert!(recall >= before, "{description} {k_factor}: {recall} after {before}");
-            before = recall;
         }
-        assert!(before > 0.995, "{description}: {before}");
     }
 }
 
-fn share(found: &Found, of: &Found) -> f64 {
-    let rows = found.ids.chunks(10).zip(of.ids.chunks(10));
-    let hits: usize = rows.map(|(a, b)| a.iter().filter(|id| b.contains(id)).count()).sum();
-    hits as f64 / of.ids.len() as f64
-}
-
 #[test]
-fn any_threads_batches_and_files_give_the_same() {
-    let x = &words()[..N * DIM];
-    let queries = &x[..130 * DIM];
-    let path = std::env::temp_dir().join(format!("ivf-refine-{}", std::process::id()));
-    for description in STRINGS {
-        let index = filled(context(1, None), description, Metric::L2, x);
-        let expected = search(&index, queries, 7, &options(3.0));
-        let copy = index.copy(context(3, None)).unwrap();
-        assert_eq!(search(&copy, queries, 7, &options(3.0)), expected, "{description}");
-        let mut one = Found::default();
-        queries.chunks(DIM).for_each(|query| one.append(search(&copy, query, 7, &options(3.0))));
-        assert_eq!(one, expected, "{description}");
-
-        let saved = bytes(&index);
-        index.save(&path, &Control::default()).unwrap();
-        for memory_map in [false, true] {
-            let load = LoadOptions { memory_map, ..Default::default() };
-            let loaded = Index::load(context(2, None), &path, &load, &Control::default()).unwrap();
-            assert_eq!(search(&loaded, queries, 7, &options(3.0)), expected, "{description}");
-            assert_eq!(decoded(&loaded), decoded(&index));
-            assert_eq!(bytes(&loaded), saved);
-        }
-        Index::check(context(1, None), &path, 1, &Control::default()).unwrap();
-        let exported = index.export_faiss(&path.with_extension("faiss"), &Control::default());
-        assert!(matches!(exported, Err(Error::Unsupported(_))), "{exported:?}");
-    }
-    std::fs::remove_file(&path).unwrap();
-}
-
-#[test]
-fn changes_keep_rows_and_codes_together() {
-    let x = &words()[..N * DIM];
-    for description in STRINGS {
-        let mut index = filled(context(2, None), description, Metric::L2, &x[..3000 * DIM]);
-        let moved: Vec<i64> = (100..400).collect();
-        index.update(&moved, matrix(&x[3000 * DIM..3300 * DIM]), 0, &Control::default()).unwrap();
-        index.remove(&(0..100).collect::<Vec<_>>()).unwrap();
-        index.remove_filter(&Filter::range(2500, 3000)).unwrap();
-        index.compact().unwrap();
-        let mut whole = filled(context(2, None), description, Metric::L2, x);
-        whole.reset();
-        let mut base = filled(context(2, None), description, Metric::L2, &x[..3000 * DIM]);
-        base.reset();
-        assert_eq!(base.merge(&index, 10_000, 0, &Control::default()).unwrap(), 2400);
-        for (index, first) in [(&index, 0), (&base, 10_000)] {
-            let mut row = vec![0.0; DIM];
-            for (id, expected) in [(100, 3000), (399, 3299), (400, 400), (2499, 2499)] {
-                index.reconstruct(&[first + id], &mut row).unwrap();
-                let expected = &x[expected * DIM..(expected + 1) * DIM];
-                let error: f32 = row.iter().zip(expected).map(|(a, b)| (a - b).powi(2)).sum();
-                assert!(error < 0.02 * expected.iter().map(|v| v * v).sum::<f32>(), "{description}: {error}");
-                let found = search(index, expected, 1, &options(50.0));
-                assert_eq!(found.ids, [first + id], "{description}");
+fn search_rows_kept_in_codes_are_compared_as_they_are_reconstructed() {
+    let dim = 24;
+    let x = numbers(1, 600 * dim);
+    let queries = numbers(2, 20 * dim);
+    for metric in METRICS {
+        for bits in ["SQ8", "SQ6", "SQ4"] {
+            let index = filled(context(2, None), &format!("IVF4,SQ4,Refine({bits})"), metric, &x, dim);
+            let mut rows = vec![0.0; x.len()];
+            index.reconstruct_range(0, 600, &mut rows).unwrap();
+            let found = search(&index, &queries, 10, &factor(ALL));
+            if metric == Metric::Cosine {
+                // A code is not quite of length 1.
+                assert_eq!(found.hits, [10; 20]);
+                assert!(found.distances.iter().all(|value| value.abs() <= 1.0));
+            } else {
+                Brute::new(metric, dim, &rows).check(&queries, 10, &found);
             }
-            let filter = Filter::range(first + 400, first + 500);
-            let narrow = SearchOptions { filter: Some(&filter), ..options(2.0) };
-            let found = search(index, &x[..20 * DIM], 10, &narrow);
-            assert!(found.ids.iter().all(|id| (first + 400..first + 500).contains(id)), "{description}");
-            assert!(found.hits.iter().all(|&hits| hits == 10));
         }
     }
 }
 
 #[test]
-fn range_search_tells_exact_distances_within_the_radius() {
-    let x = &words()[..N * DIM];
-    let index = filled(context(2, None), "IVF16,SQ8,RFlat", Metric::L2, x);
-    let flat = filled(context(2, None), "Flat", Metric::L2, x);
-    let found = index.range_search(matrix(&x[..50 * DIM]), 12.0, &options(0.0), &Control::default()).unwrap();
-    let exact = flat.range_search(matrix(&x[..50 * DIM]), 12.0, &options(0.0), &Control::default()).unwrap();
-    assert!(found.distances.iter().all(|&distance| distance < 12.0));
-    let pairs: Vec<_> = exact.ids.iter().zip(&exact.distances).collect();
-    assert!(
-        found.ids.len() as f64 > 0.99 * exact.ids.len() as f64,
-        "{} {}",
-        found.ids.len(),
-        exact.ids.len()
-    );
-    assert!(found.ids.iter().zip(&found.distances).all(|pair| pairs.contains(&pair)));
-}
-
-#[test]
-fn recall_on_demand_counts_the_refinement() {
-    let x = words();
-    let (sample, x) = x.split_at(1000 * DIM);
-    let mut index = filled(context(2, None), "IVF64,RaBitQ2,RFlat", Metric::L2, x);
-    let tuned = index.tune(matrix(sample), 10, 0.9, &TuneOptions::default(), &Control::default()).unwrap();
-    assert!(tuned.recall >= 0.9, "{tuned:?}");
-    let exact = search(&filled(context(2, None), "Flat", Metric::L2, x), sample, 10, &options(0.0));
-    let found = search(&index, sample, 10, &SearchOptions { target_recall: 0.9, ..Default::default() });
-    assert!(share(&found, &exact) > 0.88);
-}
-
-#[test]
-fn factors_without_a_refinement_or_below_one_are_refused() {
-    let x = &words()[..500 * DIM];
-    let refined = filled(context(1, None), "SQ8,RFlat", Metric::L2, x);
-    let plain = filled(context(1, None), "SQ8", Metric::L2, x);
-    for (index, k_factor) in [(&refined, 0.5), (&refined, f32::NAN), (&refined, -1.0), (&plain, 2.0)] {
-        let (mut distances, mut ids) = ([0.0], [0]);
-        let output = ivf::SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
-        let error = index
-            .search(matrix(&x[..DIM]), 1, &options(k_factor), output, &Control::default())
-            .expect_err("refused");
-        assert!(error.to_string().contains("k_factor: expected"), "{error}");
+fn search_k_factor_compares_so_many_times_k() {
+    let dim = 16;
+    let x = numbers(3, 2000 * dim);
+    let queries = numbers(4, 30 * dim);
+    for metric in METRICS {
+        let base = filled(context(1, None), "IVF8,SQ4", metric, &x, dim);
+        let refined = filled(context(1, None), "IVF8,SQ4,RFlat", metric, &x, dim);
+        let exact = filled(context(1, None), "IVF8,Flat", metric, &x, dim);
+        for (k_factor, candidates) in [(1.0, 10), (2.55, 25), (0.0, 40), (8.0, 80)] {
+            let found = search(&refined, &queries, 10, &factor(k_factor));
+            let first = search(&base, &queries, candidates, &factor(0.0));
+            for q in 0..30 {
+                let own = &first.ids[q * candidates..(q + 1) * candidates];
+                let among = Filter::ids(own);
+                let options = SearchOptions { filter: Some(&among), ..factor(0.0) };
+                let expected = search(&exact, &queries[q * dim..(q + 1) * dim], 10, &options);
+                assert_eq!(&found.ids[q * 10..(q + 1) * 10], expected.ids, "{metric:?} {k_factor} {q}");
+                assert_eq!(&found.distances[q * 10..(q + 1) * 10], expected.distances);
+            }
+        }
     }
-    let refused =
-        Index::new(context(1, None), DIM, Metric::L2, "SQ8,Refine(RaBitQ)", &IndexOptions::default());
-    assert!(matches!(refused, Err(Error::Unsupported(_))));
+}
+
+#[test]
+fn search_any_threads_and_batches_gives_the_same_bits() {
+    let dim = 20;
+    let x = numbers(5, 3000 * dim);
+    let queries = numbers(6, 200 * dim);
+    let build = |threads| filled(context(threads, None), "IVF16,SQ4,RFlat", Metric::L2, &x, dim);
+    let options = SearchOptions { nprobe: 5, ..Default::default() };
+    let (one, four) = (build(1), build(4));
+    let whole = search(&one, &queries, 10, &options);
+    assert_eq!(search(&four, &queries, 10, &options), whole);
+    for size in [1, 7, 64] {
+        let mut found = Found::default();
+        queries.chunks(size * dim).for_each(|part| found.append(search(&four, part, 10, &options)));
+        assert_eq!(found, whole, "{size}");
+    }
+}
+
+#[test]
+fn search_of_any_history_is_that_of_the_kept_rows() {
+    let dim = 12;
+    let x = numbers(7, 900 * dim);
+    let more = numbers(8, 100 * dim);
+    let queries = numbers(9, 25 * dim);
+    for metric in METRICS {
+        let history = |description: &str| {
+            let control = Control::default();
+            let mut index = filled(context(2, None), description, metric, &x, dim);
+            let ids: Vec<i64> = (0..300).map(|i| i * 3).collect();
+            let moved: Vec<f32> = numbers(10, 300 * dim);
+            index.update(&ids, matrix(&moved, dim), 0, &control).unwrap();
+            index.remove(&(0..400).map(|i| i * 2).collect::<Vec<_>>()).unwrap();
+            index.add(matrix(&more, dim), Some(&(5000..5100).collect::<Vec<_>>()), 0, &control).unwrap();
+            let copy = index.copy(context(1, None)).unwrap();
+            index.compact().unwrap();
+            let mut merged = index.copy(context(2, None)).unwrap();
+            merged.merge(&copy, 10_000, 0, &control).unwrap();
+            let mut rows = vec![0.0; 100 * dim];
+            merged.reconstruct_range(15_000, 100, &mut rows).unwrap();
+            let found: Vec<Found> =
+                [&index, &copy, &merged].map(|index| search(index, &queries, 10, &factor(0.0))).into();
+            (found, rows)
+        };
+        // Every candidate is one: by the codes nothing is cut off.
+        let (expected, rows) = history("IVF4,Flat");
+        let (found, kept) = history("IVF4,SQ8,RFlat");
+        assert_eq!(kept, rows);
+        let same = |a: &Found, b: &Found| a.ids.iter().zip(&b.ids).filter(|(a, b)| a == b).count();
+        for (found, expected) in found.iter().zip(&expected) {
+            assert!(same(found, expected) >= 245, "{metric:?}: {}", same(found, expected));
+        }
+    }
+    let mut index = filled(context(1, None), "IVF4,SQ8,RFlat", Metric::L2, &x, dim);
+    index.reset();
+    assert_eq!(search(&index, &queries, 3, &factor(0.0)).ids, [-1; 75]);
+    index.add(matrix(&x, dim), None, 0, &Control::default()).unwrap();
+    assert_eq!(index.info().count, 900);
+}
+
+#[test]
+fn search_filter_and_range_keep_their_promises() {
+    let dim = 10;
+    let x = numbers(11, 1500 * dim);
+    let queries = numbers(12, 15 * dim);
+    for metric in METRICS {
+        let refined = filled(context(2, None), "IVF6,SQ8,RFlat", metric, &x, dim);
+        let exact = filled(context(2, None), "IVF6,Flat", metric, &x, dim);
+        for ids in [(0..1500).step_by(2).collect::<Vec<_>>(), (0..1500).step_by(97).collect()] {
+            let filter = Filter::ids(&ids);
+            let options = SearchOptions { filter: Some(&filter), ..factor(ALL) };
+            let plain = SearchOptions { k_factor: 0.0, ..options.clone() };
+            let found = search(&refined, &queries, 12, &options);
+            assert_eq!(found, search(&exact, &queries, 12, &plain));
+        }
+        let radius = if metric == Metric::L2 { 2.0 } else { 0.4 };
+        let (found, expected) = (range(&refined, &queries, radius), range(&exact, &queries, radius));
+        let mut missed = 0;
+        for q in 0..15 {
+            let of = |output: &RangeOutput| {
+                let part = output.offsets[q] as usize..output.offsets[q + 1] as usize;
+                output.ids[part.clone()]
+                    .iter()
+                    .copied()
+                    .zip(output.distances[part].to_vec())
+                    .collect::<Vec<_>>()
+            };
+            let (found, expected) = (of(&found), of(&expected));
+            // What lies within is told with its true distance; only what the codes put outside may be missing.
+            assert!(found.iter().all(|hit| expected.contains(hit)), "{metric:?}");
+            missed += expected.len() - found.len();
+        }
+        assert!(missed * 50 < expected.ids.len(), "{metric:?}: {missed} of {}", expected.ids.len());
+    }
+}
+
+#[test]
+fn search_behind_transforms_compares_the_rows_as_they_came() {
+    let dim = 16;
+    let x = numbers(13, 800 * dim);
+    let queries = numbers(14, 10 * dim);
+    for metric in METRICS {
+        let index = filled(context(2, None), "PCA6,IVF4,SQ8,RFlat", metric, &x, dim);
+        let exact = filled(context(2, None), "Flat", metric, &x, dim);
+        assert_eq!(search(&index, &queries, 10, &factor(ALL)), search(&exact, &queries, 10, &factor(0.0)));
+        let (mut kept, mut rows) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+        index.reconstruct_range(0, 800, &mut kept).unwrap();
+        exact.reconstruct_range(0, 800, &mut rows).unwrap();
+        assert_eq!(kept, rows);
+    }
+}
+
+#[test]
+fn k_factor_without_use_or_out_of_range_is_refused() {
+    let x = numbers(15, 200 * 4);
+    let index = filled(context(1, None), "IVF2,SQ8,RFlat", Metric::L2, &x, 4);
+    let plain = filled(context(1, None), "IVF2,SQ8", Metric::L2, &x, 4);
+    let fails = |index: &Index, options: &SearchOptions| {
+        let (mut distances, mut ids) = (vec![0.0; 3], vec![0; 3]);
+        let output = ivf::SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
+        index.search(matrix(&x[..4], 4), 3, options, output, &Control::default()).unwrap_err().to_string()
+    };
+    for wrong in [0.5, -1.0, f32::NAN, f32::INFINITY] {
+        assert!(fails(&index, &factor(wrong)).contains("k_factor: expected 1 or more"));
+    }
+    assert!(fails(&plain, &factor(2.0)).contains("does not end in a refinement"));
+    let both = SearchOptions { target_recall: 0.5, k_factor: 2.0, ..Default::default() };
+    assert!(fails(&index, &both).contains("k_factor: expected 0"));
+    let ranged = index.range_search(matrix(&x[..4], 4), 1.0, &factor(2.0), &Control::default());
+    assert!(ranged.unwrap_err().to_string().contains("k_factor: expected 0"));
+}
+
+#[test]
+fn tune_measures_against_the_kept_rows() {
+    let dim = 16;
+    let x = numbers(16, 6000 * dim);
+    let (sample, held_out) = (numbers(17, 500 * dim), numbers(18, 500 * dim));
+    let mut index = filled(context(2, None), "IVF32,SQ4,RFlat", Metric::L2, &x, dim);
+    index.tune(matrix(&sample, dim), 10, 0.9, &TuneOptions::default(), &Control::default()).unwrap();
+    let options = SearchOptions { target_recall: 0.9, ..Default::default() };
+    let found = search(&index, &held_out, 10, &options);
+    let exact = filled(context(2, None), "Flat", Metric::L2, &x, dim);
+    let truth = search(&exact, &held_out, 10, &factor(0.0));
+    let pairs = found.ids.chunks(10).zip(truth.ids.chunks(10));
+    let common: usize =
+        pairs.map(|(found, truth)| truth.iter().filter(|id| found.contains(id)).count()).sum();
+    assert!(common as f64 / 5000.0 > 0.89, "{common}");
+}
+
+#[test]
+fn save_and_load_keep_the_rows_and_refuse_what_is_damaged() {
+    let dim = 8;
+    let x = numbers(19, 300 * dim);
+    let queries = numbers(20, 10 * dim);
+    let folder = std::env::temp_dir().join(format!("ivf-refine-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("refined.ivf");
+    for description in
+        ["IVF4,SQ4,RFlat", "SQ8,Refine(SQfp16)", "PCA4,IVF4,SQ8,Refine(SQ6)", "IVF4,RaBitQ,RFlat"]
+    {
+        let mut index = filled(context(2, None), description, Metric::Cosine, &x, dim);
+        index.remove(&[5, 77]).unwrap();
+        index.save(&path, &Control::default()).unwrap();
+        let expected = search(&index, &queries, 10, &factor(0.0));
+        for memory_map in [false, true] {
+            let options = LoadOptions { memory_map, ..Default::default() };
+            let mut loaded = Index::load(context(2, None), &path, &options, &Control::default()).unwrap();
+            assert_eq!(loaded.describe(), description);
+            assert_eq!(search(&loaded, &queries, 10, &factor(0.0)), expected);
+            loaded.remove(&[9]).unwrap();
+            loaded.add(matrix(&x[..dim], dim), None, 0, &Control::default()).unwrap();
+            assert_eq!(loaded.info().count, 298);
+        }
+        Index::check(context(1, None), &path, 0, &Control::default()).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        for at in (0..bytes.len()).step_by(7) {
+            let mut wrong = bytes.clone();
+            wrong[at] ^= 0x40;
+            // A gap between sections may hold anything; all else is found out.
+            if let Ok(loaded) =
+                Index::deserialize(context(1, None), &wrong, &LoadOptions::default(), &Control::default())
+            {
+                assert_eq!(search(&loaded, &queries, 10, &factor(0.0)), expected, "{description} {at}");
+            }
+            let unchecked = LoadOptions { skip_verify: true, ..Default::default() };
+            if let Ok(loaded) = Index::deserialize(context(1, None), &wrong, &unchecked, &Control::default())
+            {
+                search(&loaded, &queries, 10, &factor(0.0));
+            }
+        }
+        let export = index.export_faiss(&folder.join("x"), &Control::default());
+        assert!(matches!(export, Err(Error::Unsupported(text)) if text.contains("refinement")));
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn train_refine_codes_wait_for_training_and_bytes_are_checked() {
+    let x = numbers(21, 100 * 4);
+    let mut index =
+        Index::new(context(1, None), 4, Metric::L2, "IVF2,SQfp16,Refine(SQ8)", &IndexOptions::default())
+            .unwrap();
+    index.set_centroids(matrix(&x[..8], 4)).unwrap();
+    assert!(!index.info().trained);
+    index.train(matrix(&x, 4), &TrainOptions::default(), &Control::default()).unwrap();
+    assert!(index.info().trained);
+    assert_eq!(index.centroids().unwrap(), &x[..8]);
+    let bytes = "Flat,Refine(SQ8_direct)";
+    assert!(Index::new(context(1, None), 4, Metric::Cosine, bytes, &IndexOptions::default()).is_err());
+    let mut index = Index::new(context(1, None), 4, Metric::L2, bytes, &IndexOptions::default()).unwrap();
+    let error = index.add(matrix(&x, 4), None, 0, &Control::default()).unwrap_err();
+    assert!(error.to_string().contains("a whole number from 0 to 255"));
+    assert_eq!(index.info().count, 0);
 }

@@ -40,9 +40,11 @@ fn search_warm_allocates_nothing_of_its_own_and_starts_no_thread() {
     let (dim, k) = (32, 10);
     let rows = common::numbers(1, 20_000 * dim);
     let x = MatrixRef::new("rows", &rows, 20_000, dim).unwrap();
-    for metric in [Metric::L2, Metric::Cosine] {
+    let cases =
+        [(Metric::L2, "IVF64,Flat"), (Metric::Cosine, "IVF64,Flat"), (Metric::Cosine, "IVF64,SQfp16,RFlat")];
+    for (metric, description) in cases {
         let context = common::context(2, None);
-        let mut index = Index::new(context, dim, metric, "IVF64,Flat", &IndexOptions::default()).unwrap();
+        let mut index = Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap();
         index.set_centroids(x.slice(0, 64)).unwrap();
         index.add(x, None, 0, &Control::default()).unwrap();
         let mut distances = vec![0.0; 4000 * k];

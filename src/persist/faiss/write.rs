@@ -31,7 +31,7 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
     }
     if parts.refine.is_some() {
         return Err(Error::Unsupported(format!(
-            "{:?}: refinements are not written as faiss does: save the index in our own format",
+            "{:?}: a refinement is not written as faiss does: save the index in our own format",
             parts.description
         )));
     }
