@@ -23,15 +23,15 @@ const BATCH: usize = 1 << 18;
 
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
-    if matches!(parts.codec, Codec::RaBitQ(_)) {
-        return Err(Error::Unsupported(format!(
-            "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
-            parts.description
-        )));
-    }
     if parts.refine.is_some() {
         return Err(Error::Unsupported(format!(
             "{:?}: a refinement is not written as faiss does: save the index in our own format",
+            parts.description
+        )));
+    }
+    if matches!(parts.codec, Codec::RaBitQ(_)) {
+        return Err(Error::Unsupported(format!(
+            "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
             parts.description
         )));
     }
