@@ -7,8 +7,8 @@ mod common;
 use std::path::PathBuf;
 
 use ivf::{
-    Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, SearchOptions,
-    SearchOutput,
+    Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, RowsRef,
+    SearchOptions, SearchOutput, Values, bf16, f16,
 };
 use serde_json::Value;
 
@@ -90,7 +90,9 @@ impl Run {
         for (place, (&got, &expected)) in got.iter().zip(&expected).enumerate() {
             // Squared distances have no rounding to hide behind: 0 is 0.
             let floor = if key == "distances" && self.metric == Metric::L2 { 0.0 } else { 1e-6 };
-            let near = got == expected || (got - expected).abs() <= 1e-5 * expected.abs() + floor;
+            let near = got == expected
+                || (got.is_nan() && expected.is_nan())
+                || (got - expected).abs() <= 1e-5 * expected.abs() + floor;
             assert!(near, "{key}[{place}]: expected {expected}, got {got}");
         }
     }
@@ -135,7 +137,10 @@ impl Run {
                 Ok(())
             }
             "compact" => self.index.compact(),
-            "search" | "search_preassigned" => self.search(step, rows()),
+            "search" | "search_preassigned" => self.search(step, rows().into()),
+            "search_and_reconstruct" => self.search_and_reconstruct(step, rows()),
+            "query_expansion" | "blend" => self.mix(step, rows()),
+            "train_typed" | "add_typed" | "search_typed" => self.typed(step),
             "reconstruct" => self.reconstruct(step, &integers(step, "ids"), dim),
             "reconstruct_range" => {
                 let count = size(step, "count");
@@ -192,7 +197,64 @@ impl Run {
         Ok(())
     }
 
-    fn search(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+    fn typed(&mut self, step: &Value) -> Result<()> {
+        let bits: Vec<u16> = integers(step, "bits").into_iter().map(|v| u16::try_from(v).unwrap()).collect();
+        let half: Vec<f16> = bits.iter().map(|&v| f16::from_bits(v)).collect();
+        let brain: Vec<bf16> = bits.iter().map(|&v| bf16::from_bits(v)).collect();
+        let bytes: Vec<u8> = bits.iter().filter_map(|&v| u8::try_from(v).ok()).collect();
+        let values = match step["element"].as_str().unwrap() {
+            "f16" => Values::F16(&half),
+            "bf16" => Values::Bf16(&brain),
+            "u8" => Values::U8(&bytes),
+            other => panic!("element {other}"),
+        };
+        let rows = RowsRef::new("x", values, size(step, "n"), self.dim)?;
+        let control = Control::default();
+        match step["op"].as_str().unwrap() {
+            "train_typed" => self.index.train(rows, &Default::default(), &control),
+            "add_typed" => {
+                let ids = integers(step, "ids");
+                self.index.add(rows, step["ids"].is_array().then_some(&ids[..]), 0, &control)
+            }
+            _ => self.search(step, rows),
+        }
+    }
+
+    fn search_and_reconstruct(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+        let (n, k) = (queries.rows(), size(step, "k"));
+        let (mut distances, mut ids, mut hits) = (vec![0.0; n * k], vec![0; n * k], vec![0; n]);
+        let mut vectors = vec![0.0; n * k * self.dim];
+        let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: Some(&mut hits) };
+        let options = SearchOptions {
+            nprobe: size(step, "nprobe"),
+            max_codes: size(step, "max_codes"),
+            ..SearchOptions::default()
+        };
+        let control = Control::default();
+        self.index.search_and_reconstruct(queries, k, &options, output, &mut vectors, &control)?;
+        self.close(step, "vectors", &vectors);
+        self.found(step, &ids, &distances, &hits);
+        Ok(())
+    }
+
+    /// Query expansion or a blend.
+    fn mix(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+        #[expect(clippy::cast_possible_truncation, reason = "the file has float32 numbers")]
+        let float = |key: &str| step[key].as_f64().map(|value| value as f32);
+        let (k, mut out) = (size(step, "k"), vec![0.0; queries.rows() * self.dim]);
+        let options = SearchOptions { nprobe: size(step, "nprobe"), ..SearchOptions::default() };
+        let control = Control::default();
+        if let Some(alpha) = float("alpha") {
+            self.index.query_expansion(queries, k, alpha, &options, &mut out, &control)?;
+        } else {
+            let (power, ratio) = (float("power").unwrap(), float("ratio").unwrap());
+            self.index.blend(queries, k, power, ratio, &options, &mut out, &control)?;
+        }
+        self.close(step, "out", &out);
+        Ok(())
+    }
+
+    fn search(&self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
         let (n, k, nprobe) = (queries.rows(), size(step, "k"), size(step, "nprobe"));
         let (mut distances, mut ids, mut hits) = (vec![0.0; n * k], vec![0; n * k], vec![0; n]);
         let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: Some(&mut hits) };
@@ -204,10 +266,14 @@ impl Run {
             let options = SearchOptions { nprobe, ..options };
             self.index.search(queries, k, &options, output, &control)?;
         }
-        assert_eq!(ids, integers(step, "ids"));
-        self.close(step, "distances", &distances);
-        assert_eq!(hits, integers(step, "hits").iter().map(|&hits| hits as u64).collect::<Vec<_>>());
+        self.found(step, &ids, &distances, &hits);
         Ok(())
+    }
+
+    fn found(&self, step: &Value, ids: &[i64], distances: &[f32], hits: &[u64]) {
+        assert_eq!(ids, integers(step, "ids"));
+        self.close(step, "distances", distances);
+        assert_eq!(hits, integers(step, "hits").iter().map(|&hits| hits as u64).collect::<Vec<_>>());
     }
 
     fn reconstruct(&self, step: &Value, ids: &[i64], dim: usize) -> Result<()> {

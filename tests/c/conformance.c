@@ -37,6 +37,105 @@ static ivf_status do_search(const json *step, const floats *x, uint64_t n, uint3
     return status;
 }
 
+static ivf_status do_search_and_reconstruct(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    float *distances = (float *)must_allocate(n * k * sizeof *distances);
+    int64_t *ids = (int64_t *)must_allocate(n * k * sizeof *ids);
+    uint64_t *hits = (uint64_t *)must_allocate(n * sizeof *hits);
+    float *vectors = (float *)must_allocate(n * k * dim * sizeof *vectors);
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
+    options.max_codes = number_of(step, "max_codes", 0);
+    options.hits = hits;
+    ivf_status status = ivf_search_and_reconstruct(index_, x->data, n, dim, k, distances, ids, vectors, &options);
+    if (status == IVF_OK) {
+        expect_integers(step, "ids", ids, n * k);
+        expect_floats(step, "distances", metric_, distances, n * k);
+        expect_integers(step, "hits", (const int64_t *)hits, n);
+        expect_floats(step, "vectors", metric_, vectors, n * k * dim);
+    }
+    free(distances);
+    free(ids);
+    free(hits);
+    free(vectors);
+    return status;
+}
+
+/* Query expansion or a blend. */
+static ivf_status do_mix(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    float *out = (float *)must_allocate(n * dim * sizeof *out);
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
+    ivf_status status;
+    if (json_get(step, "alpha") != NULL)
+        status = ivf_query_expansion(index_, x->data, n, dim, k, real_of(step, "alpha"), out, &options);
+    else
+        status = ivf_blend(index_, x->data, n, dim, k, real_of(step, "power"), real_of(step, "ratio"), out, &options);
+    if (status == IVF_OK)
+        expect_floats(step, "out", metric_, out, n * dim);
+    free(out);
+    return status;
+}
+
+static ivf_status search_typed(const json *step, const void *x, int32_t element, uint64_t n)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    float *distances = (float *)must_allocate(n * k * sizeof *distances);
+    int64_t *ids = (int64_t *)must_allocate(n * k * sizeof *ids);
+    uint64_t *hits = (uint64_t *)must_allocate(n * sizeof *hits);
+    ivf_search_options options = {0};
+    options.struct_size = sizeof options;
+    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
+    options.max_codes = number_of(step, "max_codes", 0);
+    options.hits = hits;
+    ivf_status status = ivf_search_typed(index_, x, element, n, case_dim_, k, distances, ids, &options);
+    if (status == IVF_OK) {
+        expect_integers(step, "ids", ids, n * k);
+        expect_floats(step, "distances", metric_, distances, n * k);
+        expect_integers(step, "hits", (const int64_t *)hits, n);
+    }
+    free(distances);
+    free(ids);
+    free(hits);
+    return status;
+}
+
+/* Trains, adds or searches with rows of another type than float. */
+static ivf_status do_typed(const json *step, const char *op)
+{
+    const int32_t element = element_of(step);
+    const uint64_t n = number_of(step, "n", 0);
+    integers bits = integers_of(step, "bits");
+    uint16_t *halves = (uint16_t *)must_allocate(bits.count * sizeof *halves);
+    uint8_t *octets = (uint8_t *)must_allocate(bits.count * sizeof *octets);
+    CHECK(bits.count == n * case_dim_);
+    for (uint64_t i = 0; i < bits.count; ++i) {
+        halves[i] = (uint16_t)bits.data[i];
+        octets[i] = (uint8_t)bits.data[i];
+    }
+    const void *x = element == IVF_ELEMENT_U8 ? (const void *)octets : (const void *)halves;
+    ivf_status status;
+    if (strcmp(op, "train_typed") == 0) {
+        status = ivf_train_typed(index_, x, element, n, case_dim_, NULL);
+    } else if (strcmp(op, "add_typed") == 0) {
+        integers ids = integers_of(step, "ids");
+        CHECK(ids.data == NULL || ids.count == n);
+        status = ivf_add_typed(index_, x, element, n, case_dim_, ids.data, NULL);
+        free(ids.data);
+    } else {
+        status = search_typed(step, x, element, n);
+    }
+    free(halves);
+    free(octets);
+    free(bits.data);
+    return status;
+}
+
 static ivf_status do_remove(const json *step)
 {
     integers ids = integers_of(step, "ids");
@@ -181,6 +280,12 @@ static ivf_status do_step(const json *step, const char *op)
         free(ids.data);
     } else if (strcmp(op, "search") == 0 || strcmp(op, "search_preassigned") == 0) {
         status = do_search(step, &x, n, dim);
+    } else if (strcmp(op, "search_and_reconstruct") == 0) {
+        status = do_search_and_reconstruct(step, &x, n, dim);
+    } else if (strcmp(op, "query_expansion") == 0 || strcmp(op, "blend") == 0) {
+        status = do_mix(step, &x, n, dim);
+    } else if (strcmp(op, "train_typed") == 0 || strcmp(op, "add_typed") == 0 || strcmp(op, "search_typed") == 0) {
+        status = do_typed(step, op);
     } else if (strcmp(op, "remove") == 0) {
         status = do_remove(step);
     } else if (strcmp(op, "update") == 0) {

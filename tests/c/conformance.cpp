@@ -98,6 +98,20 @@ private:
             index_.compact();
         } else if (op == "search" || op == "search_preassigned") {
             search(step, rows);
+        } else if (op == "search_and_reconstruct") {
+            const auto [found, vectors] = index_.search_and_reconstruct(rows, k_of(step), options_of(step));
+            expect_found(step, found);
+            expect_floats(step, "vectors", static_cast<int32_t>(metric_), vectors.data(), vectors.size());
+        } else if (op == "query_expansion") {
+            const std::vector<float> out =
+                index_.query_expansion(rows, k_of(step), real_of(step, "alpha"), options_of(step));
+            expect_floats(step, "out", static_cast<int32_t>(metric_), out.data(), out.size());
+        } else if (op == "blend") {
+            const std::vector<float> out = index_.blend(rows, k_of(step), real_of(step, "power"),
+                                                        real_of(step, "ratio"), options_of(step));
+            expect_floats(step, "out", static_cast<int32_t>(metric_), out.data(), out.size());
+        } else if (op == "train_typed" || op == "add_typed" || op == "search_typed") {
+            typed(step, op);
         } else if (op == "reconstruct") {
             // The binding takes the width from the index; a wrong one is the C API's to refuse.
             const std::vector<int64_t> ids = integers_in(step, "ids");
@@ -131,8 +145,42 @@ private:
         }
     }
 
+    static uint32_t k_of(const json* step) { return static_cast<uint32_t>(number_of(step, "k", 0)); }
+
+    static ivf::SearchOptions options_of(const json* step) {
+        ivf::SearchOptions options;
+        options.nprobe = static_cast<uint32_t>(number_of(step, "nprobe", 0));
+        options.max_codes = number_of(step, "max_codes", 0);
+        return options;
+    }
+
+    void typed(const json* step, std::string_view op) {
+        const int32_t element = element_of(step);
+        const uint64_t n = number_of(step, "n", 0);
+        const std::vector<int64_t> bits = integers_in(step, "bits");
+        // One more than there are: never a null pointer, as in C.
+        std::vector<ivf::f16> half(bits.size() + 1);
+        std::vector<ivf::bf16> brain(bits.size() + 1);
+        std::vector<uint8_t> octets(bits.size() + 1);
+        for (size_t i = 0; i < bits.size(); ++i) {
+            half[i].bits = brain[i].bits = static_cast<uint16_t>(bits[i]);
+            octets[i] = static_cast<uint8_t>(bits[i]);
+        }
+        const ivf::AnyRows rows = element == IVF_ELEMENT_F16    ? ivf::AnyRows(half.data(), n, dim_)
+                                  : element == IVF_ELEMENT_BF16 ? ivf::AnyRows(brain.data(), n, dim_)
+                                                                : ivf::AnyRows(octets.data(), n, dim_);
+        if (op == "train_typed")
+            index_.train(rows);
+        else if (op == "search_typed")
+            expect_found(step, index_.search(rows, k_of(step), options_of(step)));
+        else if (has(step, "ids"))
+            index_.add(rows, integers_in(step, "ids"));
+        else
+            index_.add(rows);
+    }
+
     void search(const json* step, const ivf::Rows& queries) {
-        const auto k = static_cast<uint32_t>(number_of(step, "k", 0));
+        const uint32_t k = k_of(step);
         const std::vector<int64_t> lists = integers_in(step, "lists");
         ivf::SearchOptions options;
         options.max_codes = number_of(step, "max_codes", 0);
@@ -144,6 +192,10 @@ private:
             options.nprobe = static_cast<uint32_t>(number_of(step, "nprobe", 0));
             found = index_.search(queries, k, options);
         }
+        expect_found(step, found);
+    }
+
+    void expect_found(const json* step, const ivf::Neighbors& found) const {
         expect_integers(step, "ids", found.ids.data(), found.ids.size());
         expect_floats(step, "distances", static_cast<int32_t>(metric_), found.distances.data(), found.distances.size());
         expect_integers(step, "hits", reinterpret_cast<const int64_t*>(found.hits.data()), found.hits.size());

@@ -40,6 +40,14 @@ static inline int64_t signed_of(const json *object, const char *key)
     return member != NULL && member->type == JSON_NUMBER ? member->integer : 0;
 }
 
+/* A number of a step's own, such as alpha. */
+static inline float real_of(const json *object, const char *key)
+{
+    const json *member = json_get(object, key);
+    CHECK(member != NULL && member->type == JSON_NUMBER);
+    return member != NULL ? (float)member->number : 0;
+}
+
 /* A number, or the strings "nan", "inf", "-inf", "worst" (of this metric). */
 static inline float float_of(const json *value, int32_t metric)
 {
@@ -92,6 +100,13 @@ static inline ivf_status status_of(const char *name)
     return -1;
 }
 
+static inline int32_t element_of(const json *step)
+{
+    const char *name = text_of(step, "element", "");
+    CHECK(strcmp(name, "f16") == 0 || strcmp(name, "bf16") == 0 || strcmp(name, "u8") == 0);
+    return name[0] == 'f' ? IVF_ELEMENT_F16 : name[0] == 'b' ? IVF_ELEMENT_BF16 : IVF_ELEMENT_U8;
+}
+
 static inline int32_t metric_of(const json *a_case)
 {
     const char *name = text_of(a_case, "metric", "l2");
@@ -99,10 +114,11 @@ static inline int32_t metric_of(const json *a_case)
     return name[0] == 'l' ? IVF_METRIC_L2 : name[0] == 'i' ? IVF_METRIC_INNER_PRODUCT : IVF_METRIC_COSINE;
 }
 
-/* 1e-5 relative. */
+/* 1e-5 relative; NaN is NaN. */
 static inline int close_to(float got, float expected)
 {
-    return got == expected || fabsf(got - expected) <= 1e-5f * fabsf(expected) + 1e-6f;
+    return got == expected || (isnan(got) && isnan(expected)) ||
+           fabsf(got - expected) <= 1e-5f * fabsf(expected) + 1e-6f;
 }
 
 /* Where the step names expected values: as many as came, and equal. */

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import numpy as np
+from elements import TYPES
+from mixing import blended, expanded
 from model import Model
 
 
@@ -113,6 +115,56 @@ class Case:
         if not expected:
             self.found(members, self.model.scan(x, k, lists, max_codes))
         return self.step("search_preassigned", **members, **expected)
+
+    def search_and_reconstruct(self, x, k, nprobe=0, max_codes=0, **expected):
+        x, members = self.rows(x)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        if not expected:
+            result = self.model.search(x, k, nprobe, max_codes)
+            self.found(members, result)
+            missing = [float("nan")] * self.model.dim
+            vectors = [self.model.reconstruct([id]) if id >= 0 else missing for id in result[0]]
+            members["vectors"] = [number(value) for vector in vectors for value in vector]
+        return self.step("search_and_reconstruct", **members, **expected)
+
+    def query_expansion(self, x, k, alpha, nprobe=0, **expected):
+        x, members = self.rows(x)
+        members.update(k=k, alpha=alpha, nprobe=nprobe)
+        if not expected:
+            members["out"] = [number(value) for value in expanded(self.model, x, k, alpha, nprobe)]
+        return self.step("query_expansion", **members, **expected)
+
+    def blend(self, x, k, power, ratio, nprobe=0, **expected):
+        x, members = self.rows(x)
+        members.update(k=k, power=power, ratio=ratio, nprobe=nprobe)
+        if not expected:
+            members["out"] = [number(value) for value in blended(self.model, x, k, power, ratio, nprobe)]
+        return self.step("blend", **members, **expected)
+
+    def typed(self, x, element):
+        """x as that type has it, and the members of a step: its bits."""
+        x = np.asarray(x, np.float32).reshape(-1, self.model.dim)
+        x, bits = TYPES[element](x)
+        return x, {"element": element, "bits": [int(value) for value in bits.ravel()], "n": len(x)}
+
+    def train_typed(self, x, element, **expected):
+        x, members = self.typed(x, element)
+        if not expected:
+            self.model.train(self.model.nlist)
+        return self.step("train_typed", **members, **expected)
+
+    def add_typed(self, x, element, ids=None, **expected):
+        x, members = self.typed(x, element)
+        if not expected:
+            self.model.add(x, ids)
+        return self.step("add_typed", **members, ids=ids, **expected)
+
+    def search_typed(self, x, element, k, nprobe=0, max_codes=0, **expected):
+        x, members = self.typed(x, element)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        if not expected:
+            self.found(members, self.model.search(x, k, nprobe, max_codes))
+        return self.step("search_typed", **members, **expected)
 
     @staticmethod
     def found(members, result):

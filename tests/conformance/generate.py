@@ -4,10 +4,11 @@
 The file: {"format": 1, "cases": [{name, dim, metric ("l2", "ip", "cosine"), index, allow_duplicate_ids?,
 steps | create_status}]}. A step has "op" and the arguments of that call as flat arrays; `ids` null means the
 next free ones; `dim` overrides the case's. What it expects: ids and hits exactly, distances and x to 1e-5
-relative ("worst" = +inf for l2, -inf else, beside id -1), removed, sizes, text, the members of info. A step with
+relative ("worst" = +inf for l2, -inf else, beside id -1), so `vectors` and `out`; removed, sizes, text, the members of info. A step with
 `status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
 "inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
 `clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
+The `_typed` calls have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x.
 """
 
 import json
@@ -20,6 +21,7 @@ import exact
 import files
 import ids
 import lists
+import mixtures
 import refusals
 import rounding
 
@@ -30,7 +32,7 @@ def text() -> str:
     """The whole file, a step a line."""
     cases = [
         getattr(case, "case", case)
-        for part in (exact, rounding, lists, ids, changes, refusals, files, codes)
+        for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

@@ -107,6 +107,21 @@ namespace Ivf.Tests
                 case "compact": index.Compact(); break;
                 case "search":
                 case "search_preassigned": Search(step); break;
+                case "search_and_reconstruct": SearchAndReconstruct(step); break;
+                case "query_expansion":
+                    Check.Close(
+                        Floats(step, "out"),
+                        index.QueryExpansion(RowsOf(step), K(step), FloatOf(step["alpha"]), OptionsOf(step)), "out");
+                    break;
+                case "blend":
+                    Check.Close(
+                        Floats(step, "out"),
+                        index.Blend(
+                            RowsOf(step), K(step), FloatOf(step["power"]), FloatOf(step["ratio"]), OptionsOf(step)), "out");
+                    break;
+                case "train_typed": index.Train(TypedOf(step)); break;
+                case "add_typed": AddTyped(step); break;
+                case "search_typed": ExpectFound(step, index.Search(TypedOf(step), K(step), OptionsOf(step))); break;
                 case "reconstruct": Check.Close(Floats(step, "x"), index.Reconstruct(Integers(step, "ids")), "x"); break;
                 case "info": ExpectInfo(step, index.Info); break;
                 case "list_sizes": Check.Sequence(Integers(step, "sizes"), index.ListSizes(), "sizes"); break;
@@ -141,6 +156,46 @@ namespace Ivf.Tests
             }
         }
 
+        private static int K(Json step)
+        {
+            return (int)step["k"].Integer;
+        }
+
+        private static SearchOptions OptionsOf(Json step)
+        {
+            return new SearchOptions
+            {
+                NProbe = (int)(step["nprobe"]?.Integer ?? 0), MaxCodes = step["max_codes"]?.Integer ?? 0,
+            };
+        }
+
+        private void SearchAndReconstruct(Json step)
+        {
+            Neighbors found = index.SearchAndReconstruct(RowsOf(step), K(step), out float[] vectors, OptionsOf(step));
+            ExpectFound(step, found);
+            Check.Close(Floats(step, "vectors"), vectors, "vectors");
+        }
+
+        private void AddTyped(Json step)
+        {
+            if (step["ids"] == null)
+                index.Add(TypedOf(step));
+            else
+                index.Add(TypedOf(step), Integers(step, "ids"));
+        }
+
+        private TypedRows TypedOf(Json step)
+        {
+            long[] bits = Integers(step, "bits");
+            switch (step["element"].Text)
+            {
+                case "f16": return TypedRows.OfFloat16(bits.Select(value => (ushort)value).ToArray(), dim);
+                case "bf16": return TypedRows.OfBFloat16(bits.Select(value => (ushort)value).ToArray(), dim);
+                case "u8": return new TypedRows(bits.Select(value => (byte)value).ToArray(), dim);
+                default: throw new Exception("unknown element");
+            }
+        }
+
         private void Search(Json step)
         {
             int k = (int)step["k"].Integer;
@@ -156,6 +211,11 @@ namespace Ivf.Tests
                 options.NProbe = nprobe;
                 found = index.Search(RowsOf(step), k, options);
             }
+            ExpectFound(step, found);
+        }
+
+        private void ExpectFound(Json step, Neighbors found)
+        {
             if (step["ids"] != null)
                 Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
             if (step["distances"] != null)

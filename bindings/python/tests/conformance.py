@@ -109,6 +109,42 @@ class Run:
         found = self.index.search_preassigned(self.x(step), lists, step["k"], max_codes=step["max_codes"])
         self.check(step, found)
 
+    def search_and_reconstruct(self, step):
+        found, vectors = self.index.search_and_reconstruct(
+            self.x(step), step["k"], step["nprobe"], max_codes=step["max_codes"]
+        )
+        self.check(step, found)
+        expected = self.floats(step["vectors"]).reshape(step["n"], step["k"], self.case["dim"])
+        np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
+
+    def query_expansion(self, step):
+        out = self.index.query_expansion(self.x(step), step["k"], step["alpha"], step["nprobe"])
+        self.same_rows(step, out)
+
+    def blend(self, step):
+        out = self.index.blend(self.x(step), step["k"], step["power"], step["ratio"], step["nprobe"])
+        self.same_rows(step, out)
+
+    def same_rows(self, step, out):
+        expected = self.floats(step["out"]).reshape(step["n"], self.case["dim"])
+        np.testing.assert_allclose(out, expected, rtol=1e-5, atol=1e-6)
+
+    def typed(self, step):
+        bits = np.array(step["bits"], np.uint16).reshape(-1, self.case["dim"])
+        if step["element"] == "bf16":
+            return ivf.Bfloat16(bits)
+        return bits.view(np.float16) if step["element"] == "f16" else bits.astype(np.uint8)
+
+    def train_typed(self, step):
+        self.index.train(self.typed(step))
+
+    def add_typed(self, step):
+        self.index.add(self.typed(step), step["ids"])
+
+    def search_typed(self, step):
+        found = self.index.search(self.typed(step), step["k"], step["nprobe"], max_codes=step["max_codes"])
+        self.check(step, found)
+
     def check(self, step, found):
         shape = (step["n"], step["k"])
         np.testing.assert_array_equal(found.ids, np.array(step["ids"], np.int64).reshape(shape))
