@@ -15,6 +15,9 @@ class LibivfIndex(Contestant):
 
     library = "libivf"
 
+    #: Candidates a result that are compared again.
+    _FACTORS = (2, 5, 10, 20)
+
     def __init__(self, task: Task, index: str):
         super().__init__(task, index)
         if str(PACKAGE) not in sys.path:
@@ -29,7 +32,8 @@ class LibivfIndex(Contestant):
 
     @staticmethod
     def candidates(task):
-        return [f"IVF{task.nlist},{code}" for code in ("Flat", "SQfp16", "SQ8")]
+        codes = ("Flat", "SQfp16", "SQ8", "RaBitQfs,RFlat", "RaBitQ4,RFlat")
+        return [f"IVF{task.nlist},{code}" for code in codes]
 
     @property
     def version(self):
@@ -40,7 +44,9 @@ class LibivfIndex(Contestant):
         self._index.add(x)
 
     def sweep(self):
-        return [{"nprobe": probes} for probes in self._probes()]
+        if not self.index.endswith("RFlat"):
+            return [{"nprobe": probes} for probes in self._probes()]
+        return [{"nprobe": probes, "k_factor": factor} for probes in self._probes() for factor in self._FACTORS]
 
     def use(self, settings, threads):
         self._options = {**settings, "threads": threads}
