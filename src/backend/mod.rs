@@ -18,7 +18,9 @@ mod plan;
 mod rabitq;
 mod rerank;
 mod scan;
+mod scorer;
 mod slot;
+mod tiles;
 mod work;
 pub(crate) mod workspace;
 

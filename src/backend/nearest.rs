@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::ListView;
 use super::assign::{AssignJob, Rows, key};
-use super::scan::Scorer;
+use super::scorer::Scorer;
 use super::workspace::Workspace;
 use crate::context::Context;
 use crate::error::{Error, Result};

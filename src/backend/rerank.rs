@@ -5,7 +5,7 @@
 //! on the block that it is computed in, so keys are to the last bit those that a scan of lists of these rows gives.
 
 use super::ListView;
-use super::scan::Scorer;
+use super::scorer::Scorer;
 use crate::context::Context;
 use crate::element::Values;
 use crate::kernel::{Kernels, TileInput, TileOutput, pack};

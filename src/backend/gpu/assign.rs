@@ -12,7 +12,7 @@ use super::pipelines::Kernel;
 use super::resident::Resident;
 use super::scan::{NONE, SUBMISSION_SECONDS, Shape, dispatch, to32};
 use super::scratch::Use;
-use crate::backend::scan::Scorer;
+use crate::backend::scorer::Scorer;
 use crate::backend::{AssignJob, Rows, nearest};
 use crate::context::Context;
 use crate::element::{Scalar, with_values};

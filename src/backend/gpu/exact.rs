@@ -9,7 +9,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backend::scan::Scorer;
+use crate::backend::scorer::Scorer;
 use crate::backend::{ListView, ScanJob};
 use crate::collect::Sink;
 use crate::context::Context;

@@ -1,0 +1,149 @@
+//! Scores: how a query's become keys, and its bar a threshold on them.
+
+use super::ListView;
+use super::affine::{Affine, Shifted};
+use super::rabitq::Seen;
+use crate::element::{Scalar, with_values};
+use crate::kernel::CHUNK;
+use crate::lists::block::locate;
+use crate::metric::Metric;
+
+/// An L2 distance below this share of `|q|^2 + |v|^2` has lost digits in `|q|^2 + |v|^2 - 2qv` and is
+/// summed again from differences.
+const CANCELLED: f32 = 1.0 / 64.0;
+
+/// How a query's scores become keys, and its bar a threshold on scores.
+#[derive(Clone, Copy)]
+pub(super) struct Scorer<'a> {
+    metric: Metric,
+    query: &'a [f32],
+    norm: f32,
+    slack: f32,
+    /// Added to every score.
+    constant: f32,
+    /// What may have cancelled in a distance beside the two squared lengths.
+    spread: f32,
+    /// The rounding of a bar, as a share of it.
+    rounding: f32,
+    of: Scored<'a>,
+}
+
+/// What scores are those of.
+#[derive(Clone, Copy)]
+enum Scored<'a> {
+    /// The vectors themselves.
+    Values,
+    /// What codes stand for, in a list of this number.
+    Codes(&'a Affine<'a>, usize),
+    /// Estimates: no closer look is to be had.
+    Estimates,
+}
+
+impl<'a> Scorer<'a> {
+    pub(super) fn new(metric: Metric, query: &'a [f32], norm: f32) -> Self {
+        let slack = 2.0 * rounding_of_score(query.len()) * norm;
+        let rounding = if metric == Metric::L2 { 4.0 * f32::EPSILON } else { 0.0 };
+        Self { metric, query, norm, slack, constant: 0.0, spread: 0.0, rounding, of: Scored::Values }
+    }
+
+    /// For the codes of list number `list`.
+    pub(super) fn of_codes(
+        metric: Metric,
+        query: &'a [f32],
+        shifted: Shifted,
+        affine: &'a Affine<'a>,
+        list: usize,
+    ) -> Self {
+        let Shifted { norm, constant, reach } = shifted;
+        let rounding = 4.0 * f32::EPSILON;
+        // What a score lacks is added after it was compared, and rounded once more.
+        let mut slack = rounding * (norm + constant.abs());
+        if metric == Metric::L2 {
+            slack += rounding_of_score(query.len()) * (reach + norm);
+        }
+        let of = Scored::Codes(affine, list);
+        Self { metric, query, norm, slack, constant, spread: reach, rounding, of }
+    }
+
+    /// For estimates.
+    pub(super) fn of_estimates(metric: Metric, seen: Seen) -> Self {
+        let Seen { norm, constant, .. } = seen;
+        let rounding = 4.0 * f32::EPSILON;
+        let slack = rounding * (norm + constant.abs());
+        Self { metric, query: &[], norm, slack, constant, spread: 0.0, rounding, of: Scored::Estimates }
+    }
+
+    /// Scores below this cannot reach the bar.
+    #[inline]
+    pub(super) fn threshold(&self, bar: f32) -> f32 {
+        // Never -inf: that is the score of lanes that hold nothing.
+        let threshold = match self.metric {
+            Metric::L2 => (self.norm - bar) * 0.5 - self.slack - self.rounding * bar,
+            Metric::InnerProduct | Metric::Cosine => {
+                -bar - self.slack - (self.rounding * bar.abs()).min(f32::MAX)
+            }
+        };
+        (threshold - self.constant).max(f32::MIN)
+    }
+
+    /// The key of the vector in `slot`, whose score is `score`.
+    #[inline]
+    pub(super) fn key(&self, score: f32, list: &ListView<'_>, slot: usize) -> f32 {
+        let score = score + self.constant;
+        match self.metric {
+            Metric::L2 => {
+                let distance = self.norm - 2.0 * score;
+                if distance >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
+                    return distance;
+                }
+                match self.of {
+                    Scored::Values => difference(self.query, list, slot),
+                    Scored::Codes(affine, number) => {
+                        difference_of_codes(self.query, affine, list, number, slot)
+                    }
+                    Scored::Estimates => distance,
+                }
+            }
+            // + 0.0: a similarity of 0 has one key, not two.
+            Metric::InnerProduct => 0.0 - score + 0.0,
+            // The order of what codes stand for is not lost where it passes 1.
+            Metric::Cosine if matches!(self.of, Scored::Values) => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
+            Metric::Cosine => 0.0 - score + 0.0,
+        }
+    }
+}
+
+/// A bound on the rounding error of a score, as a share of the size of what is added up: it decides which vectors near
+/// the query are looked at closely, never which are returned.
+fn rounding_of_score(dim: usize) -> f32 {
+    let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 8;
+    #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
+    let steps = steps as f32;
+    steps * (f32::EPSILON / 2.0)
+}
+
+/// The same for codes.
+#[cold]
+#[inline(never)]
+fn difference_of_codes(
+    query: &[f32],
+    affine: &Affine<'_>,
+    list: &ListView<'_>,
+    number: usize,
+    slot: usize,
+) -> f32 {
+    let differences = query.iter().zip(affine.values(list, number, slot)).map(|(&q, v)| q - v);
+    differences.map(|difference| difference * difference).sum()
+}
+
+/// The squared distance, summed from differences.
+#[cold]
+#[inline(never)]
+fn difference(query: &[f32], list: &ListView<'_>, slot: usize) -> f32 {
+    let (base, stride) = locate(slot, list.bias.len(), query.len());
+    with_values!(list.vectors, vectors => squared_difference(query, vectors[base..].iter().step_by(stride)))
+}
+
+fn squared_difference<'a, E: Scalar>(query: &[f32], vector: impl Iterator<Item = &'a E>) -> f32 {
+    query.iter().zip(vector).map(|(&q, &v)| q - v.into()).map(|difference| difference * difference).sum()
+}

@@ -1,0 +1,193 @@
+//! Tiles of queries against the blocks of a unit: what reaches a query's bar is collected.
+
+use super::affine::Shifted;
+use super::plan::Pair;
+use super::rabitq::Seen;
+use super::scan::{Scanned, Scanner, Scratch};
+use super::scorer::Scorer;
+use super::{Codes, ListView, Place};
+use crate::collect::Collector;
+use crate::element::Values;
+use crate::kernel::{ENTRIES, LookupInput, MAX_QUERIES, Scaled, Steps, TileInput, pack};
+use crate::lists::block::{BLOCK, NARROW};
+use crate::topk::Hit;
+
+impl<C: Collector> Scanner<'_, C> {
+    /// Passes one tile of queries over runs of blocks.
+    pub(super) fn scan_tile(
+        &mut self,
+        list: &ListView<'_>,
+        scanned: &Scanned<'_>,
+        runs: &[(usize, usize)],
+        pairs: &[Pair],
+    ) {
+        let dim = self.job.dim;
+        let job = self.job;
+        let count = pairs.len();
+        let mut rows = [&[][..]; MAX_QUERIES];
+        let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
+        let mut thresholds = [0f32; MAX_QUERIES];
+        let mut steps = [Steps::default(); MAX_QUERIES];
+        for (q, pair) in pairs.iter().enumerate() {
+            let start = (self.first_query + pair.query as usize) * dim;
+            rows[q] = &job.queries[start..start + dim];
+        }
+        match &job.codes {
+            Codes::Plain => {
+                for (q, pair) in pairs.iter().enumerate() {
+                    scorers[q] = Scorer::new(job.metric, rows[q], self.norms[pair.query as usize]);
+                }
+                pack(&rows[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::Affine(affine) => {
+                let shifted = &mut self.scratch.shifted;
+                shifted.resize(count * dim, 0.0);
+                for (q, factors) in shifted.chunks_exact_mut(dim).enumerate() {
+                    let seen = Shifted::new(job.metric, affine, scanned.number, rows[q], factors);
+                    scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, scanned.number);
+                }
+                pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::RaBitQ(codes) => {
+                let shifted = &mut self.scratch.shifted;
+                shifted.resize(count * dim, 0.0);
+                for (q, residual) in shifted.chunks_exact_mut(dim).enumerate() {
+                    let seen = Seen::new(self.kernels, job.metric, codes, scanned.number, rows[q], residual);
+                    scorers[q] = Scorer::of_estimates(job.metric, seen);
+                    steps[q].base = seen.base;
+                }
+                if codes.looks_up() {
+                    let each = codes.code_columns() * 2 * ENTRIES;
+                    let tables = &mut self.scratch.tables;
+                    tables.resize(count * each, 0);
+                    let tables = tables.chunks_exact_mut(each);
+                    for ((steps, residual), tables) in
+                        steps.iter_mut().zip(shifted.chunks_exact(dim)).zip(tables)
+                    {
+                        *steps = self.kernels.subsets(residual, tables);
+                    }
+                } else {
+                    pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+                }
+            }
+        }
+        for (q, pair) in pairs.iter().enumerate() {
+            thresholds[q] = scorers[q].threshold(self.collector.bar(pair.query as usize));
+        }
+        let step = self.kernels.blocks_per_tile(count);
+        let lanes = list.bias.len();
+        let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
+        for &(begin, end) in runs {
+            let mut block = begin;
+            let end = end.min(slots.div_ceil(BLOCK));
+            while block < end {
+                let first = block * BLOCK;
+                let mut last = (first + step * BLOCK).min(end * BLOCK).min(lanes);
+                if last - first > BLOCK && (last - first) % BLOCK == NARROW {
+                    // The narrow last block is a tile of its own.
+                    last -= NARROW;
+                }
+                let mut reached =
+                    self.reach(scanned, &list.bias[first..last], first, &thresholds[..count], &steps);
+                while reached != 0 {
+                    let q = reached.trailing_zeros() as usize;
+                    reached &= reached - 1;
+                    if self.select(list, scanned, &pairs[q], &scorers[q], q, first, last) {
+                        let query = pairs[q].query as usize;
+                        self.collector.moved(query);
+                        thresholds[q] = scorers[q].threshold(self.collector.bar(query));
+                    }
+                }
+                block += (last - first).div_ceil(BLOCK);
+            }
+        }
+    }
+
+    /// Scores a tile, of the lanes from `first` on, `[lanes]` of which `bias` is that; a bit for each query that has a
+    /// hit.
+    #[inline]
+    fn reach(
+        &mut self,
+        scanned: &Scanned<'_>,
+        bias: &[f32],
+        first: usize,
+        thresholds: &[f32],
+        steps: &[Steps; MAX_QUERIES],
+    ) -> u32 {
+        let Scratch { packed, tables, tile, .. } = &mut *self.scratch;
+        let count = thresholds.len();
+        let (from, to) = (first - scanned.first, first - scanned.first + bias.len());
+        let vectors = scanned.values.slice(from * scanned.columns..to * scanned.columns);
+        let factors = scanned.factors.get(from..to).unwrap_or_default();
+        if let (Codes::RaBitQ(codes), Values::U8(bytes)) = (self.job.codes, vectors)
+            && codes.looks_up()
+        {
+            let (columns, stride) = (codes.code_columns(), scanned.columns);
+            let input = LookupInput {
+                count,
+                columns,
+                tables,
+                steps,
+                thresholds,
+                codes: bytes,
+                stride,
+                bias,
+                factors,
+            };
+            return self.kernels.lookup(input, tile);
+        }
+        let bases;
+        let scaled = if factors.is_empty() {
+            None
+        } else {
+            bases = steps.map(|steps| steps.base);
+            Some(Scaled { factors, bases: &bases })
+        };
+        let input =
+            TileInput { dim: self.job.dim, count, queries: packed, thresholds, vectors, bias, scaled };
+        self.kernels.tile(input, tile)
+    }
+
+    /// Offers the hits of one query in the lanes `first..last` to its collector; true if its bar moved.
+    #[inline]
+    fn select(
+        &mut self,
+        list: &ListView<'_>,
+        scanned: &Scanned<'_>,
+        pair: &Pair,
+        scorer: &Scorer<'_>,
+        q: usize,
+        first: usize,
+        last: usize,
+    ) -> bool {
+        let query = pair.query as usize;
+        let end = list.ids.len().min(pair.slots as usize);
+        let mut moved = false;
+        for (part, start) in (first..last).step_by(BLOCK).enumerate() {
+            let mut mask = self.scratch.tile.hits[q][part];
+            while mask != 0 {
+                let lane = mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                let slot = start + lane;
+                if slot >= end {
+                    break;
+                }
+                let key = scorer.key(self.scratch.tile.scores[q][part][lane], list, slot);
+                let id = if scanned.places {
+                    Place { list: scanned.number, slot }.to_id()
+                } else {
+                    list.ids[slot]
+                };
+                moved |= self.collector.offer(query, Hit { key, id });
+            }
+        }
+        moved
+    }
+}
+
+/// Rows of `dim` values, as many as a tile takes at most.
+fn split(values: &[f32], dim: usize) -> [&[f32]; MAX_QUERIES] {
+    let mut rows = [&[][..]; MAX_QUERIES];
+    rows.iter_mut().zip(values.chunks_exact(dim)).for_each(|(to, row)| *to = row);
+    rows
+}
