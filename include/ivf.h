@@ -353,8 +353,9 @@ typedef struct ivf_index_options {
   uint32_t nprobe;
   // 1 = ids given to `ivf_add` may repeat; 0 = they must be new.
   uint32_t allow_duplicate_ids;
-  // 0.
-  uint32_t reserved;
+  // How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat");
+  // 0 = chosen, and 0 without one.
+  float k_factor;
 } ivf_index_options;
 
 // What an index says of itself.
@@ -387,8 +388,8 @@ typedef struct ivf_index_info {
   uint32_t allow_duplicate_ids;
   // Columns of a centroid: `dim`, or what the transforms before the lists make of it ("PCA64,...": 64).
   uint32_t list_dim;
-  // 0.
-  uint32_t reserved;
+  // How many times k candidates a search compares again unless its options say; 0 without a refinement.
+  float k_factor;
 } ivf_index_info;
 
 // How far a call is; the library fills it and the callback reads it.
@@ -520,7 +521,8 @@ typedef struct ivf_search_options {
   // At most so many vectors of each list, with a budget or without; 0 = no limit.
   uint32_t list_max;
   // How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
-  // least 1; 0 = chosen: 2 behind codes of 8 bits a dimension or more, 4 behind 4 bits or more, else 10. Elsewhere 0.
+  // least 1; 0 = the index's default, and where that is 0 too: 2 behind codes of 8 bits a dimension or more, 4 behind 4
+  // bits or more, else 10. Elsewhere 0.
   float k_factor;
   // NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
   // clock. Zeros where the call fails.
@@ -1173,7 +1175,8 @@ ivf_status ivf_load(const ivf_context *context,
                     ivf_index **index);
 
 // Saves the index as a file that faiss reads. "Flat" becomes IndexFlat, within an IndexIDMap2 unless the ids
-// count from 0; "IVFn,Flat" becomes IndexIVFFlat. faiss has no cosine: it becomes inner product over the
+// count from 0; "IVFn,Flat" becomes IndexIVFFlat; a refinement ("RFlat") an IndexRefine around that, within an
+// IndexIDMap2 unless the ids are 0 to n - 1. faiss has no cosine: it becomes inner product over the
 // normalised vectors, which are then to be searched with normalised queries.
 //
 // - `path`: UTF-8; written beside it and renamed, as by `ivf_save`.

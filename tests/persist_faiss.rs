@@ -39,8 +39,19 @@ fn flat(metric: Metric, seed: u32, n: usize, ids: Option<&[i64]>) -> Index {
 
 fn ivf(metric: Metric, nlist: usize, seed: u32, n: usize, ids: Option<&[i64]>, nprobe: usize) -> Index {
     let allow_duplicate_ids = ids.is_some_and(|ids| ids.len() > 1 && ids[0] == ids[1]);
-    let mut index = trained(metric, nlist, &IndexOptions { nprobe, allow_duplicate_ids });
+    let mut index =
+        trained(metric, nlist, &IndexOptions { nprobe, allow_duplicate_ids, ..Default::default() });
     add(&mut index, seed, n, ids);
+    index
+}
+
+fn refined(metric: Metric, description: &str, k_factor: f32, seed: u32, ids: Option<&[i64]>) -> Index {
+    let mut index = create(metric, description, &IndexOptions { nprobe: 1, k_factor, ..Default::default() });
+    let nlist = index.info().nlist;
+    if index.info().is_ivf {
+        index.set_centroids(matrix(&rows(99, nlist))).unwrap();
+    }
+    add(&mut index, seed, 20, ids);
     index
 }
 
@@ -65,6 +76,13 @@ fn pairs() -> Vec<(&'static str, Index, bool)> {
         ("ivf_empty", ivf(Metric::InnerProduct, 4, 0, 0, None, 1), true),
         ("ivf_untrained", untrained, true),
         ("ivf_idmap2", ivf(Metric::L2, 5, 8, 60, Some(&mapped), 1), false),
+        ("refine_ivf", refined(Metric::L2, "IVF5,Flat,RFlat", 3.0, 10, None), true),
+        (
+            "refine_idmap2",
+            refined(Metric::InnerProduct, "IVF3,SQfp16,RFlat", 1.0, 11, Some(&mapped[..20])),
+            false,
+        ),
+        ("refine_codes", refined(Metric::L2, "SQfp16,Refine(SQbf16)", 2.5, 12, None), true),
     ]
 }
 
@@ -199,6 +217,72 @@ fn load_unsupported_types_are_refused_by_name() {
             assert!(error.to_string().contains(name), "{error}");
         }
     }
+}
+
+/// The file of a refined index: `IxRF`, its header, the base, the rows to refine with, and the factor.
+#[test]
+fn load_refinements_that_are_not_sound_are_refused() {
+    let good = golden_bytes("refine_ivf");
+    let (head, end) = (4 + 33, good.len());
+    let rows = end - 4 - 20 * DIM * 4;
+    let refine = rows - 8 - head;
+    assert_eq!((&good[..4], &good[refine..refine + 4]), (&b"IxRF"[..], &b"IxF2"[..]));
+    let with = |at: usize, bytes: &[u8]| {
+        let mut wrong = good.clone();
+        wrong[at..at + bytes.len()].copy_from_slice(bytes);
+        refused(&wrong)
+    };
+    for factor in [0.5f32, 0.0, -1.0, 1000.5, f32::NAN, f32::INFINITY] {
+        let error = with(end - 4, &factor.to_le_bytes());
+        assert!(
+            matches!(&error, Error::Corrupt(text) if text.contains("k_factor from 1 to 1000")),
+            "{error}"
+        );
+    }
+    let error = with(rows, &f32::NAN.to_le_bytes());
+    assert!(matches!(&error, Error::Corrupt(text) if text.contains("finite")), "{error}");
+    // The last list's last id, which then is there twice or too large.
+    for id in [0i64, 20] {
+        let error = with(refine - 8, &id.to_le_bytes());
+        assert!(matches!(&error, Error::Corrupt(text) if text.contains("ids 0 to n - 1")), "{error}");
+    }
+    for (at, byte) in [(4, 5), (8, 19), (head - 4, 0), (refine + head - 4, 0)] {
+        let error = with(at, &[byte]);
+        assert!(matches!(&error, Error::Corrupt(text) if text.contains("two indexes alike")), "{error}");
+    }
+    let names = ["refine index of type `IxPq` (PQ)", "IxSQ"];
+    for name in names {
+        assert!(with(refine, b"IxPq").to_string().contains(name));
+    }
+    let twice = [&good[..head], &good, &good[refine..]].concat();
+    assert!(refused(&twice).to_string().contains("around another one"));
+    // "IxPT", its header, one transform "VNrm" of norm 2.
+    let mut behind = [b"IxPT", &good[4..head], &1i32.to_le_bytes(), b"VNrm", &2f32.to_le_bytes()].concat();
+    behind.extend([6u32.to_le_bytes(), 6u32.to_le_bytes()].concat());
+    behind.extend([&[1], &good[..]].concat());
+    assert!(refused(&behind).to_string().contains("`IxRF` around `IxPT`"));
+}
+
+#[test]
+fn export_refined_after_any_history_keeps_what_is_left() {
+    for description in ["IVF5,Flat,RFlat", "IVF5,SQfp16,Refine(SQbf16)", "SQfp16,RFlat"] {
+        let mut index = refined(Metric::L2, description, 2.0, 10, None);
+        index.remove(&[19, 3]).unwrap();
+        add(&mut index, 13, 5, Some(&[3, 70, 19, 71, 72]));
+        let loaded = from_bytes(&exported(&index)).unwrap();
+        assert_eq!((loaded.describe().as_str(), loaded.info().k_factor), (description, 2.0));
+        assert_eq!(results(&loaded, &Default::default()), results(&index, &Default::default()));
+        let ids = [3i64, 0, 72, 18];
+        let vectors = |index: &Index| {
+            let mut out = vec![0.0; ids.len() * DIM];
+            index.reconstruct(&ids, &mut out).unwrap();
+            out
+        };
+        assert_eq!(vectors(&loaded), vectors(&index));
+    }
+    let index = refined(Metric::L2, "IVF5,Flat,RFlat", 1001.0, 10, None);
+    let error = index.export_faiss(&tempfile::tempdir().unwrap().path().join("x"), &Control::default());
+    assert!(error.unwrap_err().to_string().contains("k_factor from 1 to 1000, got 1001"));
 }
 
 #[test]

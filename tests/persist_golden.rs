@@ -25,7 +25,7 @@ fn content() -> Vec<(&'static str, Index)> {
     let mut flat = create(Metric::L2, "Flat", &IndexOptions::default());
     add(&mut flat, 1, 40, None);
     flat.remove(&[3, 39]).unwrap();
-    let own = IndexOptions { nprobe: 2, allow_duplicate_ids: true };
+    let own = IndexOptions { nprobe: 2, allow_duplicate_ids: true, ..Default::default() };
     let mut ivf = trained(Metric::InnerProduct, 4, &own);
     add(&mut ivf, 2, 50, Some(&(0..50).map(|i| i / 2 * 1_000_000_007).collect::<Vec<_>>()));
     let mut cosine = trained(Metric::Cosine, 3, &IndexOptions::default());

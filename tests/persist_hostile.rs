@@ -332,6 +332,22 @@ fn load_forged_faults_are_told_by_name() {
 }
 
 #[test]
+fn load_forged_factors_are_refused() {
+    let mut index = create(Metric::L2, "SQfp16,RFlat", &IndexOptions { k_factor: 3.0, ..Default::default() });
+    add(&mut index, 1, 9, None);
+    let good = to_bytes(&index);
+    assert_eq!(from_bytes(&good).unwrap().info().k_factor, 3.0);
+    let entry = (0..8).map(|s| 64 + 32 * s).find(|&entry| &good[entry..entry + 4] == b"KFAC").unwrap();
+    let at = Forge { bytes: good.clone() }.word(entry + 8);
+    for factor in [0.5, 0.0, -3.0, f32::NAN, f32::INFINITY] {
+        let mut bytes = good.clone();
+        bytes[at..at + 4].copy_from_slice(&factor.to_le_bytes());
+        let error = from_bytes(&Forge { bytes }.seal()).err().unwrap().to_string();
+        assert!(error.contains("KFAC: expected a k_factor of 1 or more"), "{error}");
+    }
+}
+
+#[test]
 fn load_newer_sections_are_passed_over_unless_required() {
     let (_, good) = small().swap_remove(0);
     let forge = Forge { bytes: good.clone() };

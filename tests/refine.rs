@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::{Brute, Found, context, kernels, numbers, search};
 use ivf::{
-    Context, Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, RangeOutput,
+    Context, Control, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, RangeOutput,
     SearchOptions, TrainOptions, TuneOptions,
 };
 
@@ -31,6 +31,14 @@ fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], d
     let mut index = trained(context, description, metric, x, dim);
     index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
     index
+}
+
+fn normalised(rows: &[f32], dim: usize) -> Vec<f32> {
+    let unit = |row: &[f32]| {
+        let length = row.iter().map(|value| value * value).sum::<f32>().sqrt();
+        row.iter().map(|value| value / length).collect::<Vec<_>>()
+    };
+    rows.chunks(dim).flat_map(unit).collect()
 }
 
 fn factor(k_factor: f32) -> SearchOptions<'static> {
@@ -301,8 +309,19 @@ fn save_and_load_keep_the_rows_and_refuse_what_is_damaged() {
                 search(&loaded, &queries, 10, &factor(0.0));
             }
         }
-        let export = index.export_faiss(&folder.join("x"), &Control::default());
-        assert!(matches!(export, Err(Error::Unsupported(text)) if text.contains("refinement")));
+        let faiss = folder.join("x");
+        match index.export_faiss(&faiss, &Control::default()) {
+            Ok(()) => {
+                let loaded =
+                    Index::load(context(2, None), &faiss, &LoadOptions::default(), &Control::default())
+                        .unwrap();
+                assert_eq!(loaded.describe(), description);
+                // As inner products.
+                assert_eq!(search(&loaded, &normalised(&queries, dim), 10, &factor(0.0)).ids, expected.ids);
+                Index::check(context(1, None), &faiss, 0, &Control::default()).unwrap();
+            }
+            Err(error) => assert!(error.to_string().contains("RaBitQ codes"), "{description}: {error}"),
+        }
     }
     std::fs::remove_dir_all(&folder).unwrap();
 }
@@ -318,6 +337,22 @@ fn train_refine_codes_wait_for_training_and_bytes_are_checked() {
     index.train(matrix(&x, 4), &TrainOptions::default(), &Control::default()).unwrap();
     assert!(index.info().trained);
     assert_eq!(index.centroids().unwrap(), &x[..8]);
+    for description in ["IVF2,SQfp16,Refine(SQ8)", "SQfp16,Refine(SQ6)"] {
+        let mut waiting =
+            Index::new(context(1, None), 4, Metric::L2, description, &IndexOptions::default()).unwrap();
+        if waiting.info().is_ivf {
+            waiting.set_centroids(matrix(&x[..8], 4)).unwrap();
+        }
+        let mut bytes = Vec::new();
+        waiting.serialize(&mut bytes).unwrap();
+        let mut loaded =
+            Index::deserialize(context(1, None), &bytes, &LoadOptions::default(), &Control::default())
+                .unwrap();
+        assert!(!loaded.info().trained);
+        loaded.train(matrix(&x, 4), &TrainOptions::default(), &Control::default()).unwrap();
+        loaded.add(matrix(&x, 4), None, 0, &Control::default()).unwrap();
+        assert_eq!(loaded.info().count, 100);
+    }
     let bytes = "Flat,Refine(SQ8_direct)";
     assert!(Index::new(context(1, None), 4, Metric::Cosine, bytes, &IndexOptions::default()).is_err());
     let mut index = Index::new(context(1, None), 4, Metric::L2, bytes, &IndexOptions::default()).unwrap();

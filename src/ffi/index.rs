@@ -6,7 +6,7 @@ use super::arguments::{Out, check_dim, count, give, take_back, text, values_mut}
 use super::context::{ivf_context, resolve};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
-use super::options::{self, flag, growing, reserved};
+use super::options::{self, flag, growing};
 use super::status::ivf_status;
 use crate::error::{Error, Result};
 use crate::index::{Index, IndexOptions};
@@ -30,11 +30,12 @@ pub struct ivf_index_options {
     pub nprobe: u32,
     /// 1 = ids given to `ivf_add` may repeat; 0 = they must be new.
     pub allow_duplicate_ids: u32,
-    /// 0.
-    pub reserved: u32,
+    /// How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat");
+    /// 0 = chosen, and 0 without one.
+    pub k_factor: f32,
 }
 
-growing!(ivf_index_options, reserved: u32);
+growing!(ivf_index_options, k_factor: f32);
 
 /// What an index says of itself.
 #[repr(C)]
@@ -68,11 +69,11 @@ pub struct ivf_index_info {
     pub allow_duplicate_ids: u32,
     /// Columns of a centroid: `dim`, or what the transforms before the lists make of it ("PCA64,...": 64).
     pub list_dim: u32,
-    /// 0.
-    pub reserved: u32,
+    /// How many times k candidates a search compares again unless its options say; 0 without a refinement.
+    pub k_factor: f32,
 }
 
-growing!(ivf_index_info, reserved: u32);
+growing!(ivf_index_info, k_factor: f32);
 
 /// Makes an empty index from a description that faiss's users know.
 ///
@@ -108,10 +109,10 @@ pub unsafe extern "C" fn ivf_index_create(
         give("index", index, || {
             let description = text("description", description)?;
             let options = options::read(options)?;
-            reserved("ivf_index_options.reserved", options.reserved)?;
             let options = IndexOptions {
                 nprobe: options.nprobe as usize,
                 allow_duplicate_ids: flag("allow_duplicate_ids", options.allow_duplicate_ids)?,
+                k_factor: options.k_factor,
             };
             let metric = Metric::from_number(metric)?;
             Ok(ivf_index::new(Index::new(resolve(context)?, dim as usize, metric, description, &options)?))
@@ -163,6 +164,7 @@ pub unsafe extern "C" fn ivf_index_get_info(
             allow_duplicate_ids: known.allow_duplicate_ids.into(),
             list_dim: u32::try_from(known.list_dim)
                 .map_err(|_| Error::argument("list_dim: beyond 32 bits"))?,
+            k_factor: known.k_factor,
             ..options::zeroed()
         };
         // SAFETY: `write` checks it; `struct_size` writable bytes are the caller's promise.

@@ -117,11 +117,6 @@ pub(super) fn flag(name: &'static str, value: u32) -> Result<bool> {
     }
 }
 
-/// A field that is kept for later and must be 0 until then.
-pub(super) fn reserved(name: &'static str, value: u32) -> Result<()> {
-    if value == 0 { Ok(()) } else { Err(Error::argument(format!("{name}: expected 0, got {value}"))) }
-}
-
 /// Copies `text` into a fixed array of C characters, cut at a character's edge where it is too long.
 pub(super) fn fixed<const N: usize>(text: &str) -> [c_char; N] {
     let mut out = [0; N];

@@ -130,7 +130,8 @@ pub unsafe extern "C" fn ivf_load(
 }
 
 /// Saves the index as a file that faiss reads. "Flat" becomes IndexFlat, within an IndexIDMap2 unless the ids
-/// count from 0; "IVFn,Flat" becomes IndexIVFFlat. faiss has no cosine: it becomes inner product over the
+/// count from 0; "IVFn,Flat" becomes IndexIVFFlat; a refinement ("RFlat") an IndexRefine around that, within an
+/// IndexIDMap2 unless the ids are 0 to n - 1. faiss has no cosine: it becomes inner product over the
 /// normalised vectors, which are then to be searched with normalised queries.
 ///
 /// - `path`: UTF-8; written beside it and renamed, as by `ivf_save`.

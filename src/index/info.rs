@@ -33,6 +33,8 @@ pub struct IndexInfo {
     pub is_ivf: bool,
     /// Whether an id may be added more than once.
     pub allow_duplicate_ids: bool,
+    /// How many times k candidates are compared again by a search that does not say; 0 without a refinement.
+    pub k_factor: f32,
 }
 
 impl Index {
@@ -60,6 +62,7 @@ impl Index {
             vector_bytes: vectors as u64,
             is_ivf: self.description.is_ivf(),
             allow_duplicate_ids: self.allow_duplicate_ids,
+            k_factor: if self.refine.is_some() { self.default_k_factor() } else { 0.0 },
         }
     }
 

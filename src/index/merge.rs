@@ -83,6 +83,7 @@ impl Index {
             next_id: self.next_id,
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
+            k_factor: self.k_factor,
             curve: self.curve.clone(),
             directory: OnceLock::new(),
         })

@@ -50,6 +50,9 @@ pub struct IndexOptions {
     pub nprobe: usize,
     /// Whether an id may be added more than once.
     pub allow_duplicate_ids: bool,
+    /// How many times k candidates are compared again by a search that does not say, where the index string ends in a
+    /// refinement; 0 = chosen, see [`SearchOptions::k_factor`].
+    pub k_factor: f32,
 }
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
@@ -80,6 +83,8 @@ pub struct Index {
     next_id: i64,
     nprobe: usize,
     allow_duplicate_ids: bool,
+    /// 0 = chosen.
+    k_factor: f32,
     /// Where each id lies; built when first asked for, dropped by whatever moves vectors.
     directory: OnceLock<HashMap<i64, (u32, u32)>>,
     /// Recall against lists, once measured.
@@ -110,7 +115,7 @@ impl Index {
         let refine = refine::codec(&description);
         let row_bytes = refine.as_ref().map_or(0, |codec| codec.row_bytes(dim));
         let lists = Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes);
-        Ok(Self {
+        let index = Self {
             context,
             dim: transforms.d_out(dim),
             metric,
@@ -124,9 +129,12 @@ impl Index {
             next_id: 0,
             nprobe: options.nprobe,
             allow_duplicate_ids: options.allow_duplicate_ids,
+            k_factor: options.k_factor,
             directory: OnceLock::new(),
             curve: None,
-        })
+        };
+        index.check_k_factor(options.k_factor)?;
+        Ok(index)
     }
 
     /// What the index runs on.

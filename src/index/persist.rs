@@ -22,7 +22,8 @@ impl Index {
     }
 
     /// Loads an index that [`Index::save`] or faiss wrote, told apart by how the file begins. Of faiss's
-    /// indexes Flat and IVF Flat are read, also within an id map, with inner product or L2.
+    /// indexes Flat, IVF Flat and both with scalar quantizers are read, with inner product or L2, also behind
+    /// transforms, refined (`IndexRefine`, whose `k_factor` becomes the default) and within an id map.
     ///
     /// Sizes are checked before memory is taken for them and checksums before anything is used; a damaged
     /// file is an [`Error::Corrupt`], a foreign one an [`Error::Format`], one of faiss's that we have no like
@@ -38,12 +39,14 @@ impl Index {
     }
 
     /// Saves the index so that faiss reads it, as atomically as [`Index::save`]. Flat becomes `IndexFlat`,
-    /// within an `IndexIDMap2` unless the ids count from 0; IVF becomes `IndexIVFFlat`. faiss has no cosine:
+    /// within an `IndexIDMap2` unless the ids count from 0; IVF becomes `IndexIVFFlat`. A refinement becomes an
+    /// `IndexRefine` around that, within an `IndexIDMap2` unless the ids are 0 to n - 1. faiss has no cosine:
     /// such an index is written as inner product, with its vectors normalised; normalise queries likewise.
     pub fn export_faiss(&self, path: &Path, control: &Control<'_>) -> Result<()> {
         let description = self.describe();
         // faiss knows no "chosen when searched".
-        let parts = Parts { nprobe: self.default_nprobe(), ..self.parts(&description) };
+        let (nprobe, k_factor) = (self.default_nprobe(), self.default_k_factor());
+        let parts = Parts { nprobe, k_factor, ..self.parts(&description) };
         persist::export_faiss(&parts, path, control)
     }
 
@@ -121,6 +124,7 @@ impl Index {
             next_id: self.next_id,
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
+            k_factor: self.k_factor,
             curve: self.curve.as_ref(),
         }
     }
@@ -138,13 +142,15 @@ impl Index {
         if parts.trained && !transforms.is_trained() {
             return Err(Error::corrupt(format!("{description}: trained, but its transforms are not")));
         }
-        let untrained = !transforms.is_trained() || !parts.codec.is_trained();
+        let codes =
+            parts.codec.is_trained() && parts.refine.as_ref().is_none_or(|(codec, _)| codec.is_trained());
+        let untrained = !transforms.is_trained() || !codes;
         let (lists, centroids) = match (description.is_ivf(), description.nlist(), parts.trained) {
             (false, _, true) => (1, None),
             (false, _, false) if untrained => (1, None),
             (true, Some(nlist), true) => (nlist, nlist.checked_mul(parts.dim)),
             // Centroids that were set, whose codes are not trained yet.
-            (true, Some(nlist), false) if !parts.codec.is_trained() && parts.centroids.is_some() => {
+            (true, Some(nlist), false) if !codes && parts.centroids.is_some() => {
                 (nlist, nlist.checked_mul(parts.dim))
             }
             (true, _, false) => (0, None),
@@ -197,6 +203,7 @@ impl Index {
             next_id: parts.next_id,
             nprobe: parts.nprobe,
             allow_duplicate_ids: parts.allow_duplicate_ids,
+            k_factor: parts.k_factor,
             directory: OnceLock::new(),
             curve: None,
         };

@@ -70,7 +70,7 @@ impl Index {
         if k_factor == 0.0 || (k_factor >= 1.0 && k_factor.is_finite()) {
             return Ok(());
         }
-        Err(Error::argument(format!("k_factor: expected 1 or more, or 0 for the chosen one, got {k_factor}")))
+        Err(Error::argument(format!("k_factor: expected 1 or more, or 0 for the default, got {k_factor}")))
     }
 
     /// Fails if a factor is given where there is no use for one.
@@ -81,19 +81,22 @@ impl Index {
         Err(Error::argument(format!("k_factor: expected 0, for {why}, got {k_factor}")))
     }
 
+    /// What `k_factor = 0` means where there is a refinement.
+    pub(super) fn default_k_factor(&self) -> f32 {
+        if self.k_factor != 0.0 {
+            return self.k_factor;
+        }
+        let bits = 8 * self.codec.row_bytes(self.dim) / self.dim;
+        match bits {
+            8.. => 2.0,
+            4.. => 4.0,
+            _ => 10.0,
+        }
+    }
+
     /// How many candidates a search for `k` compares again.
     fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
-        let factor = match options.k_factor {
-            0.0 => {
-                let bits = 8 * self.codec.row_bytes(self.dim) / self.dim;
-                match bits {
-                    8.. => 2.0,
-                    4.. => 4.0,
-                    _ => 10.0,
-                }
-            }
-            given => given,
-        };
+        let factor = if options.k_factor == 0.0 { self.default_k_factor() } else { options.k_factor };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,

@@ -30,7 +30,8 @@ pub struct SearchOptions<'a> {
     /// curve that [`Index::tune`] measured for this k or a larger one.
     pub target_recall: f32,
     /// How many times `k` candidates are compared again where the index string ends in a refinement (`RFlat`),
-    /// at least 1; 0 = chosen: 2 behind codes of 8 bits a dimension or more, 4 behind 4 bits or more, else 10.
+    /// at least 1; 0 = the index's default, and where that is not set: 2 behind codes of 8 bits a dimension or more, 4
+    /// behind 4 bits or more, else 10.
     pub k_factor: f32,
     /// A named set of budget options; what `budget` sets replaces the profile's.
     pub profile: Profile,

@@ -124,7 +124,7 @@ impl Index {
         if target == 0.0 {
             return Ok(options);
         }
-        self.check_no_k_factor(options.k_factor, "recall was measured with the chosen one")?;
+        self.check_no_k_factor(options.k_factor, "recall was measured with the default")?;
         for (name, got) in [("nprobe", options.nprobe), ("max_codes", options.max_codes)] {
             if got != 0 {
                 return Err(Error::argument(format!(

@@ -2,6 +2,7 @@
 
 use super::Lists;
 use super::block::{BLOCK, lanes, width};
+use super::kept::KeptRows;
 use super::list::{FIRST, List, NEVER};
 use crate::codec::Encoder;
 use crate::element::{Element, Values, with_element};
@@ -39,6 +40,17 @@ impl Lists {
             list.resize(len, columns, check)?;
         }
         Ok(lists)
+    }
+
+    /// Makes room for rows of `row_bytes` beside vectors that keep none yet: zeros.
+    pub(crate) fn keep_rows(&mut self, row_bytes: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
+        self.row_bytes = row_bytes;
+        for list in &mut self.lists {
+            list.rows = KeptRows::new(row_bytes);
+            let bytes = list.len() * row_bytes;
+            list.rows.data.to_mut()?.resize_in_steps(bytes, check)?;
+        }
+        Ok(())
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) const REFINE: Tag = *b"RFIN";
 pub(super) const ROWS: Tag = *b"ROWS";
 /// May be passed over.
 pub(super) const CURVE: Tag = *b"CURV";
+/// Likewise.
+pub(super) const K_FACTOR: Tag = *b"KFAC";
 
 /// The sections that hold the vectors, one for each element type: a reader that does not know a type refuses
 /// the file by its section.
@@ -148,7 +150,7 @@ impl Table {
         let mut table = Vec::with_capacity(sections.len());
         for &(tag, length) in sections {
             offset = offset.next_multiple_of(ALIGN as u64);
-            let flags = if tag == CURVE { 0 } else { REQUIRED };
+            let flags = if [CURVE, K_FACTOR].contains(&tag) { 0 } else { REQUIRED };
             table.push(Section { tag, flags, offset, length, checksum: 0, zeros: 0 });
             offset = offset.checked_add(length).ok_or_else(|| Error::argument("index too large to save"))?;
         }

@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, REFINE, ROWS, Section,
-    TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
+    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, REFINE, ROWS,
+    Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
@@ -52,6 +52,14 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
         let (codec, columns) = refine::decode(&read_all(source, section, control)?)?;
         rows = Some((*table.need(ROWS)?, codec.row_bytes(columns), codec.element()));
         parts.refine = Some((codec, columns));
+        if let Some(section) = table.get(K_FACTOR) {
+            section.check_length(4)?;
+            parts.k_factor = read_all::<f32>(source, section, control)?[0];
+            if !(parts.k_factor >= 1.0 && parts.k_factor.is_finite()) {
+                let text = format!("section KFAC: expected a k_factor of 1 or more, got {}", parts.k_factor);
+                return Err(Error::corrupt(text));
+            }
+        }
     }
     let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors, rows };
     sections.check_lengths(&entries, columns)?;
@@ -176,6 +184,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         next_id: meta.next_id,
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
+        k_factor: 0.0,
         curve: None,
     })
 }

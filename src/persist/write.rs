@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, LISTS, ListEntry, META, Meta, REFINE, ROWS,
-    TRAINED, TRANSFORMS, TREE, Table, Tag,
+    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, REFINE,
+    ROWS, TRAINED, TRANSFORMS, TREE, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -69,14 +69,27 @@ impl<'a> Body<'a> {
 
     fn table(&self) -> Result<Table> {
         let mut sections: Vec<(Tag, u64)> = Vec::new();
-        for tag in
-            [META, TRANSFORMS, CENTROIDS, TREE, CODE, CURVE, REFINE, LISTS, BIAS, IDS, self.vectors(), ROWS]
-        {
+        for tag in [
+            META,
+            TRANSFORMS,
+            CENTROIDS,
+            TREE,
+            CODE,
+            CURVE,
+            REFINE,
+            K_FACTOR,
+            LISTS,
+            BIAS,
+            IDS,
+            self.vectors(),
+            ROWS,
+        ] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
                 TREE => self.tree.is_empty(),
                 CODE => self.code.is_empty(),
                 REFINE | ROWS => self.refine.is_empty(),
+                K_FACTOR => self.parts.k_factor == 0.0,
                 CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
                 _ => false,
@@ -109,6 +122,7 @@ impl<'a> Body<'a> {
             CODE => take(&self.code),
             CURVE => take(&self.curve),
             REFINE => take(&self.refine),
+            K_FACTOR => take(bytemuck::bytes_of(&self.parts.k_factor)),
             ROWS => lists.iter().try_for_each(|list| take(&list.rows.data)),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),

@@ -410,6 +410,9 @@ void recall_asked_for_is_found() {
     twice.add({x, dim});
     const ivf::Neighbors near = twice.search({x, dim}, 1, refined);
     CHECK(std::all_of(near.distances.begin(), near.distances.end(), [](float d) { return d == 0; }));
+    ivf::IndexOptions own;
+    own.k_factor = 1.5f;
+    CHECK(twice.info().k_factor == 2 && ivf::Index(dim, "SQ8,RFlat", ivf::Metric::l2, own).info().k_factor == 1.5f);
     ivf::SearchStats stats{};
     options.stats = &stats;
     CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);

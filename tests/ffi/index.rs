@@ -32,6 +32,18 @@ fn index_trained_and_filled_finds_its_own_vectors() {
 }
 
 #[test]
+fn info_of_a_refined_index_tells_its_factor() {
+    let info = |description, k_factor| {
+        let options = ivf_index_options { k_factor, ..sized() };
+        Index::with_options(description, DIM, IVF_METRIC_L2, &options).info().k_factor
+    };
+    assert_eq!(
+        [info("Flat", 0.0), info("IVF8,SQ4,RFlat", 0.0), info("IVF8,SQ4,RFlat", 7.5)],
+        [0.0, 4.0, 7.5]
+    );
+}
+
+#[test]
 fn info_of_each_stage_tells_what_is_there() {
     let options = ivf_index_options { nprobe: 3, allow_duplicate_ids: 1, ..sized() };
     let index = Index::with_options("IVF8,Flat", DIM, IVF_METRIC_INNER_PRODUCT, &options);

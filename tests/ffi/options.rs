@@ -96,7 +96,7 @@ fn options_text_names_the_struct_and_its_size() {
 }
 
 #[test]
-fn options_reserved_and_flags_out_of_range_are_refused() {
+fn options_factors_and_flags_out_of_range_are_refused() {
     let index = Index::filled("Flat", 2, IVF_METRIC_L2, 10);
     let (mut distances, mut ids, mut made) = ([0f32; 1], [0i64; 1], null_mut());
     let query = [0.5f32; 2];
@@ -105,7 +105,10 @@ fn options_reserved_and_flags_out_of_range_are_refused() {
     let status = unsafe { ivf_search(index.0, query.as_ptr(), 1, 2, 1, to, ids, &search) };
     fails(status, IVF_E_ARGUMENT, "recall: expected a share from 0 to 1, got 1.5");
     let refused = [
-        (ivf_index_options { reserved: 7, ..sized() }, "reserved: expected 0, got 7"),
+        (
+            ivf_index_options { k_factor: 7.0, ..sized() },
+            "k_factor: expected 0, for \"Flat\" does not end in a refinement",
+        ),
         (ivf_index_options { allow_duplicate_ids: 2, ..sized() }, "expected 0 or 1, got 2"),
     ];
     for (options, text) in refused {

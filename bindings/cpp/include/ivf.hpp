@@ -212,6 +212,7 @@ struct ContextOptions {
 struct IndexOptions {
     std::uint32_t nprobe = 0;  ///< the index's own default; 0 = chosen from nlist
     bool allow_duplicate_ids = false;
+    float k_factor = 0;  ///< candidates a result that a refinement ("RFlat") compares again; 0 = chosen
 };
 
 struct TrainOptions {
@@ -277,7 +278,7 @@ struct SearchOptions {
     const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
     Profile profile = Profile::standard;
     Budget budget{};
-    float k_factor = 0;              ///< candidates a result that a refinement ("RFlat") compares again; 0 = chosen
+    float k_factor = 0;              ///< candidates a result that a refinement ("RFlat") compares again; 0 = the index's
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
     SearchStats* stats = nullptr;    ///< receives what the search did; nullptr = nothing is counted
@@ -690,6 +691,7 @@ public:
         to.struct_size = sizeof to;
         to.nprobe = options.nprobe;
         to.allow_duplicate_ids = options.allow_duplicate_ids;
+        to.k_factor = options.k_factor;
         ivf_index* made = nullptr;
         detail::check(ivf_index_create(context.get(), dim, static_cast<std::int32_t>(metric),
                                        description.c_str(), &to, &made));

@@ -18,6 +18,7 @@ namespace Ivf
             NextId = (long)info->next_id;
             MemoryBytes = (long)info->memory_bytes;
             VectorBytes = (long)info->vector_bytes;
+            KFactor = info->k_factor;
         }
 
         /// <summary>Columns of a vector.</summary>
@@ -58,5 +59,10 @@ namespace Ivf
 
         /// <summary>Bytes of it that are vectors, norms and ids, with their lists' slack.</summary>
         public long VectorBytes { get; }
+
+        /// <summary>
+        /// How many times k candidates a search compares again unless its options say; 0 without a refinement.
+        /// </summary>
+        public float KFactor { get; }
     }
 }

@@ -34,7 +34,8 @@ namespace Ivf
 
         /// <summary>
         /// Saves the index as a file that faiss reads. "Flat" becomes IndexFlat, within an IndexIDMap2 unless the ids count
-        /// from 0; "IVFn,Flat" becomes IndexIVFFlat. faiss has no cosine: it becomes inner product over the normalised vectors,
+        /// from 0; "IVFn,Flat" becomes IndexIVFFlat; a refinement ("RFlat") an IndexRefine around that, within an IndexIDMap2
+        /// unless the ids are 0 to n - 1. faiss has no cosine: it becomes inner product over the normalised vectors,
         /// which are then to be searched with normalised queries.
         /// </summary>
         /// <param name="path">The file is written beside it, synced and renamed.</param>

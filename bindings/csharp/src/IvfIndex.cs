@@ -41,6 +41,7 @@ namespace Ivf
                 struct_size = (uint)sizeof(Native.ivf_index_options),
                 nprobe = Number.Unsigned(options.NProbe, nameof(options.NProbe)),
                 allow_duplicate_ids = options.AllowDuplicateIds ? 1u : 0u,
+                k_factor = options.KFactor,
             };
             using (Borrowed on = IvfContext.Borrow(context))
             fixed (byte* text = Text.Required(description, nameof(description)))

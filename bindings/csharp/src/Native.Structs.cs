@@ -57,7 +57,7 @@ namespace Ivf
             internal uint struct_size;
             internal uint nprobe;
             internal uint allow_duplicate_ids;
-            internal uint reserved;
+            internal float k_factor;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -77,7 +77,7 @@ namespace Ivf
             internal uint is_ivf;
             internal uint allow_duplicate_ids;
             internal uint list_dim;
-            internal uint reserved;
+            internal float k_factor;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -33,6 +33,11 @@ namespace Ivf
 
         /// <summary>Whether ids given to Add may repeat; else they must be new.</summary>
         public bool AllowDuplicateIds { get; set; }
+
+        /// <summary>
+        /// How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat"); 0 = chosen.
+        /// </summary>
+        public float KFactor { get; set; }
     }
 
     /// <summary>What the options of every long call have.</summary>

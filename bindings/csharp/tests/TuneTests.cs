@@ -76,7 +76,10 @@ namespace Ivf.Tests
                 Check.True(options.Stats.Refine > TimeSpan.Zero, "time");
                 options.KFactor = 0.5f;
                 Check.Throws<IvfArgumentException>(() => index.Search(x, 1, options));
+                Check.Equal(2f, index.Info.KFactor, "chosen");
             }
+            using (var index = new IvfIndex(Dim, "SQ8,RFlat", Metric.L2, new IndexOptions { KFactor = 1.5f }))
+                Check.Equal(1.5f, index.Info.KFactor, "given");
         }
     }
 }

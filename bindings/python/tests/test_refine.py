@@ -35,3 +35,20 @@ def test_k_factor_without_use_or_out_of_range_is_refused(vectors):
     refined.add(vectors)
     with pytest.raises(ivf.ArgumentError, match="expected 1 or more"):
         refined.search(vectors[:1], 5, k_factor=0.5)
+
+
+def test_k_factor_of_the_index_is_what_a_search_takes_and_a_file_keeps(vectors, tmp_path):
+    index = ivf.Index(16, "IVF8,SQ4,RFlat", k_factor=1.5)
+    index.train(vectors)
+    index.add(vectors)
+    assert (index.info.k_factor, ivf.Index(16, "SQ4,RFlat").info.k_factor, ivf.Index(16).info.k_factor) == (1.5, 4, 0)
+    for save in (index.save, index.export_faiss):
+        save(tmp_path / "x")
+        loaded = ivf.load(tmp_path / "x")
+        assert loaded.info.k_factor == 1.5 and loaded.description == "IVF8,SQ4,RFlat"
+        for k_factor in (None, 1, 1.5, 3):
+            expected = index.search(vectors[:50], 10, k_factor=k_factor or 1.5)
+            found = loaded.search(vectors[:50], 10, nprobe=index.nprobe, k_factor=k_factor)
+            assert np.array_equal(found.ids, expected.ids) and np.array_equal(found.distances, expected.distances)
+    with pytest.raises(ivf.ArgumentError, match="k_factor: expected 1 or more"):
+        ivf.Index(16, "SQ4,RFlat", k_factor=0.5)

@@ -1,11 +1,12 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
 use crate::codec::Codec;
-use crate::element::Values;
+use crate::element::{Element, Values};
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
 use crate::lists::{Lists, fill_stored};
 use crate::metric::Metric;
+use crate::persist::source::Source;
 use crate::persist::transfer::{CHUNK, Transfer};
 use crate::persist::{Keep, check};
 use crate::rows::RowsRef;
@@ -76,17 +77,10 @@ pub(super) fn read(
         |piece| piece.bytes(each),
         |piece| {
             let count = piece.ids.len();
-            let mut rows = Vec::new();
-            // Of floats, so that values of any type are aligned.
-            let (bytes, words) = (count * each, (count * each).div_ceil(size_of::<f32>()));
-            rows.try_reserve_exact(words)
-                .map_err(|_| Error::Memory { what: "loading a faiss index", bytes: bytes as u64 })?;
-            rows.resize(words, 0f32);
-            let rows = &mut bytemuck::cast_slice_mut(&mut rows)[..bytes];
-            source.read(piece.place.rows + (piece.first * each) as u64, rows)?;
-            check_rows(Values::of_bytes(element, rows), count, columns)?;
+            let at = piece.place.rows + (piece.first * each) as u64;
+            let rows = read_rows(source, at, count, element, columns)?;
             if keep {
-                fill_stored(rows, columns, piece.vectors, piece.bias, &encoder);
+                fill_stored(rows.bytes(), columns, piece.vectors, piece.bias, &encoder);
             } else {
                 piece.bias[..count].fill(0.0);
             }
@@ -111,6 +105,39 @@ pub(super) fn read(
 pub(super) fn room(len: u64, dim: usize) -> Option<u64> {
     let lanes = lanes(usize::try_from(len).ok()?) as u64;
     lanes.checked_mul(4 * (dim as u64 + 1))?.checked_add(len.checked_mul(8)?)
+}
+
+/// Rows as they lie in the file.
+pub(super) struct FileRows {
+    /// Of floats, so that values of any type are aligned.
+    words: Vec<f32>,
+    bytes: usize,
+}
+
+impl FileRows {
+    pub(super) fn bytes(&self) -> &[u8] {
+        &bytemuck::cast_slice(&self.words)[..self.bytes]
+    }
+}
+
+/// Reads `count` rows, which have to be finite.
+pub(super) fn read_rows(
+    source: &Source<'_>,
+    at: u64,
+    count: usize,
+    element: Element,
+    columns: usize,
+) -> Result<FileRows> {
+    let bytes = count * columns * element.size();
+    let mut words = Vec::new();
+    words
+        .try_reserve_exact(bytes.div_ceil(size_of::<f32>()))
+        .map_err(|_| Error::Memory { what: "loading a faiss index", bytes: bytes as u64 })?;
+    words.resize(bytes.div_ceil(size_of::<f32>()), 0f32);
+    source.read(at, &mut bytemuck::cast_slice_mut(&mut words)[..bytes])?;
+    let rows = FileRows { words, bytes };
+    check_rows(Values::of_bytes(element, rows.bytes()), count, columns)?;
+    Ok(rows)
 }
 
 fn check_rows(rows: Values<'_>, count: usize, columns: usize) -> Result<()> {

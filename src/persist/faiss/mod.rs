@@ -1,5 +1,6 @@
 //! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
-//! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`) and `IndexIVFScalarQuantizer` (`IwSq`), either of them behind transforms (`IxPT`) and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`) and `IndexIVFScalarQuantizer` (`IwSq`), either of them behind transforms
+//! (`IxPT`), with a refinement (`IxRF`) around that and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
 //! `impl/index_write.cpp` and `impl/index_read.cpp`.
 //!
 //! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
@@ -11,6 +12,7 @@ mod codes;
 mod cursor;
 mod lists;
 mod read;
+mod refine;
 mod scalar;
 mod transforms;
 mod write;
@@ -36,6 +38,8 @@ const IVF_FLAT_OLD_BYTES: Code = *b"IvFL";
 const PRE_TRANSFORM: Code = *b"IxPT";
 const ID_MAP: Code = *b"IxMp";
 const ID_MAP_2: Code = *b"IxM2";
+/// An index, then the rows that the best are compared again with.
+const REFINE: Code = *b"IxRF";
 const ARRAY_LISTS: Code = *b"ilar";
 const NO_LISTS: Code = *b"il00";
 const FULL_SIZES: Code = *b"full";

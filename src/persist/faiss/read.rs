@@ -7,7 +7,7 @@ use super::scalar;
 use super::transforms::read_chain;
 use super::{
     ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
-    IVF_FLAT_OLD_BYTES, IVF_SCALAR, NO_LISTS, PRE_TRANSFORM, SCALAR, SPARSE_SIZES,
+    IVF_FLAT_OLD_BYTES, IVF_SCALAR, NO_LISTS, PRE_TRANSFORM, REFINE, SCALAR, SPARSE_SIZES,
 };
 use crate::codec::Codec;
 use crate::element::Element;
@@ -18,10 +18,10 @@ use crate::persist::transfer::Transfer;
 use crate::persist::{LoadOptions, LoadedParts, check};
 use crate::transform::Chain;
 
-/// Most id maps around each other.
+/// Most indexes within each other.
 const MAX_NESTING: usize = 50;
 
-const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPT (transforms), IxMp and IxM2 (id maps) around them";
+const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPT (transforms), IxRF (refine), IxMp and IxM2 (id maps) around them";
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
@@ -54,40 +54,41 @@ pub(in crate::persist) fn read(
     Ok(parts)
 }
 
-fn fault(text: String) -> Error {
+pub(super) fn fault(text: String) -> Error {
     Error::Corrupt(format!("faiss index: {text}"))
 }
 
 /// What every index begins with.
-struct Header {
-    dim: usize,
-    count: u64,
+pub(super) struct Header {
+    pub(super) dim: usize,
+    pub(super) count: u64,
     trained: bool,
-    metric: Metric,
+    pub(super) metric: Metric,
 }
 
-struct Reader<'a, 'c> {
-    cursor: Cursor<'a>,
-    transfer: Transfer<'a, 'c>,
+pub(super) struct Reader<'a, 'c> {
+    pub(super) cursor: Cursor<'a>,
+    pub(super) transfer: Transfer<'a, 'c>,
 }
 
 impl Reader<'_, '_> {
-    fn index(&mut self, depth: usize) -> Result<LoadedParts> {
+    pub(super) fn index(&mut self, depth: usize) -> Result<LoadedParts> {
         let code = self.cursor.code()?;
         match code {
             FLAT_L2 | FLAT_IP | FLAT => self.flat(),
             SCALAR => self.flat_scalar(),
             IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR => self.ivf(code),
-            ID_MAP | ID_MAP_2 | PRE_TRANSFORM if depth == MAX_NESTING => {
+            ID_MAP | ID_MAP_2 | PRE_TRANSFORM | REFINE if depth == MAX_NESTING => {
                 Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
             }
             ID_MAP | ID_MAP_2 => self.id_map(depth),
             PRE_TRANSFORM => self.transformed(depth),
+            REFINE => self.refined(depth),
             other => Err(unsupported("index", other, SUPPORTED)),
         }
     }
 
-    fn header(&mut self) -> Result<Header> {
+    pub(super) fn header(&mut self) -> Result<Header> {
         let dim = self.cursor.i32()?;
         let count = self.cursor.i64()?;
         self.cursor.skip("header", 2, 8)?;
@@ -104,7 +105,7 @@ impl Reader<'_, '_> {
     }
 
     /// The header, and where the rows begin.
-    fn flat_rows(&mut self) -> Result<(Header, u64)> {
+    pub(super) fn flat_rows(&mut self) -> Result<(Header, u64)> {
         let header = self.header()?;
         let values = self.cursor.u64()?;
         if header.count.checked_mul(header.dim as u64) != Some(values) {
@@ -125,7 +126,8 @@ impl Reader<'_, '_> {
         Ok(loaded(&header, "Flat".into(), None, codec, lists, 0))
     }
 
-    fn flat_scalar(&mut self) -> Result<LoadedParts> {
+    /// The header, what the rows are held in, its name in index strings, and where the rows begin.
+    pub(super) fn scalar_rows(&mut self) -> Result<(Header, Codec, &'static str, u64)> {
         let header = self.header()?;
         let (codec, name) = scalar::read(&mut self.cursor, header.dim)?;
         let bytes = self.cursor.u64()?;
@@ -137,6 +139,11 @@ impl Reader<'_, '_> {
             )));
         }
         let rows = self.cursor.skip("scalar quantizer: codes", bytes, 1)?;
+        Ok((header, codec, name, rows))
+    }
+
+    fn flat_scalar(&mut self) -> Result<LoadedParts> {
+        let (header, codec, name, rows) = self.scalar_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
         let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric, &codec)?;
         Ok(loaded(&header, name.into(), None, codec, lists, 0))
@@ -162,6 +169,11 @@ impl Reader<'_, '_> {
         let header = self.header()?;
         let mut chain = read_chain(&mut self.cursor)?;
         let mut parts = self.index(depth + 1)?;
+        if parts.refine.is_some() && !chain.steps.is_empty() {
+            return Err(Error::Unsupported(
+                "faiss index of type `IxPT` (pre-transform) around `IxRF` (refine) is not supported: here the best are compared again with rows as they came in, before the transforms; supported: `IxRF` around `IxPT`".into(),
+            ));
+        }
         let inner = parts.transforms.d_in(parts.dim);
         let count = parts.lists.live() as u64;
         if (chain.d_in(inner), chain.d_out(inner), parts.metric, count)
@@ -402,6 +414,7 @@ fn loaded(
         allow_duplicate_ids: false,
         grouping: None,
         refine: None,
+        k_factor: 0.0,
         curve: None,
     }
 }

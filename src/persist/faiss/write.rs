@@ -1,12 +1,14 @@
 //! Writing faiss's files: Flat as `IxF2` or `IxFI`, within an `IxM2` unless its ids count from 0; IVF as
-//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`. Removed vectors are left out.
+//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`; a refinement as `IxRF` around that. Removed vectors are
+//! left out.
 
 use std::io::Write;
 
+use super::refine::{FACTORS, Spot, spots};
 use super::scalar;
 use super::transforms::encode_transforms;
 use super::{
-    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_SCALAR, PRE_TRANSFORM, SCALAR,
+    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_SCALAR, PRE_TRANSFORM, REFINE, SCALAR,
     SPARSE_SIZES, UNUSED,
 };
 use crate::codec::Codec;
@@ -23,10 +25,10 @@ const BATCH: usize = 1 << 18;
 
 /// Fails if faiss has no file for such an index.
 pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
-    if parts.refine.is_some() {
+    if parts.refine.is_some() && !FACTORS.contains(&parts.k_factor) {
         return Err(Error::Unsupported(format!(
-            "{:?}: a refinement is not written as faiss does: save the index in our own format",
-            parts.description
+            "{:?}: faiss reads a k_factor from 1 to 1000, got {}",
+            parts.description, parts.k_factor
         )));
     }
     if matches!(parts.codec, Codec::RaBitQ(_)) {
@@ -44,9 +46,83 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
 
 /// Writes the index as faiss does. Progress counts the bytes written.
 pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
-    match nlist(parts)? {
-        None => write_flat(parts, out, control),
-        Some(nlist) => write_ivf(parts, nlist, out, control),
+    let (nlist, lists, live) = (nlist(parts)?, &parts.lists.lists, parts.lists.live());
+    let ids = Ids::of(parts, nlist.is_some(), control)?;
+    let mut head = Bytes::default();
+    if ids.mapped {
+        head.code(ID_MAP_2).header_outside(parts, live, parts.trained);
+    }
+    if parts.refine.is_some() {
+        head.code(REFINE).header_outside(parts, live, parts.trained);
+    }
+    head.transforms(parts, live)?;
+    let (centroids, tail) = match nlist {
+        None => (&[][..], flat_head(parts, live, &mut head)),
+        Some(nlist) => (parts.centroids.unwrap_or_default(), ivf_head(parts, nlist, live, &mut head)),
+    };
+    let refine = parts.refine.map(|(codec, columns)| {
+        let mut bytes = Bytes::default();
+        put_rows_head(&mut bytes, parts, codec, columns, live);
+        (bytes, codec.row_bytes(columns))
+    });
+    let each = scalar::code_size(parts.codec, parts.dim) + if nlist.is_some() { size_of::<i64>() } else { 0 };
+    let refined = refine.as_ref().map_or(0, |(head, each)| head.0.len() + live * each + size_of::<f32>());
+    let map = if ids.mapped { size_of::<u64>() + live * size_of::<i64>() } else { 0 };
+    let total = head.0.len() + size_of_val(centroids) + tail.0.len() + live * each + refined + map;
+    let mut out = Counted::new(out, control, total as u64);
+    out.put_all(&head.0)?;
+    out.put_all(bytemuck::cast_slice(centroids))?;
+    out.put_all(&tail.0)?;
+    let mut numbers = 0i64..;
+    for list in lists {
+        put_rows(&mut out, parts, list)?;
+        if ids.mapped && nlist.is_some() {
+            let numbers: Vec<i64> = numbers.by_ref().take(list.live()).collect();
+            out.put_all(bytemuck::cast_slice(&numbers))?;
+        } else if nlist.is_some() {
+            put_ids(&mut out, list)?;
+        }
+    }
+    if let Some((head, each)) = refine {
+        out.put_all(&head.0)?;
+        match ids.spots {
+            Some(spots) => put_kept(&mut out, lists, each, spots.into_iter())?,
+            None => {
+                put_kept(&mut out, lists, each, parts.lists.live_ids().map(|(_, list, slot)| (list, slot)))?
+            }
+        }
+        out.put(&parts.k_factor.to_le_bytes())?;
+    }
+    if ids.mapped {
+        out.put(&(live as u64).to_le_bytes())?;
+        for list in lists {
+            put_ids(&mut out, list)?;
+        }
+    }
+    Ok(())
+}
+
+/// How vectors are numbered in the file.
+struct Ids {
+    /// Within an id map: 0 to n - 1 in the order of the lists, else by their ids.
+    mapped: bool,
+    /// Where the rows to refine with lie, if their order is not that of the lists.
+    spots: Option<Vec<Spot>>,
+}
+
+impl Ids {
+    fn of(parts: &Parts<'_>, ivf: bool, control: &Control<'_>) -> Result<Self> {
+        if !ivf {
+            // There a vector's id is its place.
+            let live = parts.lists.live();
+            let counting = parts.lists.live_ids().map(|(id, ..)| id).eq((0i64..).take(live));
+            return Ok(Self { mapped: !counting, spots: None });
+        }
+        if parts.refine.is_none() {
+            return Ok(Self { mapped: false, spots: None });
+        }
+        let spots = spots(parts.lists, control)?;
+        Ok(Self { mapped: spots.is_none(), spots })
     }
 }
 
@@ -61,51 +137,34 @@ fn nlist(parts: &Parts<'_>) -> Result<Option<usize>> {
     })
 }
 
-fn write_flat(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
-    let lists = &parts.lists.lists;
-    let live = parts.lists.live();
-    let counting = parts.lists.live_ids().map(|(id, _, _)| id).eq((0i64..).take(live));
-    let mut head = Bytes::default();
-    if !counting {
-        head.code(ID_MAP_2).header_of(parts, parts.transforms.d_in(parts.dim), live, parts.trained);
-    }
-    head.transforms(parts, live)?;
-    let each = scalar::code_size(parts.codec, parts.dim);
-    if is_flat(parts) {
-        head.code(flat_code(parts)).header(parts, live, true).size(live * parts.dim);
-    } else {
-        head.code(SCALAR).header(parts, live, parts.codec.is_trained());
-        scalar::write(parts.codec, parts.dim, &mut head);
-        head.size(live * each);
-    }
-    let ids = if counting { 0 } else { 8 + 8 * live };
-    let mut out = Counted::new(out, control, (head.0.len() + live * each + ids) as u64);
-    out.put(&head.0)?;
-    for list in lists {
-        put_rows(&mut out, parts, list)?;
-    }
-    if !counting {
-        out.put(&(live as u64).to_le_bytes())?;
-        for list in lists {
-            put_ids(&mut out, list)?;
-        }
-    }
-    Ok(())
+/// What comes before the vectors of a flat index.
+fn flat_head(parts: &Parts<'_>, live: usize, head: &mut Bytes) -> Bytes {
+    put_rows_head(head, parts, parts.codec, parts.dim, live);
+    Bytes::default()
 }
 
-fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
-    let live = parts.lists.live();
+/// What comes before `count` rows of so many columns: as a flat index has them, or a scalar quantizer.
+fn put_rows_head(head: &mut Bytes, parts: &Parts<'_>, codec: &Codec, columns: usize, count: usize) {
+    if is_flat(codec) {
+        head.code(flat_code(parts)).header_of(parts, columns, count, true).size(count * columns);
+    } else {
+        head.code(SCALAR).header_of(parts, columns, count, codec.is_trained());
+        scalar::write(codec, columns, head);
+        head.size(count * scalar::code_size(codec, columns));
+    }
+}
+
+/// What comes before the centroids of an IVF index, and what between them and the lists.
+fn ivf_head(parts: &Parts<'_>, nlist: usize, live: usize, head: &mut Bytes) -> Bytes {
     let centroids = parts.centroids.unwrap_or_default();
-    let mut head = Bytes::default();
-    head.transforms(parts, live)?;
-    let code = if is_flat(parts) { IVF_FLAT } else { IVF_SCALAR };
+    let code = if is_flat(parts.codec) { IVF_FLAT } else { IVF_SCALAR };
     head.code(code).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
     head.code(flat_code(parts)).header(parts, centroids.len() / parts.dim, true).size(centroids.len());
     let mut tail = Bytes::default();
     // No direct map.
     tail.bytes(&[0]).size(0);
     let each = scalar::code_size(parts.codec, parts.dim);
-    if !is_flat(parts) {
+    if !is_flat(parts.codec) {
         scalar::write(parts.codec, parts.dim, &mut tail);
         tail.size(each).bytes(&[u8::from(scalar::by_residual(parts.codec))]);
     }
@@ -123,22 +182,12 @@ fn write_ivf(parts: &Parts<'_>, nlist: usize, out: &mut dyn Write, control: &Con
             tail.size(list).size(size);
         }
     }
-    let vectors = live * (each + 8);
-    let total = head.0.len() + centroids.len() * 4 + tail.0.len() + vectors;
-    let mut out = Counted::new(out, control, total as u64);
-    out.put(&head.0)?;
-    out.put_all(bytemuck::cast_slice(centroids))?;
-    out.put_all(&tail.0)?;
-    for list in &parts.lists.lists {
-        put_rows(&mut out, parts, list)?;
-        put_ids(&mut out, list)?;
-    }
-    Ok(())
+    tail
 }
 
 /// Whether vectors are written as floats, else by a scalar quantizer.
-fn is_flat(parts: &Parts<'_>) -> bool {
-    *parts.codec == Codec::Plain(Element::F32)
+fn is_flat(codec: &Codec) -> bool {
+    *codec == Codec::Plain(Element::F32)
 }
 
 fn flat_code(parts: &Parts<'_>) -> super::Code {
@@ -163,6 +212,24 @@ fn put_rows(out: &mut Counted<'_, '_>, parts: &Parts<'_>, list: &List) -> Result
         }
     }
     out.put_all(&batch[..filled])
+}
+
+/// What is kept at these places, in this order, of so many bytes each.
+fn put_kept(
+    out: &mut Counted<'_, '_>,
+    lists: &[List],
+    each: usize,
+    spots: impl Iterator<Item = Spot>,
+) -> Result<()> {
+    let mut batch = Vec::with_capacity(BATCH.max(each));
+    for (list, slot) in spots {
+        if batch.len() + each > batch.capacity() {
+            out.put_all(&batch)?;
+            batch.clear();
+        }
+        batch.extend_from_slice(lists[list as usize].rows.row(slot as usize));
+    }
+    out.put_all(&batch)
 }
 
 fn put_ids(out: &mut Counted<'_, '_>, list: &List) -> Result<()> {
@@ -201,13 +268,17 @@ impl Bytes {
         self.header_of(parts, parts.dim, count, trained)
     }
 
+    /// Of an index around the transforms.
+    fn header_outside(&mut self, parts: &Parts<'_>, count: usize, trained: bool) -> &mut Self {
+        self.header_of(parts, parts.transforms.d_in(parts.dim), count, trained)
+    }
+
     /// The transforms, if there are any, as an index around the one that follows.
     fn transforms(&mut self, parts: &Parts<'_>, count: usize) -> Result<&mut Self> {
         if parts.transforms.is_empty() {
             return Ok(self);
         }
-        let dim = parts.transforms.d_in(parts.dim);
-        self.code(PRE_TRANSFORM).header_of(parts, dim, count, parts.trained);
+        self.code(PRE_TRANSFORM).header_outside(parts, count, parts.trained);
         Ok(self.bytes(&encode_transforms(parts.transforms)?))
     }
 

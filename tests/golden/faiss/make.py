@@ -69,6 +69,29 @@ index = faiss.IndexIDMap2(inner)
 index.add_with_ids(rows(8, 60), 5 * np.arange(60) + 3)
 save("ivf_idmap2", index)
 
+def refined(base, refine, k_factor):
+    index = faiss.IndexRefine(base, refine)
+    index.referenced_objects = [base, refine]
+    index.k_factor = k_factor
+    return index
+
+
+FP16, BF16 = faiss.ScalarQuantizer.QT_fp16, faiss.ScalarQuantizer.QT_bf16
+index = refined(ivf(L2, 5), faiss.IndexFlat(DIM, L2), 3)
+index.add(rows(10, 20))
+save("refine_ivf", index)
+quantizer = faiss.IndexFlatIP(DIM)
+quantizer.add(rows(99, 3))
+codes = faiss.IndexIVFScalarQuantizer(quantizer, DIM, 3, FP16, IP, False)
+codes.train(rows(99, 3))
+inner = refined(codes, faiss.IndexFlat(DIM, IP), 1)
+index = faiss.IndexIDMap2(inner)
+index.add_with_ids(rows(11, 20), 5 * np.arange(20) + 3)
+save("refine_idmap2", index)
+index = refined(faiss.IndexScalarQuantizer(DIM, FP16, L2), faiss.IndexScalarQuantizer(DIM, BF16, L2), 2.5)
+index.add(rows(12, 20))
+save("refine_codes", index)
+
 quantizer = faiss.IndexHNSWFlat(DIM, 4)
 index = faiss.IndexIVFFlat(quantizer, DIM, 4, L2)
 index.train(rows(99, 4 * 39))

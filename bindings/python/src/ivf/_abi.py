@@ -126,7 +126,7 @@ class IndexOptions(Struct):
         ("struct_size", c_uint32),
         ("nprobe", c_uint32),
         ("allow_duplicate_ids", c_uint32),
-        ("reserved", c_uint32),
+        ("k_factor", c_float),
     ]
 
 
@@ -146,7 +146,7 @@ class IndexInfo(Struct):
         ("is_ivf", c_uint32),
         ("allow_duplicate_ids", c_uint32),
         ("list_dim", c_uint32),
-        ("reserved", c_uint32),
+        ("k_factor", c_float),
     ]
 
 

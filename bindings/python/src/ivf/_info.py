@@ -39,6 +39,8 @@ class IndexInfo:
     allow_duplicate_ids: bool
     list_dim: int
     """Columns of a centroid: dim, or what the transforms before the lists make of it."""
+    k_factor: float
+    """How many times k candidates a search compares again unless it says; 0 without a refinement."""
 
 
 class Described(Core):

@@ -32,6 +32,8 @@ class Index(Described, Searching, Tuning, Persistent):
     metric: "l2" (squared distance), "ip" (inner product) or "cosine" (normalised inside).
     nprobe: lists that a search looks into unless it says; None = chosen from the number of lists.
     allow_duplicate_ids: whether your own ids may repeat.
+    k_factor: how many times k candidates a search compares again unless it says, behind a refinement ("RFlat"); None =
+        chosen.
     context: threads and device; None = the shared default.
 
     Rows may be given as anything that NumPy makes a two-dimensional array of numbers from; C-contiguous
@@ -48,10 +50,13 @@ class Index(Described, Searching, Tuning, Persistent):
         *,
         nprobe: int | None = None,
         allow_duplicate_ids: bool = False,
+        k_factor: float | None = None,
         context: Context | None = None,
     ):
         options = _abi.IndexOptions(
-            nprobe=unsigned("nprobe", nprobe), allow_duplicate_ids=int(bool(allow_duplicate_ids))
+            nprobe=unsigned("nprobe", nprobe),
+            allow_duplicate_ids=int(bool(allow_duplicate_ids)),
+            k_factor=0.0 if k_factor is None else float(k_factor),
         )
         pointer = make(
             library.ivf_index_create,
