@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
+#[path = "conformance/search.rs"]
+mod search;
 
 use std::path::PathBuf;
 
 use ivf::{
     Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, RowsRef,
-    SearchOptions, SearchOutput, Values, bf16, f16,
+    SearchOptions, Values, bf16, f16,
 };
 use serde_json::Value;
 
@@ -35,6 +37,8 @@ fn status(error: &Error) -> &'static str {
         }
         Error::NotFound { .. } => "IVF_E_NOT_FOUND",
         Error::Description { .. } => "IVF_E_DESCRIPTION",
+        Error::Format(_) => "IVF_E_FORMAT",
+        Error::Corrupt(_) => "IVF_E_CORRUPT",
         Error::Unsupported(_) => "IVF_E_UNSUPPORTED",
         other => panic!("no case expects {other:?}"),
     }
@@ -173,6 +177,12 @@ impl Run {
                 assert_eq!(self.index.describe(), step["text"].as_str().unwrap());
                 Ok(())
             }
+            "tune" => self.tune(step, rows()),
+            "curve" => {
+                self.curve(step);
+                Ok(())
+            }
+            "check" => self.check(step),
             way => self.go_on(way),
         }
     }
@@ -184,6 +194,11 @@ impl Run {
         self.index = match way {
             "clone" => self.index.copy(context)?,
             "reload" => Index::deserialize(context, &self.bytes(), &options, &control)?,
+            "stream_load" => {
+                let mut stream = Vec::new();
+                self.index.save_stream(&mut stream, &control)?;
+                Index::load_stream(context, &mut &stream[..], &options, &control)?
+            }
             "save_load" => {
                 self.index.save(&self.file, &control)?;
                 Index::load(context, &self.file, &options, &control)?
@@ -195,6 +210,24 @@ impl Run {
             other => panic!("unknown op {other}"),
         };
         Ok(())
+    }
+
+    /// A check and a load of damaged bytes have to answer alike.
+    fn check(&self, step: &Value) -> Result<()> {
+        let mut bytes = self.bytes();
+        let at = |key: &str| bytes.len() * size(step, key) / 16;
+        let (flip, cut) = (at("flip"), at("cut"));
+        if step["flip"].is_number() {
+            bytes[flip] ^= 0xff;
+        }
+        if step["cut"].is_number() {
+            bytes.truncate(cut);
+        }
+        let (context, control) = (self.index.context().clone(), Control::default());
+        let loaded = Index::deserialize(context.clone(), &bytes, &LoadOptions::default(), &control);
+        let checked = Index::check_bytes(context, &bytes, 0, &control);
+        assert_eq!(loaded.err().as_ref().map(status), checked.as_ref().err().map(status));
+        checked
     }
 
     fn typed(&mut self, step: &Value) -> Result<()> {
@@ -220,23 +253,6 @@ impl Run {
         }
     }
 
-    fn search_and_reconstruct(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
-        let (n, k) = (queries.rows(), size(step, "k"));
-        let (mut distances, mut ids, mut hits) = (vec![0.0; n * k], vec![0; n * k], vec![0; n]);
-        let mut vectors = vec![0.0; n * k * self.dim];
-        let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: Some(&mut hits) };
-        let options = SearchOptions {
-            nprobe: size(step, "nprobe"),
-            max_codes: size(step, "max_codes"),
-            ..SearchOptions::default()
-        };
-        let control = Control::default();
-        self.index.search_and_reconstruct(queries, k, &options, output, &mut vectors, &control)?;
-        self.close(step, "vectors", &vectors);
-        self.found(step, &ids, &distances, &hits);
-        Ok(())
-    }
-
     /// Query expansion or a blend.
     fn mix(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
         #[expect(clippy::cast_possible_truncation, reason = "the file has float32 numbers")]
@@ -252,28 +268,6 @@ impl Run {
         }
         self.close(step, "out", &out);
         Ok(())
-    }
-
-    fn search(&self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
-        let (n, k, nprobe) = (queries.rows(), size(step, "k"), size(step, "nprobe"));
-        let (mut distances, mut ids, mut hits) = (vec![0.0; n * k], vec![0; n * k], vec![0; n]);
-        let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: Some(&mut hits) };
-        let (control, lists) = (Control::default(), integers(step, "lists"));
-        let options = SearchOptions { max_codes: size(step, "max_codes"), ..SearchOptions::default() };
-        if step["lists"].is_array() {
-            self.index.search_preassigned(queries, &lists, nprobe, k, &options, output, &control)?;
-        } else {
-            let options = SearchOptions { nprobe, ..options };
-            self.index.search(queries, k, &options, output, &control)?;
-        }
-        self.found(step, &ids, &distances, &hits);
-        Ok(())
-    }
-
-    fn found(&self, step: &Value, ids: &[i64], distances: &[f32], hits: &[u64]) {
-        assert_eq!(ids, integers(step, "ids"));
-        self.close(step, "distances", distances);
-        assert_eq!(hits, integers(step, "hits").iter().map(|&hits| hits as u64).collect::<Vec<_>>());
     }
 
     fn reconstruct(&self, step: &Value, ids: &[i64], dim: usize) -> Result<()> {

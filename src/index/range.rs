@@ -1,7 +1,7 @@
 //! Range search: every vector nearer than a radius.
 
 use super::search::Request;
-use super::stats::Clock;
+use super::stats::{self, Clock};
 use super::{Index, RangeOutput, SearchOptions};
 use crate::backend;
 use crate::error::{Error, Result};
@@ -33,6 +33,7 @@ impl Index {
             )));
         }
         self.check_no_k_factor(options.k_factor, "a range has no k")?;
+        options.budget.resolve(options.profile, false)?;
         control.check()?;
         let key = match self.metric {
             Metric::L2 => radius,
@@ -62,6 +63,8 @@ impl Index {
                 control.report("search", to, queries.rows(), 0.0)?;
             }
             self.context.workspaces().put(workspace);
+        } else {
+            stats::answered(options.stats, queries.rows());
         }
         output.offsets.resize(queries.rows() + 1, 0);
         Ok(output)

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use super::stats::Clock;
+use super::stats::{self, Clock};
 use super::{Index, SearchOutput, SearchStats};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
@@ -126,8 +126,10 @@ impl Index {
         self.check_finite(queries, "queries", options.threads, control)?;
         self.check_k_factor(options.k_factor)?;
         let options = &self.at_recall(options, k)?;
+        options.budget.resolve(options.profile, false)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {
+            stats::answered(options.stats, queries.rows());
             return control.check();
         }
         let mut workspace = self.context.workspaces().take();

@@ -60,3 +60,10 @@ impl<'a> Clock<'a> {
         Ok(())
     }
 }
+
+/// Notes queries of an index that holds nothing to look at.
+pub(super) fn answered(stats: Option<&Mutex<SearchStats>>, queries: usize) {
+    if let Some(stats) = stats {
+        stats.lock().unwrap_or_else(PoisonError::into_inner).queries += queries as u64;
+    }
+}

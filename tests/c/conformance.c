@@ -1,66 +1,82 @@
 /* tests/conformance.json through the C API. */
 #include "step.h"
+#include "stream.h"
 
 static ivf_index *index_;
 static int32_t metric_;
 static uint32_t case_dim_;
 
+/* Where a search writes to, and what it is told. */
+typedef struct found {
+    uint64_t n, room;
+    float *distances;
+    int64_t *ids;
+    uint64_t *hits;
+    ivf_search_stats stats;
+    ivf_search_options options;
+} found;
+
+static found *room_for(const json *step, uint64_t n)
+{
+    const uint64_t k = number_of(step, "k", 0);
+    found *to = (found *)must_allocate(sizeof *to);
+    to->n = n < 100000 ? n : 0;
+    to->room = k < 100000 ? to->n * k : 0;
+    to->distances = (float *)must_allocate(to->room * sizeof *to->distances);
+    to->ids = (int64_t *)must_allocate(to->room * sizeof *to->ids);
+    to->hits = (uint64_t *)must_allocate(to->n * sizeof *to->hits);
+    to->stats.struct_size = sizeof to->stats;
+    to->options = search_options_of(step);
+    to->options.hits = to->hits;
+    if (json_get(step, "stats") != NULL)
+        to->options.stats = &to->stats;
+    return to;
+}
+
+/* Compares what was found, and gives the room back. */
+static ivf_status expect_found(const json *step, found *got, ivf_status status)
+{
+    if (status == IVF_OK) {
+        expect_integers(step, "ids", got->ids, got->room);
+        expect_floats(step, "distances", metric_, got->distances, got->room);
+        expect_integers(step, "hits", (const int64_t *)got->hits, got->n);
+        expect_stats(step, &got->stats);
+    }
+    free(got->distances);
+    free(got->ids);
+    free(got->hits);
+    free(got);
+    return status;
+}
+
 static ivf_status do_search(const json *step, const floats *x, uint64_t n, uint32_t dim)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    const uint64_t room = n < 100000 && k < 100000 ? n * k : 0;
-    float *distances = (float *)must_allocate(room * sizeof *distances);
-    int64_t *ids = (int64_t *)must_allocate(room * sizeof *ids);
-    uint64_t *hits = (uint64_t *)must_allocate((n < 100000 ? n : 0) * sizeof *hits);
+    found *to = room_for(step, n);
     integers lists = integers_of(step, "lists");
-    ivf_search_options options = {0};
-    options.struct_size = sizeof options;
-    options.max_codes = number_of(step, "max_codes", 0);
-    options.hits = hits;
     ivf_status status;
     if (lists.data != NULL) {
         const uint32_t nprobe = (uint32_t)number_of(step, "nprobe", n ? lists.count / n : 0);
-        status = ivf_search_preassigned(index_, x->data, n, dim, k, lists.data, nprobe, distances, ids, &options);
+        status = ivf_search_preassigned(index_, x->data, n, dim, k, lists.data, nprobe, to->distances, to->ids,
+                                        &to->options);
     } else {
-        options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
-        status = ivf_search(index_, x->data, n, dim, k, distances, ids, &options);
+        status = ivf_search(index_, x->data, n, dim, k, to->distances, to->ids, &to->options);
     }
-    if (status == IVF_OK) {
-        expect_integers(step, "ids", ids, room);
-        expect_floats(step, "distances", metric_, distances, room);
-        expect_integers(step, "hits", (const int64_t *)hits, n);
-    }
-    free(distances);
-    free(ids);
-    free(hits);
     free(lists.data);
-    return status;
+    return expect_found(step, to, status);
 }
 
 static ivf_status do_search_and_reconstruct(const json *step, const floats *x, uint64_t n, uint32_t dim)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    float *distances = (float *)must_allocate(n * k * sizeof *distances);
-    int64_t *ids = (int64_t *)must_allocate(n * k * sizeof *ids);
-    uint64_t *hits = (uint64_t *)must_allocate(n * sizeof *hits);
+    found *to = room_for(step, n);
     float *vectors = (float *)must_allocate(n * k * dim * sizeof *vectors);
-    ivf_search_options options = {0};
-    options.struct_size = sizeof options;
-    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
-    options.max_codes = number_of(step, "max_codes", 0);
-    options.hits = hits;
-    ivf_status status = ivf_search_and_reconstruct(index_, x->data, n, dim, k, distances, ids, vectors, &options);
-    if (status == IVF_OK) {
-        expect_integers(step, "ids", ids, n * k);
-        expect_floats(step, "distances", metric_, distances, n * k);
-        expect_integers(step, "hits", (const int64_t *)hits, n);
+    ivf_status status = ivf_search_and_reconstruct(index_, x->data, n, dim, k, to->distances, to->ids, vectors,
+                                                   &to->options);
+    if (status == IVF_OK)
         expect_floats(step, "vectors", metric_, vectors, n * k * dim);
-    }
-    free(distances);
-    free(ids);
-    free(hits);
     free(vectors);
-    return status;
+    return expect_found(step, to, status);
 }
 
 /* Query expansion or a blend. */
@@ -68,9 +84,7 @@ static ivf_status do_mix(const json *step, const floats *x, uint64_t n, uint32_t
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
     float *out = (float *)must_allocate(n * dim * sizeof *out);
-    ivf_search_options options = {0};
-    options.struct_size = sizeof options;
-    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
+    const ivf_search_options options = search_options_of(step);
     ivf_status status;
     if (json_get(step, "alpha") != NULL)
         status = ivf_query_expansion(index_, x->data, n, dim, k, real_of(step, "alpha"), out, &options);
@@ -85,24 +99,10 @@ static ivf_status do_mix(const json *step, const floats *x, uint64_t n, uint32_t
 static ivf_status search_typed(const json *step, const void *x, int32_t element, uint64_t n)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    float *distances = (float *)must_allocate(n * k * sizeof *distances);
-    int64_t *ids = (int64_t *)must_allocate(n * k * sizeof *ids);
-    uint64_t *hits = (uint64_t *)must_allocate(n * sizeof *hits);
-    ivf_search_options options = {0};
-    options.struct_size = sizeof options;
-    options.nprobe = (uint32_t)number_of(step, "nprobe", 0);
-    options.max_codes = number_of(step, "max_codes", 0);
-    options.hits = hits;
-    ivf_status status = ivf_search_typed(index_, x, element, n, case_dim_, k, distances, ids, &options);
-    if (status == IVF_OK) {
-        expect_integers(step, "ids", ids, n * k);
-        expect_floats(step, "distances", metric_, distances, n * k);
-        expect_integers(step, "hits", (const int64_t *)hits, n);
-    }
-    free(distances);
-    free(ids);
-    free(hits);
-    return status;
+    found *to = room_for(step, n);
+    ivf_status status =
+        ivf_search_typed(index_, x, element, n, case_dim_, k, to->distances, to->ids, &to->options);
+    return expect_found(step, to, status);
 }
 
 /* Trains, adds or searches with rows of another type than float. */
@@ -239,6 +239,74 @@ static ivf_status do_describe(const json *step)
     return status;
 }
 
+static ivf_status do_tune(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    integers truth = integers_of(step, "truth");
+    ivf_tune_options options = {0};
+    ivf_tune_result result = {0};
+    options.struct_size = sizeof options;
+    options.truth = truth.data;
+    result.struct_size = sizeof result;
+    ivf_status status = ivf_tune(index_, x->data, n, dim, (uint32_t)number_of(step, "k", 0),
+                                 (double)real_of(step, "recall"), &options, &result);
+    if (status == IVF_OK) {
+        expect_number(step, "nprobe", result.nprobe);
+        CHECK(close_to((float)result.recall, real_of(step, "reached")));
+    }
+    free(truth.data);
+    return status;
+}
+
+static ivf_status do_curve(const json *step)
+{
+    enum { MOST = 64 };
+    uint64_t nprobe[MOST];
+    double recall[MOST];
+    float shares[MOST];
+    ivf_curve_info info = {0};
+    info.struct_size = sizeof info;
+    ivf_status status = ivf_tune_curve(index_, &info, nprobe, recall, NULL, NULL, MOST);
+    const int64_t about[] = {info.k, (int64_t)info.queries, (int64_t)info.count, (int64_t)info.changed, info.stale};
+    expect_integers(step, "about", about, 5);
+    CHECK(info.points <= MOST);
+    for (uint64_t i = 0; i < info.points; ++i)
+        shares[i] = (float)recall[i];
+    expect_integers(step, "nprobe", (const int64_t *)nprobe, info.points);
+    expect_floats(step, "recall", metric_, shares, info.points);
+    return status;
+}
+
+/* A check and a load of damaged bytes have to answer alike. */
+static ivf_status do_check(const json *step)
+{
+    bytes all = bytes_of(index_);
+    ivf_index *copy = NULL;
+    all.size = damage(step, all.data, all.size);
+    const ivf_status loaded = ivf_deserialize(NULL, all.data, all.size, NULL, &copy);
+    const ivf_status status = ivf_check_bytes(NULL, all.data, all.size, NULL);
+    CHECK(status == loaded && (copy != NULL) == (loaded == IVF_OK));
+    ivf_index_destroy(copy);
+    free(all.data);
+    return status;
+}
+
+static ivf_status do_stream_load(void)
+{
+    stream through = {{NULL, 0}, 0, 0};
+    ivf_index *copy = NULL;
+    CHECK_OK(ivf_serialize(index_, NULL, 0, &through.room));
+    through.all.data = (unsigned char *)must_allocate((size_t)through.room);
+    ivf_status status = ivf_save_stream(index_, write_stream, &through, NULL);
+    if (status == IVF_OK)
+        status = ivf_load_stream(NULL, read_stream, &through, NULL, &copy);
+    if (copy != NULL) {
+        ivf_index_destroy(index_);
+        index_ = copy;
+    }
+    free(through.all.data);
+    return status;
+}
+
 /* Goes on with a copy that went through memory or through a file. */
 static ivf_status do_reload(const char *op)
 {
@@ -311,6 +379,14 @@ static ivf_status do_step(const json *step, const char *op)
         status = do_list_sizes(step);
     } else if (strcmp(op, "describe") == 0) {
         status = do_describe(step);
+    } else if (strcmp(op, "tune") == 0) {
+        status = do_tune(step, &x, n, dim);
+    } else if (strcmp(op, "curve") == 0) {
+        status = do_curve(step);
+    } else if (strcmp(op, "check") == 0) {
+        status = do_check(step);
+    } else if (strcmp(op, "stream_load") == 0) {
+        status = do_stream_load();
     } else if (strcmp(op, "reload") == 0 || strcmp(op, "save_load") == 0 || strcmp(op, "export_faiss_load") == 0) {
         status = do_reload(op);
     } else {

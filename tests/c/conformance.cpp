@@ -1,5 +1,6 @@
 // tests/conformance.json through ivf.hpp.
 #include <ivf.hpp>
+#include <sstream>
 
 #include "step.h"
 
@@ -129,6 +130,16 @@ private:
             expect_integers(step, "sizes", reinterpret_cast<const int64_t*>(sizes.data()), sizes.size());
         } else if (op == "describe") {
             CHECK(index_.describe() == text_of(step, "text", ""));
+        } else if (op == "tune") {
+            tune(step, rows);
+        } else if (op == "curve") {
+            curve(step);
+        } else if (op == "check") {
+            check(step);
+        } else if (op == "stream_load") {
+            std::stringstream stream;
+            index_.save(stream);
+            index_ = ivf::Index::load(stream);
         } else if (op == "reload") {
             index_ = ivf::Index::deserialize(index_.serialize());
         } else if (op == "save_load") {
@@ -147,11 +158,62 @@ private:
 
     static uint32_t k_of(const json* step) { return static_cast<uint32_t>(number_of(step, "k", 0)); }
 
-    static ivf::SearchOptions options_of(const json* step) {
+    /// What a step sets of a search's options; statistics go to stats_.
+    ivf::SearchOptions options_of(const json* step) {
+        const ivf_search_options from = search_options_of(step);
         ivf::SearchOptions options;
-        options.nprobe = static_cast<uint32_t>(number_of(step, "nprobe", 0));
-        options.max_codes = number_of(step, "max_codes", 0);
+        options.nprobe = from.nprobe;
+        options.max_codes = from.max_codes;
+        options.profile = static_cast<ivf::Profile>(from.profile);
+        options.budget = {from.budget_codes,
+                          from.budget_share,
+                          static_cast<ivf::Sharing>(from.budget_sharing),
+                          from.list_min,
+                          from.list_max,
+                          static_cast<ivf::Switch>(from.dynamic_nprobe),
+                          static_cast<ivf::Switch>(from.strict_budget)};
+        options.k_factor = from.k_factor;
+        options.target_recall = from.target_recall;
+        if (has(step, "stats")) options.stats = &stats_;
         return options;
+    }
+
+    void tune(const json* step, const ivf::Rows& queries) {
+        const std::vector<int64_t> truth = integers_in(step, "truth");
+        ivf::TuneOptions options;
+        options.truth = truth;
+        const ivf::Tuned tuned = index_.tune(queries, k_of(step), real_of(step, "recall"), options);
+        expect_number(step, "nprobe", tuned.nprobe);
+        CHECK(close_to(static_cast<float>(tuned.recall), real_of(step, "reached")));
+    }
+
+    void curve(const json* step) {
+        const ivf::Curve curve = index_.curve();
+        const int64_t about[] = {curve.k, static_cast<int64_t>(curve.queries), static_cast<int64_t>(curve.count),
+                                 static_cast<int64_t>(curve.changed), curve.stale};
+        expect_integers(step, "about", about, 5);
+        expect_integers(step, "nprobe", reinterpret_cast<const int64_t*>(curve.nprobe.data()), curve.nprobe.size());
+        const std::vector<float> recall(curve.recall.begin(), curve.recall.end());
+        expect_floats(step, "recall", static_cast<int32_t>(metric_), recall.data(), recall.size());
+    }
+
+    /// A check and a load of damaged bytes have to answer alike.
+    void check(const json* step) {
+        std::vector<std::byte> bytes = index_.serialize();
+        bytes.resize(damage(step, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size()));
+        ivf_status loaded = IVF_OK;
+        try {
+            ivf::Index::deserialize(bytes);
+        } catch (const ivf::Error& error) {
+            loaded = error.status();
+        }
+        try {
+            ivf::check(bytes);
+            CHECK(loaded == IVF_OK);
+        } catch (const ivf::Error& error) {
+            CHECK(loaded == error.status());
+            throw;
+        }
     }
 
     void typed(const json* step, std::string_view op) {
@@ -182,23 +244,21 @@ private:
     void search(const json* step, const ivf::Rows& queries) {
         const uint32_t k = k_of(step);
         const std::vector<int64_t> lists = integers_in(step, "lists");
-        ivf::SearchOptions options;
-        options.max_codes = number_of(step, "max_codes", 0);
-        ivf::Neighbors found;
+        const ivf::SearchOptions options = options_of(step);
         if (has(step, "lists")) {
             const uint64_t nprobe = number_of(step, "nprobe", queries.n ? lists.size() / queries.n : 0);
-            found = index_.search_preassigned(queries, k, lists, static_cast<uint32_t>(nprobe), options);
+            expect_found(step,
+                         index_.search_preassigned(queries, k, lists, static_cast<uint32_t>(nprobe), options));
         } else {
-            options.nprobe = static_cast<uint32_t>(number_of(step, "nprobe", 0));
-            found = index_.search(queries, k, options);
+            expect_found(step, index_.search(queries, k, options));
         }
-        expect_found(step, found);
     }
 
     void expect_found(const json* step, const ivf::Neighbors& found) const {
         expect_integers(step, "ids", found.ids.data(), found.ids.size());
         expect_floats(step, "distances", static_cast<int32_t>(metric_), found.distances.data(), found.distances.size());
         expect_integers(step, "hits", reinterpret_cast<const int64_t*>(found.hits.data()), found.hits.size());
+        expect_stats(step, &stats_);
     }
 
     static std::filesystem::path path() {
@@ -209,6 +269,7 @@ private:
     ivf::Metric metric_;
     uint32_t dim_;
     ivf::Index index_;
+    ivf::SearchStats stats_{};
 };
 
 void run_case(const json* a_case) {

@@ -173,6 +173,62 @@ static inline void expect_info(const json *step, const ivf_index_info *info)
     expect_number(step, "is_ivf", info->is_ivf);
 }
 
+/* A name's place among `count` of them, from 1 on; 0 = the step has none. */
+static inline int32_t place_of(const json *step, const char *key, const char *const *names, int32_t count)
+{
+    const char *name = text_of(step, key, "");
+    if (name[0] == '\0')
+        return 0;
+    for (int32_t place = 0; place < count; ++place)
+        if (strcmp(name, names[place]) == 0)
+            return place + 1;
+    printf("  unknown %s %s\n", key, name);
+    ++checks_failed_here;
+    return 0;
+}
+
+static inline int32_t switch_of(const json *step, const char *key)
+{
+    return json_get(step, key) == NULL ? IVF_SWITCH_DEFAULT : number_of(step, key, 0) ? IVF_SWITCH_ON : IVF_SWITCH_OFF;
+}
+
+/* What a step sets of a search's options; the lists of a preassigned search count as no nprobe. */
+static inline ivf_search_options search_options_of(const json *step)
+{
+    static const char *const profiles[] = {"exact", "speed", "approx_fast", "approx_balanced", "approx_quality"};
+    static const char *const sharings[] = {"uniform", "distance_weighted", "probe_order"};
+    ivf_search_options options;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.nprobe = json_get(step, "lists") ? 0 : (uint32_t)number_of(step, "nprobe", 0);
+    options.max_codes = number_of(step, "max_codes", 0);
+    options.profile = place_of(step, "profile", profiles, 5);
+    options.budget_sharing = place_of(step, "sharing", sharings, 3);
+    options.budget_codes = number_of(step, "budget_codes", 0);
+    options.budget_share = json_get(step, "budget_share") ? real_of(step, "budget_share") : 0;
+    options.dynamic_nprobe = switch_of(step, "dynamic_nprobe");
+    options.strict_budget = switch_of(step, "strict_budget");
+    options.list_min = (uint32_t)number_of(step, "list_min", 0);
+    options.list_max = (uint32_t)number_of(step, "list_max", 0);
+    options.k_factor = json_get(step, "k_factor") ? real_of(step, "k_factor") : 0;
+    options.target_recall = json_get(step, "target_recall") ? real_of(step, "target_recall") : 0;
+    return options;
+}
+
+static inline void expect_stats(const json *step, const ivf_search_stats *stats)
+{
+    const int64_t got[] = {(int64_t)stats->queries, (int64_t)stats->lists, (int64_t)stats->codes};
+    expect_integers(step, "stats", got, 3);
+}
+
+/* Damages bytes as a step says; returns how many are left. */
+static inline uint64_t damage(const json *step, unsigned char *data, uint64_t size)
+{
+    if (json_get(step, "flip") != NULL)
+        data[size * number_of(step, "flip", 0) / 16] ^= 0xff;
+    return json_get(step, "cut") ? size * number_of(step, "cut", 0) / 16 : size;
+}
+
 /* Runs run_case on every case of the file named on the command line; each is a test. */
 static inline int run_conformance(int argc, char **argv, void (*run_case)(const json *))
 {

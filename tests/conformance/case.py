@@ -18,7 +18,7 @@ class Case:
         if allow_duplicate_ids:
             self.case["allow_duplicate_ids"] = True
         self.case["steps"] = []
-        lists = re.match(r"IVF(\d*),", index)
+        lists = re.search(r"IVF(\d*),", index)
         nlist = 0 if not lists else int(lists[1]) if lists[1] else None
         self.index = index
         self.model = self.model_of(dim, metric, nlist)
@@ -100,32 +100,58 @@ class Case:
     def compact(self):
         return self.step("compact")
 
-    def search(self, x, k, nprobe=0, max_codes=0, dim=None, **expected):
+    def search(
+        self, x, k, nprobe=0, max_codes=0, dim=None, budget=None, stats=False, k_factor=0, recall=0, **expected
+    ):
         x, members = self.rows(x, dim)
-        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **limited(budget))
+        if k_factor:
+            members["k_factor"] = self.model.factor = k_factor
+        else:
+            self.model.factor = None
+        if recall:
+            members["target_recall"] = recall
+            nprobe = 0 if expected else self.model.lists_for(recall)
         if not expected:
             assert nprobe or not self.model.nlist, "the default nprobe is not part of the contract"
-            self.found(members, self.model.search(x, k, nprobe, max_codes))
+            self.found(members, self.model.search(x, k, nprobe, max_codes, budget), stats)
         return self.step("search", **members, **expected)
 
-    def search_preassigned(self, x, lists, k, max_codes=0, **expected):
+    def search_preassigned(self, x, lists, k, max_codes=0, budget=None, stats=False, **expected):
         """lists [n, nprobe]"""
         x, members = self.rows(x)
-        members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []))
+        members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []), **limited(budget))
         if not expected:
-            self.found(members, self.model.scan(x, k, lists, max_codes))
+            self.found(members, self.model.scan(x, k, lists, max_codes, budget), stats)
         return self.step("search_preassigned", **members, **expected)
 
-    def search_and_reconstruct(self, x, k, nprobe=0, max_codes=0, **expected):
+    def search_and_reconstruct(self, x, k, nprobe=0, max_codes=0, budget=None, stats=False, **expected):
         x, members = self.rows(x)
-        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **limited(budget))
         if not expected:
-            result = self.model.search(x, k, nprobe, max_codes)
-            self.found(members, result)
+            result = self.model.search(x, k, nprobe, max_codes, budget)
+            self.found(members, result, stats)
             missing = [float("nan")] * self.model.dim
             vectors = [self.model.reconstruct([id]) if id >= 0 else missing for id in result[0]]
             members["vectors"] = [number(value) for vector in vectors for value in vector]
         return self.step("search_and_reconstruct", **members, **expected)
+
+    def tune(self, x, k, recall, truth=None, **expected):
+        """truth [n, k]"""
+        x, members = self.rows(x)
+        members.update(k=k, recall=recall)
+        if truth:
+            members["truth"] = sum(truth, [])
+        if not expected:
+            members["nprobe"], members["reached"] = self.model.tune(x, k, recall, truth)
+        return self.step("tune", **members, **expected)
+
+    def curve(self):
+        """What `tune` measured: k, queries, count, changed, stale as `about`, then the points."""
+        return self.step("curve", **self.model.curve_members())
+
+    def nearest(self, x, k):
+        return self.model.search([x], k, self.model.nlist, 0)[0]
 
     def query_expansion(self, x, k, alpha, nprobe=0, **expected):
         x, members = self.rows(x)
@@ -166,9 +192,11 @@ class Case:
             self.found(members, self.model.search(x, k, nprobe, max_codes))
         return self.step("search_typed", **members, **expected)
 
-    @staticmethod
-    def found(members, result):
+    def found(self, members, result, stats=False):
+        """`stats`: whether the step expects the statistics too: queries, lists, vectors."""
         ids, distances, hits = result
+        if stats:
+            members["stats"] = self.model.visited
         members["ids"] = ids
         members["distances"] = [value if value == "worst" else number(value) for value in distances]
         members["hits"] = hits
@@ -194,8 +222,19 @@ class Case:
     def describe(self, text):
         return self.step("describe", text=text)
 
+    def check(self, damage=None, at=0, **expected):
+        """Its bytes, whole or damaged: "cut" keeps so many sixteenths of them, "flip" turns the bits of one byte so
+        many sixteenths in. A check and a load have to answer alike, and loading never ends otherwise."""
+        members = {damage: at} if damage else {}
+        return self.step("check", **members, **expected)
+
     def reload(self, op="reload"):
         return self.step(op)
+
+
+def limited(budget):
+    """The members of a step that has a budget."""
+    return budget.members() if budget else {}
 
 
 def refused(name, index, dim=4, status="IVF_E_DESCRIPTION", error=None):

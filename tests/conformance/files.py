@@ -4,7 +4,7 @@ from case import Case
 from exact import whole
 from lists import CORNERS, QUERIES, cornered
 
-WAYS = ("reload", "save_load", "export_faiss_load")
+WAYS = ("reload", "save_load", "stream_load", "export_faiss_load")
 
 
 def cases():
@@ -62,7 +62,7 @@ def cases():
             .search([[2]], 3)
             .reconstruct([9, 2**60])
         )
-    for way in WAYS[:2]:
+    for way in WAYS[:3]:
         yield (
             Case(f"{way}_untrained_comes_back", 2, "ip", "IVF4,Flat")
             .reload(way)
@@ -94,3 +94,24 @@ def cases():
             .reload(way)
             .add([[2]], ids=[4], status="IVF_E_DUPLICATE_ID", error="id 4")
         )
+    yield from damage()
+
+
+def damage():
+    """Files that nobody vouches for: checked, then refused or taken, and never half loaded."""
+    indexes = [
+        Case("check_flat_finds_damage", 3).add(whole(61, 70, 3)),
+        cornered("check_ivf_finds_damage", n=90).remove([3, 40]),
+        Case("check_empty_finds_damage", 2, "ip", "IVF4,Flat"),
+        Case("check_codes_finds_damage", 3, "l2", "SQfp16").add(whole(61, 9, 3), ids=list(range(50, 59))),
+    ]
+    for case in indexes:
+        case.check().reload().check()
+        for sixteenths in range(16):
+            # What does not begin as an index is no damaged one.
+            status = "IVF_E_CORRUPT" if sixteenths else "IVF_E_FORMAT"
+            case.check("cut", sixteenths, status=status)
+            # Of small ones much is padding, which says nothing.
+            if case.model.count > 50:
+                case.check("flip", sixteenths, status=status)
+        yield case.info()

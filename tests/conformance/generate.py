@@ -8,7 +8,12 @@ relative ("worst" = +inf for l2, -inf else, beside id -1), so `vectors` and `out
 `status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
 "inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
 `clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
-The `_typed` calls have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x.
+The `_typed` calls have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x. `stream_load` goes on with a
+copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
+bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same.
+
+A search may have the options of its call by their names; its `stats` are queries, lists, vectors looked at. `tune`
+gives `nprobe` and the recall `reached`; `curve` has k, queries, count, changed, stale as `about`, then its points.
 """
 
 import json
@@ -22,8 +27,12 @@ import files
 import ids
 import lists
 import mixtures
+import recall
+import refine
 import refusals
 import rounding
+import shares
+import turns
 
 FILE = Path(__file__).resolve().parent.parent / "conformance.json"
 
@@ -32,7 +41,7 @@ def text() -> str:
     """The whole file, a step a line."""
     cases = [
         getattr(case, "case", case)
-        for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes)
+        for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes, shares, refine, turns, recall)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

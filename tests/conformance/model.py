@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from budget import first
 
 # Distances closer than this, relative to the larger, and not equal, make a case unfit.
 APART = 1e-4
@@ -25,6 +26,9 @@ class Model:
         # Whether some vector's list follows from the centroids alone (after k-means it does not).
         self.certain = True
         self.next_id = 0
+        # What the search before did: queries, lists that had anything to look at, vectors looked at.
+        self.visited = [0, 0, 0]
+        self.curve, self.factor = None, None
 
     @property
     def count(self):
@@ -35,6 +39,7 @@ class Model:
         self.nlist = len(self.centroids)
         self.lists = [[] for _ in range(self.nlist)]
         self.trained = self.certain = True
+        self.curve = None
 
     def train(self, nlist):
         """Centroids that depend on how k-means goes."""
@@ -49,6 +54,7 @@ class Model:
             at = self.list_of(vector)
             self.lists[at].append((number, self.held(vector, at)))
             self.next_id = max(self.next_id, number + 1)
+        self.age(len(x))
 
     def held(self, vector, at):
         """What list number `at` holds of a vector: all of it."""
@@ -66,6 +72,7 @@ class Model:
     def remove(self, ids):
         before = self.count
         self.lists = [[entry for entry in entries if entry[0] not in ids] for entries in self.lists]
+        self.age(before - self.count)
         return before - self.count
 
     def update(self, ids, x):
@@ -96,13 +103,14 @@ class Model:
 
     def reset(self):
         self.lists = [[] for _ in self.lists]
+        self.curve = None
 
-    def search(self, x, k, nprobe, max_codes):
+    def search(self, x, k, nprobe, max_codes, budget=None):
         """ids, distances, hits; nprobe 0 stands for all lists."""
         if not self.nlist:
-            return self.scan(x, k, [[0]] * len(x), max_codes)
+            return self.scan(x, k, [[0]] * len(x), max_codes, budget)
         nprobe = min(nprobe or self.nlist, self.nlist)
-        if nprobe == self.nlist and not max_codes:
+        if nprobe == self.nlist and not max_codes and not (budget and budget.limits):
             return self.scan(x, k, [range(self.nlist)] * len(x), 0)
         assert self.certain, "which list a vector is in must be known where not all are searched"
         probes = []
@@ -112,15 +120,23 @@ class Model:
             for a, b in zip(order[:nprobe], order[1:]):
                 assert apart(keys[a], keys[b]), "the order of the lists must be clear"
             probes.append(order[:nprobe])
-        return self.scan(x, k, probes, max_codes)
+        return self.scan(x, k, probes, max_codes, budget)
 
-    def scan(self, x, k, probes, max_codes):
-        """The best k of each query in its lists, the first `max_codes` vectors in probe order."""
+    def scan(self, x, k, probes, max_codes, budget=None):
+        """The best k of each query in its lists, as far as a budget and `max_codes` in probe order let it look."""
         ids, distances, hits = [], [], []
+        self.visited = [len(x), 0, 0]
         for query, lists in zip(self.prepared(x), probes):
-            seen = [entry for number in lists if number >= 0 for entry in self.lists[number]]
+            lists = [number for number in lists if number >= 0]
+            sizes = [len(self.lists[number]) for number in lists]
+            if budget and budget.limits:
+                keys = self.keys(query, self.centroids[lists], self.coarse_metric) if self.nlist else [0]
+                sizes = budget.allot(sizes, keys)
             if max_codes:
-                seen = seen[:max_codes]
+                sizes = first(sizes, max_codes)
+            self.visited[1] += sum(size > 0 for size in sizes)
+            self.visited[2] += sum(sizes)
+            seen = [entry for number, size in zip(lists, sizes) for entry in self.lists[number][:size]]
             keys = self.keys(query, np.array([vector for _, vector in seen]), self.metric)
             order = sorted(range(len(seen)), key=lambda place: (keys[place], seen[place][0]))
             for a, b in zip(order[:k], order[1:]):
@@ -132,6 +148,47 @@ class Model:
             distances += [sign * keys[place] for place in order] + ["worst"] * missing
             hits.append(len(order))
         return ids, distances, hits
+
+    def tune(self, x, k, recall, truth):
+        """Lists and recall for `recall`, of which only the clear answers are the contract: all lists for all of it, one
+        list where that is far more than enough."""
+        nprobes, recalls = [], []
+        _, bars, _ = self.search(x, k, self.nlist, 0)
+        while not nprobes or (recalls[-1] < 1 and nprobes[-1] < self.nlist):
+            # A fifth more each time.
+            nprobes.append(nprobes[-1] + math.ceil(nprobes[-1] / 5) if nprobes else 1)
+            ids, distances, _ = self.search(x, k, nprobes[-1], 0)
+            shares = []
+            for at in range(0, len(ids), k):
+                if truth:
+                    wanted = {number for number in truth[at // k] if number >= 0}
+                    shares.append(len(wanted & set(ids[at : at + k])) / len(wanted) if wanted else 1.0)
+                else:
+                    # What is as far as the k-th is as good.
+                    sign = 1 if self.metric == "l2" else -1
+                    bar = sign * bars[at + k - 1]
+                    found = [value for value in distances[at : at + k] if value != "worst"]
+                    shares.append(sum(sign * value <= bar for value in found) / k)
+            recalls.append(sum(shares) / len(shares))
+        self.curve = {"about": [k, len(x), self.count, 0], "nprobe": nprobes, "recall": recalls}
+        nprobe = self.lists_for(recall)
+        return nprobe, next((r for n, r in zip(nprobes, recalls) if n >= nprobe), recalls[-1])
+
+    def lists_for(self, recall):
+        if recall == 1:
+            return self.nlist
+        assert self.curve["recall"][0] > 0.4 and recall < 0.05, "between these the choice is the library's"
+        return 1
+
+    def age(self, changed):
+        if self.curve:
+            self.curve["about"][3] += changed
+
+    def curve_members(self):
+        if self.curve is None:
+            return {"about": [0, 0, 0, 0, 0], "nprobe": [], "recall": []}
+        about = self.curve["about"]
+        return {**self.curve, "about": [*about, int(about[3] > about[2] // 5)]}
 
     def reconstruct(self, ids):
         vectors = {number: vector for entries in self.lists for number, vector in entries}

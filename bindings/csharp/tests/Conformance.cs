@@ -9,7 +9,7 @@ namespace Ivf.Tests
     /// <summary>
     /// The cases that every language passes, tests/conformance.json, and those of this binding in cases.json beside this file.
     /// </summary>
-    internal sealed class Conformance : IDisposable
+    internal sealed partial class Conformance : IDisposable
     {
         private readonly Metric metric;
         private readonly int dim;
@@ -119,15 +119,19 @@ namespace Ivf.Tests
                         index.Blend(
                             RowsOf(step), K(step), FloatOf(step["power"]), FloatOf(step["ratio"]), OptionsOf(step)), "out");
                     break;
+                case "tune": Tune(step); break;
+                case "curve": ExpectCurve(step, index.Curve); break;
+                case "check": CheckDamaged(step); break;
                 case "train_typed": index.Train(TypedOf(step)); break;
                 case "add_typed": AddTyped(step); break;
-                case "search_typed": ExpectFound(step, index.Search(TypedOf(step), K(step), OptionsOf(step))); break;
+                case "search_typed": SearchTyped(step); break;
                 case "reconstruct": Check.Close(Floats(step, "x"), index.Reconstruct(Integers(step, "ids")), "x"); break;
                 case "info": ExpectInfo(step, index.Info); break;
                 case "list_sizes": Check.Sequence(Integers(step, "sizes"), index.ListSizes(), "sizes"); break;
                 case "describe": Check.Equal(step["text"].Text, index.Describe(), "text"); break;
                 case "reload": GoOnWith(IvfIndex.Deserialize(index.Serialize())); break;
                 case "save_load": ThroughFile(path => index.Save(path)); break;
+                case "stream_load": ThroughStream(); break;
                 case "export_faiss_load": ThroughFile(path => index.ExportFaiss(path)); break;
                 default: throw new Exception("unknown op");
             }
@@ -156,26 +160,6 @@ namespace Ivf.Tests
             }
         }
 
-        private static int K(Json step)
-        {
-            return (int)step["k"].Integer;
-        }
-
-        private static SearchOptions OptionsOf(Json step)
-        {
-            return new SearchOptions
-            {
-                NProbe = (int)(step["nprobe"]?.Integer ?? 0), MaxCodes = step["max_codes"]?.Integer ?? 0,
-            };
-        }
-
-        private void SearchAndReconstruct(Json step)
-        {
-            Neighbors found = index.SearchAndReconstruct(RowsOf(step), K(step), out float[] vectors, OptionsOf(step));
-            ExpectFound(step, found);
-            Check.Close(Floats(step, "vectors"), vectors, "vectors");
-        }
-
         private void AddTyped(Json step)
         {
             if (step["ids"] == null)
@@ -194,34 +178,6 @@ namespace Ivf.Tests
                 case "u8": return new TypedRows(bits.Select(value => (byte)value).ToArray(), dim);
                 default: throw new Exception("unknown element");
             }
-        }
-
-        private void Search(Json step)
-        {
-            int k = (int)step["k"].Integer;
-            var options = new SearchOptions { MaxCodes = step["max_codes"]?.Integer ?? 0 };
-            int nprobe = (int)Math.Min(step["nprobe"]?.Integer ?? 0, int.MaxValue);
-            Neighbors found;
-            if (step["lists"] != null)
-            {
-                found = index.SearchPreassigned(RowsOf(step), k, Integers(step, "lists"), nprobe, options);
-            }
-            else
-            {
-                options.NProbe = nprobe;
-                found = index.Search(RowsOf(step), k, options);
-            }
-            ExpectFound(step, found);
-        }
-
-        private void ExpectFound(Json step, Neighbors found)
-        {
-            if (step["ids"] != null)
-                Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
-            if (step["distances"] != null)
-                Check.Close(Floats(step, "distances"), found.Distances, "distances");
-            if (step["hits"] != null)
-                Check.Sequence(Integers(step, "hits"), found.Hits, "hits");
         }
 
         private static void ExpectInfo(Json step, IndexInfo info)
@@ -244,6 +200,48 @@ namespace Ivf.Tests
                 write(path);
                 GoOnWith(IvfIndex.Load(path));
             });
+        }
+
+        private void ThroughStream()
+        {
+            using (var stream = new MemoryStream())
+            {
+                index.Save(stream);
+                stream.Position = 0;
+                GoOnWith(IvfIndex.Load(stream));
+            }
+        }
+
+        /// <summary>A check and a load of damaged bytes have to answer alike.</summary>
+        private void CheckDamaged(Json step)
+        {
+            byte[] bytes = index.Serialize();
+            if (step["flip"] != null)
+                bytes[bytes.Length * step["flip"].Integer / 16] ^= 0xff;
+            if (step["cut"] != null)
+                Array.Resize(ref bytes, (int)(bytes.Length * step["cut"].Integer / 16));
+            string loaded = null, answer = null;
+            try
+            {
+                IvfIndex.Deserialize(bytes).Dispose();
+            }
+            catch (IvfException exception)
+            {
+                loaded = exception.StatusName;
+            }
+            try
+            {
+                IvfIndex.Check(bytes);
+            }
+            catch (IvfException exception)
+            {
+                answer = exception.StatusName;
+                throw;
+            }
+            finally
+            {
+                Check.Equal(loaded, answer, "a check's answer");
+            }
         }
 
         private void GoOnWith(IvfIndex copy)

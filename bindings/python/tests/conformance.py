@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,17 @@ from ivf._errors import STATUSES
 FILE = Path(__file__).resolve().parents[3] / "tests" / "conformance.json"
 CLASSES = dict(STATUSES.values())
 SPECIAL = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
+
+# The members of a step by the fields of a budget.
+BUDGET = {
+    "codes": "budget_codes",
+    "share": "budget_share",
+    "sharing": "sharing",
+    "list_min": "list_min",
+    "list_max": "list_max",
+    "dynamic_nprobe": "dynamic_nprobe",
+    "strict": "strict_budget",
+}
 
 
 def load() -> list[dict[str, Any]]:
@@ -101,19 +113,19 @@ class Run:
         self.index.compact()
 
     def search(self, step):
-        found = self.index.search(self.x(step), step["k"], step["nprobe"], max_codes=step["max_codes"])
-        self.check(step, found)
+        options = self.options(step, recall=step.get("target_recall"))
+        self.found(step, self.index.search(self.x(step), step["k"], step["nprobe"], **options))
 
     def search_preassigned(self, step):
         lists = np.array(step["lists"]).reshape(step["n"], step["nprobe"])
-        found = self.index.search_preassigned(self.x(step), lists, step["k"], max_codes=step["max_codes"])
-        self.check(step, found)
+        found = self.index.search_preassigned(self.x(step), lists, step["k"], **self.options(step))
+        self.found(step, found)
 
     def search_and_reconstruct(self, step):
         found, vectors = self.index.search_and_reconstruct(
-            self.x(step), step["k"], step["nprobe"], max_codes=step["max_codes"]
+            self.x(step), step["k"], step["nprobe"], **self.options(step)
         )
-        self.check(step, found)
+        self.found(step, found)
         expected = self.floats(step["vectors"]).reshape(step["n"], step["k"], self.case["dim"])
         np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
@@ -142,10 +154,21 @@ class Run:
         self.index.add(self.typed(step), step["ids"])
 
     def search_typed(self, step):
-        found = self.index.search(self.typed(step), step["k"], step["nprobe"], max_codes=step["max_codes"])
-        self.check(step, found)
+        self.found(step, self.index.search(self.typed(step), step["k"], step["nprobe"], **self.options(step)))
 
-    def check(self, step, found):
+    def options(self, step, **more):
+        """What a step sets beside k and nprobe."""
+        self.stats = ivf.SearchStats()
+        budget = ivf.Budget(**{field: step.get(member) for field, member in BUDGET.items()})
+        if budget != ivf.Budget():
+            more["budget"] = budget
+        for name in ("profile", "k_factor"):
+            more[name] = step.get(name)
+        return {**more, "max_codes": step["max_codes"], "stats": self.stats}
+
+    def found(self, step, found):
+        if "stats" in step:
+            assert [self.stats.queries, self.stats.lists, self.stats.codes] == step["stats"]
         shape = (step["n"], step["k"])
         np.testing.assert_array_equal(found.ids, np.array(step["ids"], np.int64).reshape(shape))
         expected = self.floats(step["distances"]).reshape(shape)
@@ -156,6 +179,24 @@ class Run:
             real = found.distances[found.ids >= 0]
             assert ((real >= -1) & (real <= 1)).all()
         np.testing.assert_array_equal(found.hits, step["hits"])
+
+    def tune(self, step):
+        x, truth = self.x(step), step.get("truth")
+        if truth is not None:
+            truth = np.array(truth).reshape(step["n"], step["k"])
+        tuned = self.index.tune(x, step["recall"], step["k"], truth=truth)
+        assert tuned.nprobe == step["nprobe"]
+        np.testing.assert_allclose(tuned.recall, step["reached"], rtol=1e-5)
+
+    def curve(self, step):
+        curve = self.index.curve
+        if curve is None:
+            assert step["about"] == [0] * 5
+            return
+        about = [curve.k, curve.queries, curve.count, curve.changed, int(curve.stale)]
+        assert about == step["about"]
+        assert curve.nprobe.tolist() == step["nprobe"]
+        np.testing.assert_allclose(curve.recall, step["recall"], rtol=1e-5)
 
     def reconstruct(self, step):
         x = self.index.reconstruct(step["ids"])
@@ -180,6 +221,31 @@ class Run:
         path = self.folder / "индекс-索引.ivf"
         self.index.save(path)
         self.index = ivf.load(path)
+
+    def stream_load(self, step):
+        stream = io.BytesIO()
+        self.index.save(stream)
+        stream.seek(0)
+        self.index = ivf.load(stream)
+
+    def check(self, step):
+        data = bytearray(self.index.to_bytes())
+        at = len(data) * step.get("cut", step.get("flip", 0)) // 16
+        if "cut" in step:
+            del data[at:]
+        if "flip" in step:
+            data[at] ^= 255
+        try:
+            ivf.from_bytes(data)
+            loaded = None
+        except ivf.IvfError as error:
+            loaded = type(error)
+        try:
+            ivf.check(data)
+        except ivf.IvfError as error:
+            assert loaded is type(error), "a check answers as a load"
+            raise
+        assert loaded is None, "a check answers as a load"
 
     def export_faiss_load(self, step):
         path = self.folder / "индекс-索引.faiss"

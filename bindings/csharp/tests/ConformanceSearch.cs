@@ -1,0 +1,117 @@
+using System;
+using System.Linq;
+
+namespace Ivf.Tests
+{
+    /// <summary>The searches of a case, and what they say of themselves.</summary>
+    internal sealed partial class Conformance
+    {
+        private static readonly string[] Profiles = { "", "exact", "speed", "approx_fast", "approx_balanced", "approx_quality" };
+        private static readonly string[] Sharings = { "", "uniform", "distance_weighted", "probe_order" };
+
+        private static int K(Json step)
+        {
+            return (int)step["k"].Integer;
+        }
+
+        /// <summary>What a step sets; the lists of a preassigned search count as no nprobe.</summary>
+        private SearchOptions OptionsOf(Json step)
+        {
+            return new SearchOptions
+            {
+                NProbe = step["lists"] == null ? Number(step, "nprobe") : 0,
+                MaxCodes = step["max_codes"]?.Integer ?? 0,
+                Profile = (Profile)Place(Profiles, step["profile"]),
+                BudgetSharing = (Sharing)Place(Sharings, step["sharing"]),
+                BudgetCodes = step["budget_codes"]?.Integer ?? 0,
+                BudgetShare = Float(step, "budget_share"),
+                DynamicNProbe = Switch(step["dynamic_nprobe"]),
+                StrictBudget = Switch(step["strict_budget"]),
+                ListMin = Number(step, "list_min"),
+                ListMax = Number(step, "list_max"),
+                KFactor = Float(step, "k_factor"),
+                TargetRecall = Float(step, "target_recall"),
+                Stats = step["stats"] == null ? null : new SearchStats(),
+            };
+        }
+
+        private static int Place(string[] names, Json name)
+        {
+            int place = name == null ? 0 : Array.IndexOf(names, name.Text);
+            Check.True(place >= 0, "a known name");
+            return place;
+        }
+
+        private static bool? Switch(Json on)
+        {
+            return on == null ? (bool?)null : on.Integer != 0;
+        }
+
+        private static int Number(Json step, string key)
+        {
+            return (int)Math.Min(step[key]?.Integer ?? 0, int.MaxValue);
+        }
+
+        private float Float(Json step, string key)
+        {
+            return step[key] == null ? 0 : FloatOf(step[key]);
+        }
+
+        private void Search(Json step)
+        {
+            SearchOptions options = OptionsOf(step);
+            Neighbors found = step["lists"] == null
+                ? index.Search(RowsOf(step), K(step), options)
+                : index.SearchPreassigned(RowsOf(step), K(step), Integers(step, "lists"), Number(step, "nprobe"), options);
+            ExpectFound(step, found, options);
+        }
+
+        private void SearchAndReconstruct(Json step)
+        {
+            SearchOptions options = OptionsOf(step);
+            Neighbors found = index.SearchAndReconstruct(RowsOf(step), K(step), out float[] vectors, options);
+            ExpectFound(step, found, options);
+            Check.Close(Floats(step, "vectors"), vectors, "vectors");
+        }
+
+        private void SearchTyped(Json step)
+        {
+            SearchOptions options = OptionsOf(step);
+            ExpectFound(step, index.Search(TypedOf(step), K(step), options), options);
+        }
+
+        private void ExpectFound(Json step, Neighbors found, SearchOptions options)
+        {
+            if (step["ids"] != null)
+                Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
+            if (step["distances"] != null)
+                Check.Close(Floats(step, "distances"), found.Distances, "distances");
+            if (step["hits"] != null)
+                Check.Sequence(Integers(step, "hits"), found.Hits, "hits");
+            SearchStats stats = options.Stats;
+            if (stats != null)
+                Check.Sequence(Integers(step, "stats"), new[] { stats.Queries, stats.Lists, stats.Codes }, "stats");
+        }
+
+        private void Tune(Json step)
+        {
+            Tuned tuned = index.Tune(RowsOf(step), K(step), step["recall"].Number, Integers(step, "truth"));
+            Check.Equal(step["nprobe"].Integer, tuned.NProbe, "nprobe");
+            Check.Close(new[] { FloatOf(step["reached"]) }, new[] { (float)tuned.Recall }, "recall");
+        }
+
+        private void ExpectCurve(Json step, RecallCurve curve)
+        {
+            long[] about = Integers(step, "about");
+            if (curve == null)
+            {
+                Check.True(about.All(number => number == 0), "a curve");
+                return;
+            }
+            long stale = curve.Stale ? 1 : 0;
+            Check.Sequence(about, new[] { curve.K, curve.Queries, curve.Count, curve.Changed, stale }, "about");
+            Check.Sequence(Integers(step, "nprobe"), curve.NProbe.Select(lists => (long)lists).ToArray(), "nprobe");
+            Check.Close(Floats(step, "recall"), curve.Recall.Select(share => (float)share).ToArray(), "recall");
+        }
+    }
+}
