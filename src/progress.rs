@@ -57,6 +57,11 @@ impl<'a> Control<'a> {
         Self { callback: callback.map(RefCell::new), cancel: Cancel(cancel), stopped: Cell::new(false) }
     }
 
+    /// One with this flag and no callback.
+    pub(crate) fn of(cancel: Cancel<'a>) -> Self {
+        Self { callback: None, cancel, stopped: Cell::new(false) }
+    }
+
     /// The flag, for workers.
     pub fn cancel(&self) -> Cancel<'a> {
         self.cancel

@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::{Plan, Shape};
+use super::prepared::Prepared;
 use super::scan::Scanner;
 use super::workspace::Workspace;
 use super::{Probes, ScanJob};
 use crate::collect::{Best, NO_BAR, Sink, Within};
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::matrix::squared_norm;
-use crate::metric::Metric;
 use crate::topk::{self, Hit, State};
 
 /// Pairs a list that make a worker's own chunk of queries pay: it reads each list alone.
@@ -24,7 +23,7 @@ const PAIRS_PER_LIST: usize = 64;
 /// Multiply-adds below which a second thread costs more than it brings, even if it is awake.
 const WORTH_A_THREAD: usize = 1 << 17;
 
-/// Bytes of selection buffers a worker.
+/// Bytes of selection buffers and tables a worker.
 const SELECTION_BYTES: usize = 16 << 20;
 
 /// Most queries in a chunk: enough to use each list well, few enough for the selections to stay in cache.
@@ -52,6 +51,7 @@ impl Shares {
         };
         let work = (job.count * nprobe).saturating_mul(job.vectors.div_ceil(nlist)).saturating_mul(job.dim);
         let workers = job.workers.min(work / WORTH_A_THREAD + 1);
+        let bytes = bytes + Prepared::bytes_a_query(job);
         let most = (SELECTION_BYTES / bytes.max(1)).clamp(1, MAX_CHUNK);
         let least = (PAIRS_PER_LIST * nlist).div_ceil(nprobe.max(1));
         Self { workers, most, by_query: workers == 1 || job.count >= least.min(most) * workers }
@@ -96,11 +96,11 @@ fn best_by_query(
                 return Ok(());
             }
             let to = (from + chunk).min(job.count);
-            prepare(&mut workspace, job, from, to);
+            workspace.prepared.fill(context.kernels(), job, from, to);
             workspace.plan.make(&Shape::of(job), from, to)?;
-            let Workspace { plan, hits, states, norms, scratch, .. } = &mut workspace;
+            let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
             let best = selections(hits, states, to - from, k, None)?;
-            let mut scanner = Scanner::new(context, job, from, norms, scratch, best);
+            let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
             for unit in &plan.units {
                 scanner.scan(plan, unit)?;
             }
@@ -128,10 +128,10 @@ fn best_by_list(
     let next = AtomicUsize::new(0);
     let Workspace { plan, bars, .. } = &lead;
     let result = run(context, shares.workers, |mut workspace| {
-        prepare(&mut workspace, job, from, to);
-        let Workspace { hits, states, norms, scratch, .. } = &mut workspace;
+        workspace.prepared.fill(context.kernels(), job, from, to);
+        let Workspace { hits, states, prepared, scratch, .. } = &mut workspace;
         let best = selections(hits, states, to - from, k, Some(bars))?;
-        let mut scanner = Scanner::new(context, job, from, norms, scratch, best);
+        let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
         while let Some(unit) = plan.units.get(next.fetch_add(1, Ordering::Relaxed)) {
             scanner.scan(plan, unit)?;
         }
@@ -210,12 +210,12 @@ pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<V
     // What a worker does with a plan for the queries from `from` on.
     let scan =
         |workspace: &mut Workspace, plan: &Plan, (from, to), units: &mut dyn Iterator<Item = usize>| {
-            prepare(workspace, job, from, to);
-            let Workspace { norms, scratch, found, .. } = workspace;
+            workspace.prepared.fill(context.kernels(), job, from, to);
+            let Workspace { prepared, scratch, found, .. } = workspace;
             found.clear();
             let first_query = u32::try_from(from).expect("invariant: a job's queries fit in u32");
             let mut scanner =
-                Scanner::new(context, job, from, norms, scratch, Within { key, first_query, found });
+                Scanner::new(context, job, from, prepared, scratch, Within { key, first_query, found });
             for unit in units {
                 scanner.scan(plan, &plan.units[unit])?;
             }
@@ -268,14 +268,6 @@ fn run(context: &Context, workers: usize, work: impl Fn(Workspace) -> Result<()>
         }
     })?;
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-}
-
-/// The squared lengths of the queries `from..to`.
-fn prepare(workspace: &mut Workspace, job: &ScanJob<'_>, from: usize, to: usize) {
-    workspace.norms.clear();
-    let rows = job.queries[from * job.dim..to * job.dim].chunks_exact(job.dim);
-    let norm = |row| if job.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
-    workspace.norms.extend(rows.map(norm));
 }
 
 /// Empty selections of the `k` best for `count` queries.

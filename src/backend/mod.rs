@@ -15,6 +15,8 @@ mod nearest;
 mod packed;
 mod place;
 mod plan;
+mod prepared;
+mod product;
 mod rabitq;
 mod rerank;
 mod scan;
@@ -31,6 +33,7 @@ pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
 pub(crate) use place::Place;
 pub(crate) use plan::visits;
+pub(crate) use product::Product;
 pub(crate) use rabitq::{Number, RaBitQ, centre};
 pub(crate) use rerank::Scores;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
@@ -111,6 +114,7 @@ impl ScanJob<'_> {
         match self.codes {
             Codes::Plain => self.dim,
             Codes::Affine(affine) => affine.columns(),
+            Codes::Product(codes) => codes.columns(),
             Codes::RaBitQ(codes) => codes.columns(),
         }
     }

@@ -3,6 +3,7 @@
 use super::affine::Affine;
 use super::packed::{Kept, Packed, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
+use super::prepared::Prepared;
 use super::rabitq::Number;
 use super::{Codes, ListView, Place, ScanJob};
 use crate::collect::Collector;
@@ -33,7 +34,7 @@ pub(super) struct Scanner<'a, C> {
     pub(super) job: &'a ScanJob<'a>,
     /// The query that the plan calls 0.
     pub(super) first_query: usize,
-    pub(super) norms: &'a [f32],
+    pub(super) prepared: &'a Prepared,
     pub(super) scratch: &'a mut Scratch,
     pub(super) collector: C,
 }
@@ -82,16 +83,16 @@ impl Scratch {
 }
 
 impl<'a, C: Collector> Scanner<'a, C> {
-    /// A scanner for queries from `first_query` on, whose squared lengths are `norms`.
+    /// A scanner for queries from `first_query` on, of which `prepared` is known.
     pub(super) fn new(
         context: &Context,
         job: &'a ScanJob<'a>,
         first_query: usize,
-        norms: &'a [f32],
+        prepared: &'a Prepared,
         scratch: &'a mut Scratch,
         collector: C,
     ) -> Self {
-        Self { kernels: context.kernels(), job, first_query, norms, scratch, collector }
+        Self { kernels: context.kernels(), job, first_query, prepared, scratch, collector }
     }
 
     /// Scans a unit for all its pairs.
@@ -159,14 +160,8 @@ impl<'a, C: Collector> Scanner<'a, C> {
             Codes::Affine(Affine { bits: bits @ ..8, .. }) => bits,
             Codes::RaBitQ(codes) => codes.bits,
             _ => {
-                return Scanned {
-                    number,
-                    values: list.vectors,
-                    columns: self.job.dim,
-                    factors: &[],
-                    first: 0,
-                    places,
-                };
+                let (values, columns) = (list.vectors, self.job.columns());
+                return Scanned { number, values, columns, factors: &[], first: 0, places };
             }
         };
         let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };

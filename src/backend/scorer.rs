@@ -2,6 +2,7 @@
 
 use super::ListView;
 use super::affine::{Affine, Shifted};
+use super::product::Product;
 use super::rabitq::Seen;
 use crate::element::{Scalar, with_values};
 use crate::kernel::CHUNK;
@@ -35,6 +36,8 @@ enum Scored<'a> {
     Values,
     /// What codes stand for, in a list of this number.
     Codes(&'a Affine<'a>, usize),
+    /// What the words of codes stand for, in a list of this number.
+    Words(&'a Product<'a>, usize),
     /// Estimates: no closer look is to be had.
     Estimates,
 }
@@ -73,6 +76,25 @@ impl<'a> Scorer<'a> {
         Self { metric, query: &[], norm, slack, constant, spread: 0.0, rounding, of: Scored::Estimates }
     }
 
+    /// For the codes by words of list number `list`: the query's squared length, its product with the centroid, and
+    /// the most that its tables add up to; `None` = they are rounded, which makes estimates.
+    pub(super) fn of_words(
+        metric: Metric,
+        query: &'a [f32],
+        (norm, constant): (f32, f32),
+        reach: Option<f32>,
+        codes: &'a Product<'a>,
+        list: usize,
+    ) -> Self {
+        let Some(reach) = reach else {
+            return Self::of_estimates(metric, Seen { norm, constant, base: 0.0 });
+        };
+        let rounding = 4.0 * f32::EPSILON;
+        let spread = reach + constant.abs();
+        let slack = rounding * (norm + constant.abs()) + rounding_of_score(query.len()) * (spread + norm);
+        Self { metric, query, norm, slack, constant, spread, rounding, of: Scored::Words(codes, list) }
+    }
+
     /// Scores below this cannot reach the bar.
     #[inline]
     pub(super) fn threshold(&self, bar: f32) -> f32 {
@@ -99,7 +121,10 @@ impl<'a> Scorer<'a> {
                 match self.of {
                     Scored::Values => difference(self.query, list, slot),
                     Scored::Codes(affine, number) => {
-                        difference_of_codes(self.query, affine, list, number, slot)
+                        difference_of(self.query, affine.values(list, number, slot))
+                    }
+                    Scored::Words(codes, number) => {
+                        difference_of(self.query, codes.values(list, number, slot))
                     }
                     Scored::Estimates => distance,
                 }
@@ -122,20 +147,6 @@ fn rounding_of_score(dim: usize) -> f32 {
     steps * (f32::EPSILON / 2.0)
 }
 
-/// The same for codes.
-#[cold]
-#[inline(never)]
-fn difference_of_codes(
-    query: &[f32],
-    affine: &Affine<'_>,
-    list: &ListView<'_>,
-    number: usize,
-    slot: usize,
-) -> f32 {
-    let differences = query.iter().zip(affine.values(list, number, slot)).map(|(&q, v)| q - v);
-    differences.map(|difference| difference * difference).sum()
-}
-
 /// The squared distance, summed from differences.
 #[cold]
 #[inline(never)]
@@ -145,5 +156,12 @@ fn difference(query: &[f32], list: &ListView<'_>, slot: usize) -> f32 {
 }
 
 fn squared_difference<'a, E: Scalar>(query: &[f32], vector: impl Iterator<Item = &'a E>) -> f32 {
-    query.iter().zip(vector).map(|(&q, &v)| q - v.into()).map(|difference| difference * difference).sum()
+    difference_of(query, vector.map(|&v| v.into()))
+}
+
+/// The same from what codes stand for.
+#[cold]
+#[inline(never)]
+fn difference_of(query: &[f32], vector: impl Iterator<Item = f32>) -> f32 {
+    query.iter().zip(vector).map(|(&q, v)| q - v).map(|difference| difference * difference).sum()
 }

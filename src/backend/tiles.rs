@@ -8,7 +8,9 @@ use super::scorer::Scorer;
 use super::{Codes, ListView, Place};
 use crate::collect::Collector;
 use crate::element::Values;
-use crate::kernel::{ENTRIES, LookupInput, MAX_QUERIES, Scaled, Steps, TileInput, pack};
+use crate::kernel::{
+    ENTRIES, LookupInput, MAX_BLOCKS, MAX_QUERIES, Scaled, Steps, SumInput, TileInput, pack,
+};
 use crate::lists::block::{BLOCK, NARROW};
 use crate::topk::Hit;
 
@@ -35,7 +37,7 @@ impl<C: Collector> Scanner<'_, C> {
         match &job.codes {
             Codes::Plain => {
                 for (q, pair) in pairs.iter().enumerate() {
-                    scorers[q] = Scorer::new(job.metric, rows[q], self.norms[pair.query as usize]);
+                    scorers[q] = Scorer::new(job.metric, rows[q], self.prepared.norms[pair.query as usize]);
                 }
                 pack(&rows[..count], dim, &mut self.scratch.packed);
             }
@@ -47,6 +49,20 @@ impl<C: Collector> Scanner<'_, C> {
                     scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, scanned.number);
                 }
                 pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::Product(codes) => {
+                let shifted = &mut self.scratch.shifted;
+                shifted.resize(dim, 0.0);
+                for (q, pair) in pairs.iter().enumerate() {
+                    let query = pair.query as usize;
+                    let product = |centroid| self.kernels.residual(rows[q], centroid, shifted).product;
+                    let constant = codes.centroid(scanned.number).map_or(0.0, product);
+                    let known = (self.prepared.norms[query], constant);
+                    let tables = &self.prepared.tables;
+                    let reach = (!codes.fast).then(|| tables.reach(query));
+                    steps[q] = tables.steps(query);
+                    scorers[q] = Scorer::of_words(job.metric, rows[q], known, reach, codes, scanned.number);
+                }
             }
             Codes::RaBitQ(codes) => {
                 let shifted = &mut self.scratch.shifted;
@@ -88,7 +104,7 @@ impl<C: Collector> Scanner<'_, C> {
                     last -= NARROW;
                 }
                 let mut reached =
-                    self.reach(scanned, &list.bias[first..last], first, &thresholds[..count], &steps);
+                    self.reach(scanned, &list.bias[first..last], first, pairs, &thresholds[..count], &steps);
                 while reached != 0 {
                     let q = reached.trailing_zeros() as usize;
                     reached &= reached - 1;
@@ -111,6 +127,7 @@ impl<C: Collector> Scanner<'_, C> {
         scanned: &Scanned<'_>,
         bias: &[f32],
         first: usize,
+        pairs: &[Pair],
         thresholds: &[f32],
         steps: &[Steps; MAX_QUERIES],
     ) -> u32 {
@@ -119,21 +136,34 @@ impl<C: Collector> Scanner<'_, C> {
         let (from, to) = (first - scanned.first, first - scanned.first + bias.len());
         let vectors = scanned.values.slice(from * scanned.columns..to * scanned.columns);
         let factors = scanned.factors.get(from..to).unwrap_or_default();
-        if let (Codes::RaBitQ(codes), Values::U8(bytes)) = (self.job.codes, vectors)
-            && codes.looks_up()
-        {
-            let (columns, stride) = (codes.code_columns(), scanned.columns);
-            let input = LookupInput {
-                count,
-                columns,
-                tables,
-                steps,
-                thresholds,
-                codes: bytes,
-                stride,
-                bias,
-                factors,
-            };
+        let mut of_queries = [&[][..]; MAX_QUERIES];
+        let looked_up = match (&self.job.codes, vectors) {
+            (Codes::RaBitQ(codes), Values::U8(bytes)) if codes.looks_up() => {
+                let columns = codes.code_columns();
+                let tables = tables.chunks_exact(columns * 2 * ENTRIES);
+                of_queries.iter_mut().zip(tables).for_each(|(to, tables)| *to = tables);
+                Some((columns, bytes, factors))
+            }
+            (Codes::Product(codes), Values::U8(bytes)) => {
+                let tables = &self.prepared.tables;
+                let numbers = pairs.iter().map(|pair| pair.query as usize);
+                if !codes.fast {
+                    let words = codes.book.words;
+                    return numbers.zip(thresholds).enumerate().fold(0, |any, (q, (query, &threshold))| {
+                        let tables = tables.floats(codes, query);
+                        let input = SumInput { tables, words, threshold, codes: bytes, bias };
+                        any | u32::from(self.kernels.tables.add_up(input, q, tile)) << q
+                    });
+                }
+                of_queries.iter_mut().zip(numbers).for_each(|(to, query)| *to = tables.bytes(codes, query));
+                Some((scanned.columns, bytes, &ONES[..bias.len()]))
+            }
+            _ => None,
+        };
+        if let Some((columns, codes, factors)) = looked_up {
+            let (tables, stride) = (&of_queries[..count], scanned.columns);
+            let input =
+                LookupInput { count, columns, tables, steps, thresholds, codes, stride, bias, factors };
             return self.kernels.lookup(input, tile);
         }
         let bases;
@@ -184,6 +214,9 @@ impl<C: Collector> Scanner<'_, C> {
         moved
     }
 }
+
+/// The factors of lanes that have none.
+const ONES: [f32; MAX_BLOCKS * BLOCK] = [1.0; MAX_BLOCKS * BLOCK];
 
 /// Rows of `dim` values, as many as a tile takes at most.
 fn split(values: &[f32], dim: usize) -> [&[f32]; MAX_QUERIES] {

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
+use super::prepared::Prepared;
 use super::rerank::Rerank;
 use super::scan::Scratch;
 use crate::topk::{Hit, State};
@@ -18,8 +19,8 @@ pub(crate) struct Workspace {
     pub(crate) states: Vec<State>,
     /// What a range search found.
     pub(crate) found: Vec<(u32, Hit)>,
-    /// Squared lengths of the queries (L2).
-    pub(crate) norms: Vec<f32>,
+    /// What is known of the queries.
+    pub(crate) prepared: Prepared,
     /// Which queries visit which lists.
     pub(crate) plan: Plan,
     /// The bars that workers share.
@@ -51,7 +52,7 @@ impl Workspace {
             found: Vec::new(),
             hits: Vec::new(),
             states: Vec::new(),
-            norms: Vec::new(),
+            prepared: Prepared::default(),
             plan: Plan::default(),
             bars: Vec::new(),
             parts: Vec::new(),

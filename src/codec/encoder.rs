@@ -1,7 +1,7 @@
 //! Rows into the blocks of a list.
 
-use super::{Scalar, rabitq};
-use crate::backend::{Affine, Number, RaBitQ};
+use super::{Scalar, product, rabitq};
+use crate::backend::{Affine, Number, Product, RaBitQ};
 use crate::element::{Element, Values, with_element};
 use crate::kernel::{Kernels, bitpack};
 use crate::lists::block::{BLOCK, scatter};
@@ -27,6 +27,11 @@ enum Kind<'a> {
         affine: Affine<'a>,
         list: usize,
     },
+    Product {
+        kernels: &'static Kernels,
+        codes: Product<'a>,
+        list: usize,
+    },
     RaBitQ {
         codes: RaBitQ<'a>,
         list: usize,
@@ -48,6 +53,10 @@ impl<'a> Encoder<'a> {
         Self { by_length: metric == Metric::L2, kind: Kind::Scalar { scalar, affine, list: 0 } }
     }
 
+    pub(super) fn product(kernels: &'static Kernels, metric: Metric, codes: Product<'a>) -> Self {
+        Self { by_length: metric == Metric::L2, kind: Kind::Product { kernels, codes, list: 0 } }
+    }
+
     pub(super) fn rabitq(codes: RaBitQ<'a>) -> Self {
         Self { by_length: !codes.products, kind: Kind::RaBitQ { codes, list: 0 } }
     }
@@ -59,6 +68,9 @@ impl<'a> Encoder<'a> {
             Kind::Scalar { scalar, affine, .. } => {
                 Self { kind: Kind::Scalar { scalar, affine, list }, ..self }
             }
+            Kind::Product { kernels, codes, .. } => {
+                Self { kind: Kind::Product { kernels, codes, list }, ..self }
+            }
             Kind::RaBitQ { codes, .. } => Self { kind: Kind::RaBitQ { codes, list }, ..self },
         }
     }
@@ -67,7 +79,7 @@ impl<'a> Encoder<'a> {
     pub(crate) fn element(&self) -> Element {
         match self.kind {
             Kind::Plain { element, .. } => element,
-            Kind::Scalar { .. } | Kind::RaBitQ { .. } => Element::U8,
+            Kind::Scalar { .. } | Kind::Product { .. } | Kind::RaBitQ { .. } => Element::U8,
         }
     }
 
@@ -76,6 +88,7 @@ impl<'a> Encoder<'a> {
         match self.kind {
             Kind::Plain { .. } => dim,
             Kind::Scalar { scalar, .. } => bitpack::columns(dim, scalar.bits),
+            Kind::Product { codes, .. } => codes.columns(),
             Kind::RaBitQ { codes, .. } => codes.columns(),
         }
     }
@@ -90,6 +103,9 @@ impl<'a> Encoder<'a> {
             Kind::Scalar { scalar, affine, list } => {
                 let centroid = affine.centroid(list);
                 scatter_codes(scalar, centroid, x, dim, rows, out, stride);
+            }
+            Kind::Product { kernels, codes, list } => {
+                product::scatter(kernels, &codes, list, x, rows, out, stride);
             }
             Kind::RaBitQ { codes, list } => rabitq::scatter(&codes, list, x, rows, out, stride),
         }
@@ -108,11 +124,14 @@ impl<'a> Encoder<'a> {
         match (self.kind, block) {
             (Kind::Plain { kernels: Some(kernels), .. }, block) => kernels.squares(block, out),
             (Kind::Scalar { affine, .. }, Values::U8(block)) => squares(&affine, block, out),
+            (Kind::Product { codes, list, .. }, Values::U8(block)) => {
+                product::squares(&codes, list, block, out);
+            }
             (Kind::RaBitQ { codes, .. }, Values::U8(block)) => {
                 codes.numbers(Number::Length, block, out);
                 out.iter_mut().for_each(|length| *length *= *length);
             }
-            (Kind::Plain { .. } | Kind::Scalar { .. } | Kind::RaBitQ { .. }, _) => {
+            (_, _) => {
                 unreachable!("invariant: codes are bytes, and lengths have their kernels")
             }
         }

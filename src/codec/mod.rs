@@ -2,11 +2,13 @@
 
 mod encoder;
 mod keeper;
+mod product;
 mod rabitq;
 mod scalar;
 
 pub(crate) use encoder::Encoder;
 pub(crate) use keeper::Keeper;
+pub(crate) use product::{Product, ROWS as PRODUCT_ROWS};
 pub(crate) use rabitq::RaBitQ;
 pub(crate) use scalar::{Extremes, Scalar};
 
@@ -23,6 +25,8 @@ pub(crate) enum Codec {
     Plain(Element),
     /// A few bits a dimension, between the extremes of the training data.
     Scalar(Scalar),
+    /// The nearest word of each part.
+    Product(Product),
     /// The direction of a residual on a grid of 1 to 8 bits a dimension.
     RaBitQ(RaBitQ),
 }
@@ -33,6 +37,7 @@ impl Codec {
         match self {
             Self::Plain(_) => true,
             Self::Scalar(scalar) => scalar.is_trained(),
+            Self::Product(codes) => codes.is_trained(),
             Self::RaBitQ(codes) => codes.is_trained(),
         }
     }
@@ -41,7 +46,7 @@ impl Codec {
     pub(crate) fn element(&self) -> Element {
         match self {
             Self::Plain(element) => *element,
-            Self::Scalar(_) | Self::RaBitQ(_) => Element::U8,
+            Self::Scalar(_) | Self::Product(_) | Self::RaBitQ(_) => Element::U8,
         }
     }
 
@@ -50,6 +55,7 @@ impl Codec {
         match self {
             Self::Plain(_) => dim,
             Self::Scalar(scalar) => bitpack::columns(dim, scalar.bits),
+            Self::Product(codes) => codes.columns(),
             Self::RaBitQ(codes) => codes.columns(),
         }
     }
@@ -59,6 +65,7 @@ impl Codec {
         match self {
             Self::Plain(_) => Codes::Plain,
             Self::Scalar(scalar) => Codes::Affine(scalar.affine(centroids)),
+            Self::Product(codes) => Codes::Product(codes.view(centroids)),
             Self::RaBitQ(codes) => Codes::RaBitQ(codes.view(centroids)),
         }
     }
@@ -73,6 +80,7 @@ impl Codec {
         match self {
             Self::Plain(element) => Encoder::plain(kernels, metric, *element),
             Self::Scalar(scalar) => Encoder::scalar(metric, scalar, scalar.affine(centroids)),
+            Self::Product(codes) => Encoder::product(kernels, metric, codes.view(centroids)),
             Self::RaBitQ(codes) => Encoder::rabitq(codes.view(centroids)),
         }
     }
@@ -95,6 +103,10 @@ impl Codec {
                 let values = scalar.affine(centroids).values(view, list, slot);
                 out.iter_mut().zip(values).for_each(|(to, value)| *to = value);
             }
+            Self::Product(codes) => {
+                let values = codes.view(centroids).values(view, list, slot);
+                out.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+            }
             Self::RaBitQ(codes) => {
                 let values = codes.view(centroids).values(view, list, slot);
                 out.iter_mut().zip(values).for_each(|(to, value)| *to = value);
@@ -107,6 +119,7 @@ impl Codec {
         match self {
             Self::Plain(_) => 0,
             Self::Scalar(scalar) => scalar.memory_bytes(),
+            Self::Product(codes) => codes.memory_bytes(),
             Self::RaBitQ(codes) => codes.memory_bytes(),
         }
     }

@@ -3,7 +3,7 @@
 mod ast;
 mod parse;
 
-pub(crate) use ast::{Code, Description, ListsSpec, Transform as TransformSpec};
+pub(crate) use ast::{Code, Description, ListsSpec, ProductScan, Transform as TransformSpec};
 
 use crate::error::{Error, Result};
 
@@ -21,9 +21,6 @@ impl Description {
 
     /// The first part that is not built, and where it stands.
     fn unbuilt(&self, places: &parse::Places) -> Option<(usize, String)> {
-        if matches!(self.code, Code::Product { .. }) {
-            return Some((places.code, self.code.to_string()));
-        }
         let refine = self.refine.filter(|code| matches!(code, Code::Product { .. } | Code::RaBitQ { .. }));
         refine.map(|code| (places.refine, format!("refining with {code}")))
     }

@@ -30,12 +30,12 @@ pub use train::TrainOptions;
 pub use tune::{TuneOptions, Tuned};
 
 use crate::coarse::Coarse;
-use crate::codec::{Codec, RaBitQ, Scalar};
+use crate::codec::{Codec, Product, RaBitQ, Scalar};
 use crate::context::Context;
 use crate::curve::Curve;
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::factory::{Code, Description};
+use crate::factory::{Code, Description, ProductScan};
 use crate::lists::Lists;
 use crate::metric::Metric;
 use crate::transform::Chain;
@@ -57,7 +57,8 @@ pub struct IndexOptions {
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
 /// of `Flat` vectors are held in float16, bfloat16 or bytes, with `SQ8`, `SQ6` or `SQ4` in as many bits a dimension,
-/// with `RaBitQ` (1 bit) to `RaBitQ8` in codes by which distances are estimated. With `,RFlat` or `,Refine(SQ8)` behind
+/// with `RaBitQ` (1 bit) to `RaBitQ8` in codes by which distances are estimated, with `PQm` (8 bits), `PQmx4` or
+/// `PQmx4fs` (4 bits) in the words that are nearest to each of m parts. With `,RFlat` or `,Refine(SQ8)` behind
 /// it the best by that are compared again with rows that are kept beside.
 ///
 /// `&self` methods may run in parallel. A method that fails has changed nothing.
@@ -111,7 +112,7 @@ impl Index {
             )));
         }
         let transforms = transforms::chain(&description, dim)?;
-        let codec = codec(&description, transforms.d_out(dim), metric);
+        let codec = codec(&description, transforms.d_out(dim), metric)?;
         let refine = refine::codec(&description);
         let row_bytes = refine.as_ref().map_or(0, |codec| codec.row_bytes(dim));
         let lists = Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes);
@@ -182,14 +183,23 @@ impl Index {
 }
 
 /// The codec that a description names, not trained. As in faiss, lists hold residuals.
-fn codec(description: &Description, dim: usize, metric: Metric) -> Codec {
-    match description.code {
+fn codec(description: &Description, dim: usize, metric: Metric) -> Result<Codec> {
+    Ok(match description.code {
         Code::Plain(element) => Codec::Plain(element),
         Code::Scalar { bits } => Codec::Scalar(Scalar::new(bits, description.is_ivf())),
         Code::RaBitQ { bits, .. } => {
             let products = metric != Metric::L2;
             Codec::RaBitQ(RaBitQ::new(dim, bits.into(), products, description.is_ivf()))
         }
-        Code::Product { .. } => unreachable!("invariant: `parse` refuses other codes"),
-    }
+        Code::Product { m, .. } if !dim.is_multiple_of(m) => {
+            return Err(Error::argument(format!(
+                "{description}: expected a number of parts that divides the {dim} dimensions, got {m}"
+            )));
+        }
+        Code::Product { m, bits, scan } => {
+            // Of fast scan, as in faiss, only "fsr" holds residuals.
+            let by_residual = description.is_ivf() && scan != ProductScan::Fast;
+            Codec::Product(Product::new(dim, m, bits.into(), by_residual, scan != ProductScan::Tables))
+        }
+    })
 }

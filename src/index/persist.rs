@@ -163,7 +163,7 @@ impl Index {
                 return Err(Error::corrupt(format!("{description}: expected a number of lists, got none")));
             }
         };
-        if !is_like(&super::codec(&description, parts.dim, parts.metric), &parts.codec)
+        if !is_like(&super::codec(&description, parts.dim, parts.metric)?, &parts.codec)
             || parts.codec.element() != parts.lists.element
             || (parts.trained && !parts.codec.is_trained())
         {
@@ -245,6 +245,10 @@ fn is_like(named: &Codec, loaded: &Codec) -> bool {
         (Codec::Plain(named), Codec::Plain(loaded)) => named == loaded,
         (Codec::Scalar(named), Codec::Scalar(loaded)) => {
             named.bits == loaded.bits && (named.by_residual || !loaded.by_residual)
+        }
+        (Codec::Product(named), Codec::Product(loaded)) => {
+            // A file of faiss's tells itself whether codes are of residuals.
+            named.untrained() == loaded.untrained().of_residuals(named.by_residual)
         }
         (Codec::RaBitQ(named), Codec::RaBitQ(loaded)) => {
             let kind = |codes: &RaBitQ| (codes.dim, codes.bits, codes.products, codes.by_list);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Index, transforms};
 use crate::coarse::Coarse;
-use crate::codec::{Codec, Extremes, Scalar};
+use crate::codec::{Codec, Extremes, PRODUCT_ROWS, Product, Scalar};
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
@@ -112,7 +112,7 @@ impl Index {
             }
         };
         let coarse = if kept { self.coarse.as_ref() } else { found.as_ref() };
-        let codec = self.trained_codec(x, coarse, options.threads, control)?;
+        let codec = self.trained_codec(x, coarse, options, control)?;
         let coarse = if kept { self.coarse.take() } else { found };
         self.accept(coarse, codec);
         Ok(())
@@ -123,11 +123,14 @@ impl Index {
         &self,
         x: RowsRef<'_>,
         coarse: Option<&Coarse>,
-        threads: usize,
+        options: &TrainOptions,
         control: &Control<'_>,
     ) -> Result<Codec> {
         let codec = match &*self.codec {
-            Codec::Scalar(scalar) => self.trained_scalar(scalar, x, coarse, threads, control)?,
+            Codec::Scalar(scalar) => self.trained_scalar(scalar, x, coarse, options.threads, control)?,
+            Codec::Product(codes) => {
+                Codec::Product(self.trained_product(codes, x, coarse, options, control)?)
+            }
             Codec::RaBitQ(codes) if !codes.by_list => Codec::RaBitQ(codes.with_mean(self.mean(x, control)?)),
             codec => codec.clone(),
         };
@@ -147,17 +150,35 @@ impl Index {
         Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
     }
 
-    /// The rows that codes are trained on.
-    fn sampled(&self, x: RowsRef<'_>) -> Result<Vec<usize>> {
+    /// A product quantizer with words for `x`.
+    fn trained_product(
+        &self,
+        codes: &Product,
+        x: RowsRef<'_>,
+        coarse: Option<&Coarse>,
+        options: &TrainOptions,
+        control: &Control<'_>,
+    ) -> Result<Product> {
+        let workers = self.context.workers(options.threads);
+        let coarse = coarse.filter(|_| codes.by_residual);
+        let mut residuals = Vec::new();
+        self.visit(x, PRODUCT_ROWS, coarse, options.threads, control, &mut |row| residuals.extend(row))?;
+        let count = residuals.len() / self.dim;
+        let residuals = MatrixRef::new("training rows", &residuals, count, self.dim)?;
+        codes.trained(&self.context, residuals, workers, options.kmeans.seed, control)
+    }
+
+    /// The rows that codes are trained on, at most so many.
+    fn sampled(&self, x: RowsRef<'_>, most: usize) -> Result<Vec<usize>> {
         if x.rows() == 0 {
             return Err(Error::argument(format!("{}: expected rows to train with, got 0", self.description)));
         }
-        Ok((0..x.rows()).step_by(x.rows().div_ceil(CODE_ROWS)).collect())
+        Ok((0..x.rows()).step_by(x.rows().div_ceil(most)).collect())
     }
 
     /// The mean of `x`.
     fn mean(&self, x: RowsRef<'_>, control: &Control<'_>) -> Result<Vec<f32>> {
-        let sampled = self.sampled(x)?;
+        let sampled = self.sampled(x, CODE_ROWS)?;
         let mut sums = vec![0f64; self.dim];
         let mut rows = Vec::new();
         for numbers in sampled.chunks(ROWS_A_STEP) {
@@ -185,32 +206,45 @@ impl Index {
         threads: usize,
         control: &Control<'_>,
     ) -> Result<(Vec<f32>, Vec<f32>)> {
-        let sampled = self.sampled(x)?;
+        let mut extremes = Extremes::new(x.dim());
         let coarse = coarse.filter(|_| scalar.by_residual);
+        self.visit(x, CODE_ROWS, coarse, threads, control, &mut |row| extremes.add(row.iter().copied()))?;
+        Ok(extremes.ranges())
+    }
+
+    /// Shows `take` the rows that codes are trained on, at most so many, or their residuals behind `coarse`.
+    fn visit(
+        &self,
+        x: RowsRef<'_>,
+        most: usize,
+        coarse: Option<&Coarse>,
+        threads: usize,
+        control: &Control<'_>,
+        take: &mut dyn FnMut(&[f32]),
+    ) -> Result<()> {
+        let sampled = self.sampled(x, most)?;
         let workers = self.context.workers(threads);
         let dim = x.dim();
-        let mut extremes = Extremes::new(dim);
-        let mut rows = Vec::new();
+        let (mut rows, mut residual) = (Vec::new(), Vec::new());
         let (mut labels, mut keys) = (vec![0; ROWS_A_STEP], vec![0.0; ROWS_A_STEP]);
         for numbers in sampled.chunks(ROWS_A_STEP) {
             control.check()?;
             x.gather(numbers.iter().copied(), &mut rows);
+            let Some(coarse) = coarse else {
+                rows.chunks_exact(dim).for_each(&mut *take);
+                continue;
+            };
             let (labels, keys) = (&mut labels[..numbers.len()], &mut keys[..numbers.len()]);
-            if let Some(coarse) = coarse {
-                let rows = MatrixRef::new("training rows", &rows, numbers.len(), dim)?;
-                coarse.assign(&self.context, rows.into(), workers, labels, keys, control.cancel())?;
-            }
+            let matrix = MatrixRef::new("training rows", &rows, numbers.len(), dim)?;
+            coarse.assign(&self.context, matrix.into(), workers, labels, keys, control.cancel())?;
             for (row, &list) in rows.chunks_exact(dim).zip(&*labels) {
-                match coarse {
-                    None => extremes.add(row.iter().copied()),
-                    Some(coarse) => {
-                        let centroid = &coarse.centroids()[list as usize * dim..][..dim];
-                        extremes.add(row.iter().zip(centroid).map(|(value, centroid)| value - centroid));
-                    }
-                }
+                let centroid = &coarse.centroids()[list as usize * dim..][..dim];
+                residual.clear();
+                residual.extend(row.iter().zip(centroid).map(|(value, centroid)| value - centroid));
+                take(&residual);
             }
         }
-        Ok(extremes.ranges())
+        Ok(())
     }
 
     /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions. Codes such as
@@ -249,6 +283,7 @@ impl Index {
         // Codes of residuals are of other ranges now.
         let codec = match &*self.codec {
             Codec::Scalar(scalar) if scalar.by_residual => Codec::Scalar(scalar.untrained()),
+            Codec::Product(codes) if codes.by_residual => Codec::Product(codes.untrained()),
             codec => codec.clone(),
         };
         self.accept(Some(coarse), codec);

@@ -25,8 +25,8 @@ pub(crate) struct LookupInput<'a> {
     pub(crate) count: usize,
     /// Columns of codes; a byte is two of them, the lower half first.
     pub(crate) columns: usize,
-    /// `[count][columns][2][ENTRIES]`, none larger than [`MOST`]; what a query looks up adds up to less than 2^16.
-    pub(crate) tables: &'a [u8],
+    /// `[count]` of `[columns][2][ENTRIES]`, none larger than [`MOST`]; what a query looks up adds up to less than 2^16.
+    pub(crate) tables: &'a [&'a [u8]],
     /// `[count]`.
     pub(crate) steps: &'a [Steps],
     /// A score at or above its query's threshold is a hit; `[count]`.
@@ -47,7 +47,8 @@ impl LookupInput<'_> {
         let lanes = self.bias.len();
         assert!((1..=MAX_QUERIES).contains(&self.count) && self.stride >= self.columns);
         assert!(lanes.is_multiple_of(BLOCK) || lanes == BLOCK / 2);
-        assert!(self.tables.len() == self.count * self.columns * 2 * ENTRIES);
+        assert!(self.tables.len() >= self.count);
+        assert!(self.tables[..self.count].iter().all(|tables| tables.len() == self.columns * 2 * ENTRIES));
         assert!(self.steps.len() >= self.count && self.thresholds.len() >= self.count);
         assert!(self.codes.len() == self.stride * lanes && self.factors.len() == lanes);
     }
@@ -55,8 +56,7 @@ impl LookupInput<'_> {
     /// The tables of a query.
     #[inline(always)]
     pub(super) fn tables_of(&self, query: usize) -> &[[u8; ENTRIES]] {
-        let each = self.columns * 2 * ENTRIES;
-        self.tables[query * each..(query + 1) * each].as_chunks().0
+        self.tables[query].as_chunks().0
     }
 
     /// The bytes of a block's codes, its biases and its factors.

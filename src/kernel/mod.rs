@@ -8,6 +8,7 @@
 pub(crate) mod bitpack;
 mod lookup;
 mod scalar;
+mod tables;
 mod tile;
 
 #[cfg(target_arch = "aarch64")]
@@ -16,6 +17,7 @@ mod aarch64;
 mod x86_64;
 
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
+pub(crate) use tables::{Book, SumInput};
 
 use crate::element::Values;
 use crate::error::{Error, Result};
@@ -100,6 +102,8 @@ pub(crate) struct Kernels {
     lookup: lookup::LookupFn,
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
+    /// Those of product quantizers.
+    pub(crate) tables: tables::Tables,
 }
 
 impl Kernels {

@@ -1,6 +1,6 @@
 //! The oracle, and the kernels of a CPU without vector units: plain loops, no fused multiply-add.
 
-use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, lookup};
+use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, lookup, tables};
 use crate::element::{Scalar, Values, with_values};
 use crate::lists::block::BLOCK;
 
@@ -12,6 +12,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     lookup: lookup::scalar,
     subsets: lookup::scalar_subsets,
     residual: lookup::residual,
+    tables: tables::SCALAR,
 };
 
 fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {

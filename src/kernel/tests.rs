@@ -215,6 +215,7 @@ fn lookup_any_shape_agrees_with_scalar_bit_by_bit() {
                         .iter()
                         .map(|byte| byte & lookup::MOST)
                         .collect();
+                    let of_queries: Vec<_> = tables.chunks_exact(columns * 2 * ENTRIES).collect();
                     let codes = bytes(2, stride * lanes);
                     let (mut bias, factors) = (numbers(3, lanes), numbers(4, lanes));
                     bias[lanes - 1] = f32::NEG_INFINITY;
@@ -225,7 +226,7 @@ fn lookup_any_shape_agrees_with_scalar_bit_by_bit() {
                     let input = |thresholds| LookupInput {
                         count,
                         columns,
-                        tables: &tables,
+                        tables: &of_queries,
                         steps: &steps,
                         thresholds,
                         codes: &codes,

@@ -1,11 +1,13 @@
 //! The section `CODE`, see [the format](super).
 
-use crate::codec::{Codec, RaBitQ, Scalar};
+use crate::codec::{Codec, Product, RaBitQ, Scalar};
 use crate::error::{Error, Result};
 
 const BY_RESIDUAL: u32 = 1;
 const RABITQ: u32 = 2;
 const PRODUCTS: u32 = 4;
+const PRODUCT: u32 = 8;
+const FAST: u32 = 16;
 
 /// The section's bytes; none for plain values.
 pub(super) fn encode(codec: &Codec) -> Vec<u8> {
@@ -14,6 +16,11 @@ pub(super) fn encode(codec: &Codec) -> Vec<u8> {
         Codec::Plain(_) => return Vec::new(),
         Codec::Scalar(scalar) => {
             ([scalar.bits, flag(scalar.by_residual, BY_RESIDUAL)], scalar.ranges().into())
+        }
+        Codec::Product(codes) => {
+            let flags = PRODUCT | flag(codes.by_residual, BY_RESIDUAL) | flag(codes.fast, FAST);
+            let head = [codes.bits, flags, u32::try_from(codes.parts).unwrap_or(u32::MAX)];
+            return [bytemuck::cast_slice(&head), bytemuck::cast_slice(codes.words())].concat();
         }
         Codec::RaBitQ(codes) => {
             let flags = RABITQ | flag(codes.by_list, BY_RESIDUAL) | flag(codes.products, PRODUCTS);
@@ -37,6 +44,11 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
         let codes = RaBitQ::new(dim, bits, flags & PRODUCTS != 0, flags & BY_RESIDUAL != 0);
         return mean(codes, ranges).map(Codec::RaBitQ).map_err(fail);
     }
+    if let [bits @ (4 | 8), flags] = head
+        && flags & !(BY_RESIDUAL | FAST) == PRODUCT
+    {
+        return product(dim, bits, flags, ranges).map(Codec::Product).map_err(fail);
+    }
     let bits = match head {
         [4, 0 | BY_RESIDUAL] => 4,
         [6, 0 | BY_RESIDUAL] => 6,
@@ -59,6 +71,31 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
     let (minimum, range) = (bytemuck::pod_collect_to_vec(minimum), bytemuck::pod_collect_to_vec(range));
     Scalar::check_ranges(dim, &minimum, &range)?;
     Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
+}
+
+/// A product quantizer: the number of its parts, then its words, or none.
+fn product(dim: usize, bits: u32, flags: u32, bytes: &[u8]) -> std::result::Result<Product, String> {
+    let Some((parts, words)) = bytes.split_first_chunk() else {
+        return Err(format!("expected at least 12 bytes, got {}", 8 + bytes.len()));
+    };
+    let parts = u32::from_le_bytes(*parts) as usize;
+    if parts == 0 || !dim.is_multiple_of(parts) {
+        return Err(format!("expected a number of parts that divides {dim} dimensions, got {parts}"));
+    }
+    let codes = Product::new(dim, parts, bits, flags & BY_RESIDUAL != 0, flags & FAST != 0);
+    if words.is_empty() {
+        return Ok(codes);
+    }
+    let expected = (4 * dim).checked_mul(codes.count());
+    if Some(words.len()) != expected {
+        return Err(format!("expected 12 bytes, or {expected:?} more for words, got {}", 8 + bytes.len()));
+    }
+    let words: Vec<f32> = bytemuck::pod_collect_to_vec(words);
+    if words.iter().all(|value| value.is_finite()) {
+        Ok(codes.with_words(words))
+    } else {
+        Err("expected finite words".into())
+    }
 }
 
 /// The codes with the mean that is held in `bytes`, or none.

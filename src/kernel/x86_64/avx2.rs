@@ -16,6 +16,7 @@ static KERNELS: Kernels = Kernels {
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,
+    tables: super::tables::TABLES,
 };
 
 /// The kernels, if the CPU has AVX2, FMA and F16C, as all have that have AVX2.

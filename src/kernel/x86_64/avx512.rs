@@ -16,6 +16,7 @@ static KERNELS: Kernels = Kernels {
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,
+    tables: super::tables::TABLES,
 };
 
 /// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.

@@ -3,6 +3,7 @@
 mod avx2;
 mod avx512;
 mod lookup;
+mod tables;
 
 use super::Kernels;
 

@@ -159,7 +159,7 @@ impl Reader<'_, '_> {
         match (codec, self.cursor.bool("by_residual")?) {
             (codec, false) => Ok((codec, name)),
             (Codec::Scalar(scalar), true) => Ok((Codec::Scalar(scalar.of_residuals()), name)),
-            (Codec::Plain(_) | Codec::RaBitQ(_), true) => Err(Error::Unsupported(format!(
+            (_, true) => Err(Error::Unsupported(format!(
                 "faiss index of type `IwSq` with {name} of residuals (by_residual) is not supported: lists here hold such values themselves"
             ))),
         }

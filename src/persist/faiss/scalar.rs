@@ -105,7 +105,7 @@ pub(super) fn write(codec: &Codec, dim: usize, out: &mut Bytes) {
             let (minimum, range) = scalar.ranges();
             (number, [minimum, range].concat())
         }
-        Codec::RaBitQ(_) => unreachable!("invariant: check_writable"),
+        Codec::Product(_) | Codec::RaBitQ(_) => unreachable!("invariant: check_writable"),
     };
     out.int(number).int(MIN_MAX).bytes(&0f32.to_le_bytes());
     out.size(dim).size(code_size(codec, dim)).floats(&ranges);

@@ -31,7 +31,7 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
             parts.description, parts.k_factor
         )));
     }
-    if matches!(parts.codec, Codec::RaBitQ(_)) {
+    if matches!(parts.codec, Codec::RaBitQ(_) | Codec::Product(_)) {
         return Err(Error::Unsupported(format!(
             "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
             parts.description

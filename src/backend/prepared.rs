@@ -1,0 +1,37 @@
+//! What is known of queries before they meet a list.
+
+use super::product::Tables;
+use super::{Codes, ScanJob};
+use crate::kernel::Kernels;
+use crate::matrix::squared_norm;
+use crate::metric::Metric;
+
+/// Of some queries of a job, numbered from its first.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    /// Squared lengths (L2).
+    pub(super) norms: Vec<f32>,
+    /// Where vectors are coded by words.
+    pub(super) tables: Tables,
+}
+
+impl Prepared {
+    /// Prepares the queries `from..to`, in place of all others.
+    pub(super) fn fill(&mut self, kernels: &Kernels, job: &ScanJob<'_>, from: usize, to: usize) {
+        let queries = &job.queries[from * job.dim..to * job.dim];
+        let norm = |row| if job.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
+        self.norms.clear();
+        self.norms.extend(queries.chunks_exact(job.dim).map(norm));
+        if let Codes::Product(codes) = &job.codes {
+            self.tables.fill(kernels, codes, queries);
+        }
+    }
+
+    /// Bytes that a query takes.
+    pub(super) fn bytes_a_query(job: &ScanJob<'_>) -> usize {
+        match &job.codes {
+            Codes::Product(codes) => codes.table_bytes(),
+            _ => 0,
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The product quantizer of 4 or 8 bits a part, as in faiss (`ProductQuantizer`): the codebook of each part by k-means
+//! over the parts of the training rows. What codes stand for, and how they are searched, is told in
+//! [`crate::backend::Product`].
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::backend;
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::kernel::{Book, Kernels, bitpack};
+use crate::kmeans::{KMeansOptions, Purpose, cluster};
+use crate::matrix::MatrixRef;
+use crate::progress::Control;
+
+/// Most parts whose sums of bytes are fine enough; beyond, tables are floats.
+const MOST_FAST: usize = 1 << 12;
+
+/// Rows that codebooks are trained on at most: as many as faiss uses for 8 bits.
+pub(crate) const ROWS: usize = 1 << 16;
+
+/// A product quantizer, trained or not.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Product {
+    pub(crate) dim: usize,
+    pub(crate) parts: usize,
+    /// Of a code: 4 or 8.
+    pub(crate) bits: u32,
+    /// Whether the lists hold residuals from their centroids.
+    pub(crate) by_residual: bool,
+    /// Whether scores are looked up in tables of bytes.
+    pub(crate) fast: bool,
+    /// `[parts][words][dim / parts]`; empty before training.
+    words: Vec<f32>,
+    /// `[parts][dim / parts][words]`.
+    book: Vec<f32>,
+    /// Half the squared length of each word, `[parts][words]`.
+    halves: Vec<f32>,
+}
+
+impl Product {
+    /// One that is not trained; `parts` divides `dim`.
+    pub(crate) fn new(dim: usize, parts: usize, bits: u32, by_residual: bool, fast: bool) -> Self {
+        let (words, book, halves) = Default::default();
+        Self { dim, parts, bits, by_residual, fast: fast && parts <= MOST_FAST, words, book, halves }
+    }
+
+    /// Words of a part.
+    pub(crate) fn count(&self) -> usize {
+        1 << self.bits
+    }
+
+    /// The words, `[parts][count][dim / parts]`, or nothing before training.
+    pub(crate) fn words(&self) -> &[f32] {
+        &self.words
+    }
+
+    /// The same with these words (`[parts][count][dim / parts]`, finite).
+    pub(crate) fn with_words(&self, words: Vec<f32>) -> Self {
+        let (count, each) = (self.count(), self.dim / self.parts);
+        let mut book = vec![0.0; words.len()];
+        for (words, book) in words.chunks_exact(count * each).zip(book.chunks_exact_mut(count * each)) {
+            for (number, word) in words.chunks_exact(each).enumerate() {
+                for (row, &value) in book.chunks_exact_mut(count).zip(word) {
+                    row[number] = value;
+                }
+            }
+        }
+        let half = |word: &[f32]| 0.5 * word.iter().map(|value| value * value).sum::<f32>();
+        let halves = words.chunks_exact(each).map(half).collect();
+        Self { words, book, halves, ..*self }
+    }
+
+    /// The same without words.
+    pub(crate) fn untrained(&self) -> Self {
+        Self::new(self.dim, self.parts, self.bits, self.by_residual, self.fast)
+    }
+
+    /// The same for codes of residuals, or not.
+    pub(crate) fn of_residuals(self, by_residual: bool) -> Self {
+        Self { by_residual, ..self }
+    }
+
+    pub(crate) fn is_trained(&self) -> bool {
+        !self.words.is_empty()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        2 * size_of_val(&self.words[..]) + size_of_val(&self.halves[..])
+    }
+
+    /// Bytes of a vector.
+    pub(crate) fn columns(&self) -> usize {
+        bitpack::columns(self.parts, self.bits)
+    }
+
+    /// What codes stand for; `centroids` (`[nlist, dim]`) count if the codes are of residuals.
+    pub(crate) fn view<'a>(&'a self, centroids: Option<&'a [f32]>) -> backend::Product<'a> {
+        backend::Product {
+            dim: self.dim,
+            bits: self.bits,
+            fast: self.fast,
+            words: &self.words,
+            book: Book { words: self.count(), values: &self.book, halves: &self.halves },
+            centroids: centroids.filter(|_| self.by_residual),
+        }
+    }
+
+    /// The same as `x` trains it: rows, or residuals, not more than [`ROWS`].
+    pub(crate) fn trained(
+        &self,
+        context: &Context,
+        x: MatrixRef<'_>,
+        workers: usize,
+        seed: u64,
+        control: &Control<'_>,
+    ) -> Result<Self> {
+        let (count, each) = (self.count(), self.dim / self.parts);
+        if x.rows() < count {
+            return Err(Error::TooFewPoints { expected: count, got: x.rows() });
+        }
+        let mut words = vec![0.0; self.parts * count * each];
+        let jobs = Mutex::new(words.chunks_exact_mut(count * each).enumerate());
+        let (failure, cancel) = (Mutex::new(None), control.cancel());
+        // Parts are small: each is one worker's.
+        context.parallel(workers.min(self.parts), &|_| {
+            let mut rows = Vec::new();
+            loop {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((part, words)) = next.filter(|_| !cancel.is_set()) else { break };
+                rows.clear();
+                rows.extend(
+                    x.data().chunks_exact(self.dim).flat_map(|row| &row[part * each..(part + 1) * each]),
+                );
+                let options = KMeansOptions {
+                    threads: 1,
+                    seed,
+                    max_points_per_centroid: ROWS / count,
+                    ..KMeansOptions::default()
+                };
+                let found = MatrixRef::new("training rows", &rows, x.rows(), each).and_then(|x| {
+                    let control = Control::of(cancel);
+                    cluster(context, x.into(), count, &options, Purpose::Part, &control)
+                });
+                match found {
+                    Ok(found) => words.copy_from_slice(&found.centroids),
+                    Err(error) => {
+                        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                        break;
+                    }
+                }
+            }
+        })?;
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
+        control.check()?;
+        Ok(self.with_words(words))
+    }
+}
+
+/// Writes rows as the codes of neighbouring lanes; see [`super::Encoder::encode`].
+pub(super) fn scatter(
+    kernels: &Kernels,
+    codes: &backend::Product<'_>,
+    list: usize,
+    x: &[f32],
+    rows: &[u32],
+    out: &mut [u8],
+    stride: usize,
+) {
+    let dim = codes.dim;
+    let centroid = codes.centroid(list);
+    let mut residual = vec![0.0; dim];
+    let (mut numbers, mut bytes) = (vec![0; codes.parts()], vec![0; codes.columns()]);
+    for (lane, &row) in rows.iter().enumerate() {
+        let row = &x[row as usize * dim..][..dim];
+        let vector = match centroid {
+            None => row,
+            Some(centroid) => {
+                let values = row.iter().zip(centroid).map(|(value, centroid)| value - centroid);
+                residual.iter_mut().zip(values).for_each(|(to, value)| *to = value);
+                &residual
+            }
+        };
+        kernels.tables.nearest(&codes.book, vector, &mut numbers);
+        bitpack::pack(codes.bits, &numbers, &mut bytes);
+        for (column, &byte) in bytes.iter().enumerate() {
+            out[column * stride + lane] = byte;
+        }
+    }
+}
+
+/// The squared length of what each lane's codes stand for, in list number `list`.
+pub(super) fn squares(codes: &backend::Product<'_>, list: usize, block: &[u8], out: &mut [f32]) {
+    let width = out.len();
+    let centroid = codes.centroid(list).unwrap_or(&[]);
+    let each = codes.dim / codes.parts();
+    for (lane, out) in out.iter_mut().enumerate() {
+        *out = 0.0;
+        for part in 0..codes.parts() {
+            let code = bitpack::code(codes.bits, part, |column| block[column * width + lane]);
+            let word = codes.word(part, code);
+            match centroid.get(part * each..(part + 1) * each) {
+                None => *out += word.iter().map(|value| value * value).sum::<f32>(),
+                Some(centroid) => {
+                    let values = word.iter().zip(centroid).map(|(value, centroid)| value + centroid);
+                    *out += values.map(|value| value * value).sum::<f32>();
+                }
+            }
+        }
+    }
+}
