@@ -47,6 +47,16 @@ fn codes() -> Vec<(&'static str, Index)> {
     vec![("rabitq", flat), ("ivf_rabitq5", ivf)]
 }
 
+/// What product codes are held as, a file of its own. As many rows as words are the words, however they are found.
+fn words() -> Vec<(&'static str, Index)> {
+    let mut index = create(Metric::L2, "IVF4,PQ1x4fsr", &IndexOptions::default());
+    index.set_centroids(matrix(&rows(99, 4))).unwrap();
+    index.train(matrix(&rows(4, 16)), &Default::default(), &Control::default()).unwrap();
+    add(&mut index, 5, 50, None);
+    index.remove(&[7, 49]).unwrap();
+    vec![("ivf_pq1x4fsr", index)]
+}
+
 /// What is kept to refine with, a file of its own.
 fn refined() -> Vec<(&'static str, Index)> {
     let mut index = create(Metric::L2, "IVF4,SQfp16,Refine(SQ6)", &IndexOptions::default());
@@ -57,10 +67,14 @@ fn refined() -> Vec<(&'static str, Index)> {
     vec![("ivf_refined", index)]
 }
 
+fn all() -> impl Iterator<Item = (&'static str, Index)> {
+    content().into_iter().chain(codes()).chain(words()).chain(refined())
+}
+
 #[test]
 fn load_golden_files_of_every_version_gives_what_was_saved() {
     if let Ok(version) = std::env::var("IVF_WRITE_GOLDEN") {
-        for (name, index) in content().into_iter().chain(codes()).chain(refined()) {
+        for (name, index) in all() {
             let path = golden(&version, name);
             assert!(!path.exists(), "{} is for ever", path.display());
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -68,7 +82,7 @@ fn load_golden_files_of_every_version_gives_what_was_saved() {
         }
     }
     for version in VERSIONS {
-        for (name, index) in content().into_iter().chain(codes()).chain(refined()) {
+        for (name, index) in all() {
             for memory_map in [false, true] {
                 let options = LoadOptions { memory_map, ..Default::default() };
                 let loaded = load(&golden(version, name), &options).unwrap();

@@ -120,8 +120,7 @@ fn parse_unknown_strings_points_at_the_place() {
 #[test]
 fn parse_parts_not_built_are_unsupported_at_their_place() {
     for (text, place) in [
-        ("IDMap,IVF16_HNSW32,PQ8x4fs", "at position 19: PQ8x4fs "),
-        ("IVF16,PQ8x4fs", "at position 6: PQ8x4fs "),
+        ("IDMap,Flat,Refine(PQ8x4fs)", "at position 11: refining with PQ8x4fs "),
         ("Flat,Refine(RaBitQ)", "at position 5: refining with RaBitQ "),
     ] {
         match Description::parse(text) {

@@ -9,7 +9,7 @@ use crate::kernel::lookup::Steps;
 use crate::kernel::tables::{self, Book, SumInput, Tables};
 
 pub(super) const TABLES: Tables = Tables {
-    // SAFETY, here and below: the kernels are only reached through `detect`, which saw AVX2.
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
     products: |book, query, out| unsafe { products(book, query, out) },
     // SAFETY: as above.
     quantize: |tables, out| unsafe { quantize(tables, out) },
