@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::backend::IdFilter;
+use crate::kernel::{Bitmap, Kernels};
 
 /// Ids that pass. Cheap to clone; combining shares the parts.
 #[derive(Clone, Debug)]
@@ -89,32 +90,27 @@ impl Filter {
 
     /// Whether an id passes.
     pub fn contains(&self, id: i64) -> bool {
-        self.mask(&[id]) == 1
+        self.mask(Kernels::scalar(), &[id]) == 1
     }
 }
 
 impl IdFilter for Filter {
-    fn mask(&self, ids: &[i64]) -> u32 {
+    fn mask(&self, kernels: &Kernels, ids: &[i64]) -> u32 {
         let all = if ids.len() >= 32 { u32::MAX } else { (1u32 << ids.len()) - 1 };
         match &*self.0 {
             // Each kind has a loop of its own: the kind is looked at once a block.
             &Node::Range { from, to } => bits(ids, |id| from <= id && id < to),
-            Node::Bitmap { first, words } => bits(ids, |id| {
-                // An id below the first wraps to a bit far beyond the last word.
-                let bit = id.wrapping_sub(*first).cast_unsigned();
-                usize::try_from(bit / 64)
-                    .is_ok_and(|word| words.get(word).is_some_and(|word| word >> (bit % 64) & 1 == 1))
-            }),
+            Node::Bitmap { first, words } => kernels.members(Bitmap { first: *first, words }, ids),
             Node::Sorted(sorted) => bits(ids, |id| sorted.binary_search(&id).is_ok()),
-            Node::And(a, b) => match a.mask(ids) {
+            Node::And(a, b) => match a.mask(kernels, ids) {
                 0 => 0,
-                mask => mask & b.mask(ids),
+                mask => mask & b.mask(kernels, ids),
             },
-            Node::Or(a, b) => match a.mask(ids) {
+            Node::Or(a, b) => match a.mask(kernels, ids) {
                 mask if mask == all => mask,
-                mask => mask | b.mask(ids),
+                mask => mask | b.mask(kernels, ids),
             },
-            Node::Not(a) => !a.mask(ids) & all,
+            Node::Not(a) => !a.mask(kernels, ids) & all,
         }
     }
 }
@@ -161,8 +157,11 @@ mod tests {
         let ids: Vec<i64> = (0..32).collect();
         for count in 0..=32 {
             let want = if count == 32 { u32::MAX } else { (1 << count) - 1 };
-            assert_eq!(Filter::ids(&[99]).negate().mask(&ids[..count]), want);
-            assert_eq!(Filter::range(0, 99).or(&Filter::range(0, 1)).mask(&ids[..count]), want);
+            assert_eq!(Filter::ids(&[99]).negate().mask(Kernels::scalar(), &ids[..count]), want);
+            assert_eq!(
+                Filter::range(0, 99).or(&Filter::range(0, 1)).mask(Kernels::scalar(), &ids[..count]),
+                want
+            );
         }
     }
 }

@@ -43,6 +43,7 @@ use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::Values;
 use crate::error::Result;
+use crate::kernel::Kernels;
 use crate::metric::Metric;
 use crate::progress::Cancel;
 use crate::topk::Hit;
@@ -123,7 +124,7 @@ impl ScanJob<'_> {
 /// Which ids a scan may return.
 pub(crate) trait IdFilter: Sync {
     /// A bit for each of up to 32 ids: whether it passes.
-    fn mask(&self, ids: &[i64]) -> u32;
+    fn mask(&self, kernels: &Kernels, ids: &[i64]) -> u32;
 }
 
 /// What runs scans. All backends give the same results: ids, distances and their order.

@@ -4,7 +4,8 @@
 
 use super::{IdFilter, ListView};
 use crate::element::{Scalar, with_values};
-use crate::lists::block::{BLOCK, lanes, width};
+use crate::kernel::Kernels;
+use crate::lists::block::{BLOCK, NARROW, lanes, width};
 
 /// A block, and a bit for each of its vectors that passes.
 pub(super) type Kept = (usize, u32);
@@ -14,17 +15,52 @@ pub(super) fn restrict(
     list: &ListView<'_>,
     blocks: (usize, usize),
     filter: &dyn IdFilter,
+    kernels: &Kernels,
     kept: &mut Vec<Kept>,
 ) {
     kept.clear();
     for block in blocks.0..blocks.1 {
-        let first = block * BLOCK;
-        let mask = filter.mask(&list.ids[first..list.ids.len().min(first + BLOCK)]);
+        let mask = filter.mask(kernels, ids_of(list, block));
         if mask != 0 {
             kept.push((block, mask));
         }
     }
 }
+
+/// The ids of a block.
+pub(super) fn ids_of<'a>(list: &ListView<'a>, block: usize) -> &'a [i64] {
+    let first = block * BLOCK;
+    &list.ids[first..list.ids.len().min(first + BLOCK)]
+}
+
+/// Of so many blocks one is looked at to tell how much passes.
+const SAMPLED: usize = 4;
+
+/// Whether a filter lets something pass of nearly all halves of blocks, as a sample tells: then few queries had better
+/// scan them all and ask the filter about hits alone. It is never asked about most ids.
+pub(super) fn is_wide(
+    list: &ListView<'_>,
+    blocks: (usize, usize),
+    filter: &dyn IdFilter,
+    kernels: &Kernels,
+) -> bool {
+    let (mut halves, mut empty) = (0, 0);
+    for block in (blocks.0..blocks.1).step_by(SAMPLED) {
+        let ids = ids_of(list, block);
+        let mask = filter.mask(kernels, ids);
+        for half in [mask & 0xffff, mask >> NARROW].into_iter().take(ids.len().div_ceil(NARROW)) {
+            halves += 1;
+            empty += usize::from(half == 0);
+        }
+    }
+    empty * WIDE <= halves
+}
+
+/// A filter is wide if of so many halves at most one is empty.
+const WIDE: usize = 8;
+
+/// Queries that a unit meets at most where it is worth telling wide filters.
+pub(super) const FEW: usize = 3;
 
 /// Vectors that pass.
 pub(super) fn count(kept: &[Kept]) -> usize {

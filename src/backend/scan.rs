@@ -1,11 +1,11 @@
 //! Scanning one unit of work: what of it is read, and which tiles of queries pass over it.
 
 use super::affine::Affine;
-use super::packed::{Kept, Packed, restrict, worthwhile};
+use super::packed::{FEW, Kept, Packed, is_wide, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
 use super::prepared::Prepared;
 use super::rabitq::Number;
-use super::{Codes, ListView, Place, ScanJob};
+use super::{Codes, IdFilter, ListView, Place, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::Values;
@@ -13,10 +13,23 @@ use crate::error::Result;
 use crate::kernel::{Kernels, TileOutput, bitpack};
 use crate::lists::block::{BLOCK, blocks};
 
-/// What a tile reads of a list.
-pub(super) struct Scanned<'a> {
+/// What of a list is scanned.
+pub(super) struct Ground<'a> {
+    pub(super) list: ListView<'a>,
     /// The list's.
     pub(super) number: usize,
+    /// Whether hits carry places, which the ids are not already.
+    pub(super) places: bool,
+    /// What hits have still to pass.
+    pub(super) filter: Option<&'a dyn IdFilter>,
+    /// The unit's.
+    blocks: (usize, usize),
+    /// Those of its blocks that are read.
+    pub(super) runs: &'a [(usize, usize)],
+}
+
+/// What a tile reads of a list.
+pub(super) struct Scanned<'a> {
     pub(super) values: Values<'a>,
     /// Elements of a lane.
     pub(super) columns: usize,
@@ -24,8 +37,6 @@ pub(super) struct Scanned<'a> {
     pub(super) factors: &'a [f32],
     /// The lane with which they begin.
     pub(super) first: usize,
-    /// Whether hits carry places, which the ids are not already.
-    pub(super) places: bool,
 }
 
 /// One worker's way through its units.
@@ -99,47 +110,42 @@ impl<'a, C: Collector> Scanner<'a, C> {
     pub(super) fn scan(&mut self, plan: &Plan, unit: &Unit) -> Result<()> {
         let list = self.job.lists.list(unit.list as usize);
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
-        let (number, blocks_of_unit) = (unit.list as usize, (unit.blocks.0 as usize, unit.blocks.1 as usize));
+        let (number, places) = (unit.list as usize, self.job.places);
+        let all = (unit.blocks.0 as usize, unit.blocks.1 as usize);
+        let ground = Ground { list, number, places, filter: None, blocks: all, runs: &[all] };
         let Some(filter) = self.job.filter else {
-            let places = self.job.places;
-            return self.scan_runs(&list, number, places, blocks_of_unit, &[blocks_of_unit], pairs);
+            return self.scan_ground(&ground, pairs);
         };
+        if pairs.len() <= FEW && is_wide(&list, all, filter, self.kernels) {
+            return self.scan_ground(&Ground { filter: Some(filter), ..ground }, pairs);
+        }
         let mut room = std::mem::take(&mut self.scratch.filtered);
         let Filtered { kept, packed, bias, runs } = &mut room;
-        restrict(&list, blocks_of_unit, filter, kept);
+        restrict(&list, all, filter, self.kernels, kept);
         let whole = pairs.iter().all(|pair| pair.slots as usize >= list.ids.len());
         let result = if whole && worthwhile(kept, pairs.len()) {
-            let places = self.job.places;
             let name = |slot| if places { Place { list: number, slot }.to_id() } else { list.ids[slot] };
             let list = packed.pack(&list, self.job.columns(), kept, name);
             let all = (0, blocks(list.ids.len()));
-            self.scan_runs(&list, number, false, all, &[all], pairs)
+            let packed = Ground { list, places: false, blocks: all, runs: &[all], ..ground };
+            self.scan_ground(&packed, pairs)
         } else {
             mask(&list, kept, bias, runs);
-            let places = self.job.places;
-            self.scan_runs(&ListView { bias, ..list }, number, places, blocks_of_unit, runs, pairs)
+            self.scan_ground(&Ground { list: ListView { bias, ..list }, runs, ..ground }, pairs)
         };
         self.scratch.filtered = room;
         result
     }
 
-    fn scan_runs(
-        &mut self,
-        list: &ListView<'_>,
-        number: usize,
-        places: bool,
-        blocks: (usize, usize),
-        runs: &[(usize, usize)],
-        pairs: &[Pair],
-    ) -> Result<()> {
+    fn scan_ground(&mut self, ground: &Ground<'_>, pairs: &[Pair]) -> Result<()> {
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
         let mut factors = std::mem::take(&mut self.scratch.factors);
-        let scanned = self.scanned(list, number, places, blocks, &mut unpacked, &mut factors);
+        let scanned = self.scanned(&ground.list, ground.blocks, &mut unpacked, &mut factors);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
             self.job.cancel.check()?;
-            self.scan_tile(list, &scanned, runs, tile);
+            self.scan_tile(ground, &scanned, tile);
         }
         self.scratch.unpacked = unpacked;
         self.scratch.factors = factors;
@@ -150,8 +156,6 @@ impl<'a, C: Collector> Scanner<'a, C> {
     fn scanned<'v>(
         &self,
         list: &ListView<'v>,
-        number: usize,
-        places: bool,
         blocks: (usize, usize),
         unpacked: &'v mut Vec<u8>,
         factors: &'v mut Vec<f32>,
@@ -161,7 +165,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             Codes::RaBitQ(codes) => codes.bits,
             _ => {
                 let (values, columns) = (list.vectors, self.job.columns());
-                return Scanned { number, values, columns, factors: &[], first: 0, places };
+                return Scanned { values, columns, factors: &[], first: 0 };
             }
         };
         let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };
@@ -177,10 +181,10 @@ impl<'a, C: Collector> Scanner<'a, C> {
             }
         }
         if self.looks_up() {
-            return Scanned { number, values: Values::U8(codes), columns, factors, first, places };
+            return Scanned { values: Values::U8(codes), columns, factors, first };
         }
         bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
-        Scanned { number, values: Values::U8(unpacked), columns: self.job.dim, factors, first, places }
+        Scanned { values: Values::U8(unpacked), columns: self.job.dim, factors, first }
     }
 
     /// Whether scores are looked up.

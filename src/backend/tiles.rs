@@ -1,11 +1,12 @@
 //! Tiles of queries against the blocks of a unit: what reaches a query's bar is collected.
 
 use super::affine::Shifted;
+use super::packed::ids_of;
 use super::plan::Pair;
 use super::rabitq::Seen;
-use super::scan::{Scanned, Scanner, Scratch};
+use super::scan::{Ground, Scanned, Scanner, Scratch};
 use super::scorer::Scorer;
-use super::{Codes, ListView, Place};
+use super::{Codes, Place};
 use crate::collect::Collector;
 use crate::element::Values;
 use crate::kernel::{
@@ -16,13 +17,8 @@ use crate::topk::Hit;
 
 impl<C: Collector> Scanner<'_, C> {
     /// Passes one tile of queries over runs of blocks.
-    pub(super) fn scan_tile(
-        &mut self,
-        list: &ListView<'_>,
-        scanned: &Scanned<'_>,
-        runs: &[(usize, usize)],
-        pairs: &[Pair],
-    ) {
+    pub(super) fn scan_tile(&mut self, ground: &Ground<'_>, scanned: &Scanned<'_>, pairs: &[Pair]) {
+        let (list, number) = (&ground.list, ground.number);
         let dim = self.job.dim;
         let job = self.job;
         let count = pairs.len();
@@ -45,8 +41,8 @@ impl<C: Collector> Scanner<'_, C> {
                 let shifted = &mut self.scratch.shifted;
                 shifted.resize(count * dim, 0.0);
                 for (q, factors) in shifted.chunks_exact_mut(dim).enumerate() {
-                    let seen = Shifted::new(job.metric, affine, scanned.number, rows[q], factors);
-                    scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, scanned.number);
+                    let seen = Shifted::new(job.metric, affine, number, rows[q], factors);
+                    scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, number);
                 }
                 pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
             }
@@ -56,19 +52,19 @@ impl<C: Collector> Scanner<'_, C> {
                 for (q, pair) in pairs.iter().enumerate() {
                     let query = pair.query as usize;
                     let product = |centroid| self.kernels.residual(rows[q], centroid, shifted).product;
-                    let constant = codes.centroid(scanned.number).map_or(0.0, product);
+                    let constant = codes.centroid(number).map_or(0.0, product);
                     let known = (self.prepared.norms[query], constant);
                     let tables = &self.prepared.tables;
                     let reach = (!codes.fast).then(|| tables.reach(query));
                     steps[q] = tables.steps(query);
-                    scorers[q] = Scorer::of_words(job.metric, rows[q], known, reach, codes, scanned.number);
+                    scorers[q] = Scorer::of_words(job.metric, rows[q], known, reach, codes, number);
                 }
             }
             Codes::RaBitQ(codes) => {
                 let shifted = &mut self.scratch.shifted;
                 shifted.resize(count * dim, 0.0);
                 for (q, residual) in shifted.chunks_exact_mut(dim).enumerate() {
-                    let seen = Seen::new(self.kernels, job.metric, codes, scanned.number, rows[q], residual);
+                    let seen = Seen::new(self.kernels, job.metric, codes, number, rows[q], residual);
                     scorers[q] = Scorer::of_estimates(job.metric, seen);
                     steps[q].base = seen.base;
                 }
@@ -93,7 +89,7 @@ impl<C: Collector> Scanner<'_, C> {
         let step = self.kernels.blocks_per_tile(count);
         let lanes = list.bias.len();
         let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
-        for &(begin, end) in runs {
+        for &(begin, end) in ground.runs {
             let mut block = begin;
             let end = end.min(slots.div_ceil(BLOCK));
             while block < end {
@@ -108,7 +104,7 @@ impl<C: Collector> Scanner<'_, C> {
                 while reached != 0 {
                     let q = reached.trailing_zeros() as usize;
                     reached &= reached - 1;
-                    if self.select(list, scanned, &pairs[q], &scorers[q], q, first, last) {
+                    if self.select(ground, &pairs[q], &scorers[q], q, first, last) {
                         let query = pairs[q].query as usize;
                         self.collector.moved(query);
                         thresholds[q] = scorers[q].threshold(self.collector.bar(query));
@@ -182,19 +178,24 @@ impl<C: Collector> Scanner<'_, C> {
     #[inline]
     fn select(
         &mut self,
-        list: &ListView<'_>,
-        scanned: &Scanned<'_>,
+        ground: &Ground<'_>,
         pair: &Pair,
         scorer: &Scorer<'_>,
         q: usize,
         first: usize,
         last: usize,
     ) -> bool {
+        let list = &ground.list;
         let query = pair.query as usize;
         let end = list.ids.len().min(pair.slots as usize);
         let mut moved = false;
         for (part, start) in (first..last).step_by(BLOCK).enumerate() {
             let mut mask = self.scratch.tile.hits[q][part];
+            if let Some(filter) = ground.filter
+                && mask != 0
+            {
+                mask &= filter.mask(self.kernels, ids_of(list, start / BLOCK));
+            }
             while mask != 0 {
                 let lane = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
@@ -203,11 +204,8 @@ impl<C: Collector> Scanner<'_, C> {
                     break;
                 }
                 let key = scorer.key(self.scratch.tile.scores[q][part][lane], list, slot);
-                let id = if scanned.places {
-                    Place { list: scanned.number, slot }.to_id()
-                } else {
-                    list.ids[slot]
-                };
+                let id =
+                    if ground.places { Place { list: ground.number, slot }.to_id() } else { list.ids[slot] };
                 moved |= self.collector.offer(query, Hit { key, id });
             }
         }

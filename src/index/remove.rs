@@ -4,6 +4,7 @@ use super::Index;
 use crate::backend::IdFilter;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::kernel::Kernels;
 use crate::lists::block::BLOCK;
 use crate::lists::{List, NEVER};
 
@@ -47,7 +48,7 @@ impl Index {
 pub(super) fn passing(list: &List, filter: &Filter) -> Vec<u32> {
     let mut slots = Vec::new();
     for (start, ids) in (0u32..).step_by(BLOCK).zip(list.ids.chunks(BLOCK)) {
-        let mut mask = filter.mask(ids);
+        let mut mask = filter.mask(Kernels::scalar(), ids);
         while mask != 0 {
             let slot = start + mask.trailing_zeros();
             mask &= mask - 1;

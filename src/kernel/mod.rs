@@ -5,6 +5,7 @@
 //! they are loaded. [`scalar`] is the oracle that the others are tested against; those with fused multiply-add
 //! agree bit by bit, since all add the same terms in the same order.
 
+mod bitmap;
 pub(crate) mod bitpack;
 mod lookup;
 mod scalar;
@@ -16,6 +17,7 @@ mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub(crate) use bitmap::Bitmap;
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
 pub(crate) use tables::{Book, SumInput};
 
@@ -104,6 +106,7 @@ pub(crate) struct Kernels {
     residual: lookup::ResidualFn,
     /// Those of product quantizers.
     pub(crate) tables: tables::Tables,
+    members: bitmap::MembersFn,
 }
 
 impl Kernels {
@@ -117,6 +120,11 @@ impl Kernels {
                 Error::argument(format!("kernel: this CPU has {}, got {name:?}", names.join(", ")))
             }),
         }
+    }
+
+    /// Those that any CPU runs.
+    pub(crate) fn scalar() -> &'static Self {
+        &scalar::KERNELS
     }
 
     /// All kernels that this CPU can run, slowest first.
@@ -172,6 +180,13 @@ impl Kernels {
     pub(crate) fn subsets(&self, values: &[f32], tables: &mut [u8]) -> Steps {
         assert!(tables.len() == values.len().div_ceil(8) * 2 * ENTRIES);
         (self.subsets)(values, tables)
+    }
+
+    /// A bit for each of up to 32 ids: whether the bitmap holds it.
+    #[inline]
+    pub(crate) fn members(&self, bitmap: Bitmap<'_>, ids: &[i64]) -> u32 {
+        assert!(ids.len() <= BLOCK);
+        (self.members)(bitmap, ids)
     }
 
     /// The squared length of each lane of a block.

@@ -1,6 +1,6 @@
 //! The oracle, and the kernels of a CPU without vector units: plain loops, no fused multiply-add.
 
-use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, lookup, tables};
+use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitmap, lookup, tables};
 use crate::element::{Scalar, Values, with_values};
 use crate::lists::block::BLOCK;
 
@@ -13,6 +13,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     subsets: lookup::scalar_subsets,
     residual: lookup::residual,
     tables: tables::SCALAR,
+    members: bitmap::scalar,
 };
 
 fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {

@@ -7,6 +7,7 @@ use super::resident::Resident;
 use crate::backend::plan::slot_after;
 use crate::backend::{Probes, ScanJob};
 use crate::error::Result;
+use crate::kernel::Kernels;
 use crate::lists::block::{BLOCK, blocks};
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
@@ -260,7 +261,9 @@ impl<'a> Rounds<'a> {
         let Some(filter) = self.job.filter else { return 0 };
         if self.words[list] == UNKNOWN {
             self.words[list] = to32(self.passing.len());
-            self.passing.extend(self.job.lists.list(list).ids.chunks(BLOCK).map(|ids| filter.mask(ids)));
+            self.passing.extend(
+                self.job.lists.list(list).ids.chunks(BLOCK).map(|ids| filter.mask(Kernels::scalar(), ids)),
+            );
         }
         self.words[list]
     }

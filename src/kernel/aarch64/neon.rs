@@ -6,7 +6,7 @@ use std::arch::aarch64::*;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
-use crate::kernel::{Kernels, TileInput, TileOutput, tables};
+use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, tables};
 
 static KERNELS: Kernels = Kernels {
     name: "neon",
@@ -18,6 +18,7 @@ static KERNELS: Kernels = Kernels {
     residual: safe_residual,
     // Compiled for NEON as all code for this processor is.
     tables: tables::SCALAR,
+    members: bitmap::scalar,
 };
 
 /// The kernels, if the CPU has NEON.

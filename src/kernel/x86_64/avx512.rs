@@ -3,6 +3,7 @@
 
 use std::arch::x86_64::*;
 
+use super::bitmap::safe_members;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
@@ -17,6 +18,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     tables: super::tables::TABLES,
+    members: safe_members,
 };
 
 /// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.
