@@ -239,6 +239,22 @@ def test_files_keep_nprobe(lib, x, queries, tmp_path):
 
 
 @BOTH
+def test_scalar_codes_behind_given_centroids_are_trained_and_filed(lib, x, queries, centroids, tmp_path):
+    quantizer = lib.IndexFlatL2(24)
+    quantizer.add(centroids)
+    index = lib.IndexIVFScalarQuantizer(quantizer, 24, 16, lib.ScalarQuantizer.QT_8bit)
+    index.train(x)
+    assert np.array_equal(index.quantizer.reconstruct_n(0, 16), centroids)
+    index.add(x)
+    index.nprobe = 7
+    lib.write_index(index, str(tmp_path / "x"))
+    for reader in (faiss, ivf.faiss):
+        again = reader.read_index(str(tmp_path / "x"))
+        assert again.nprobe == 7
+        assert (again.search(queries, 5)[1] == index.search(queries, 5)[1]).mean() > 0.99
+
+
+@BOTH
 def test_bytes_come_back(lib, x, queries):
     index = lib.index_factory(24, "Flat")
     index.add(x)

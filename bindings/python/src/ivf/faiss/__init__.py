@@ -1,7 +1,7 @@
 """A drop-in for code that says `import faiss`: `import ivf.faiss as faiss`.
 
-It has flat and IVF indexes (float32, half precision), transforms before them, id maps, id selectors, range search,
-k-means and exact knn, files included. What it has not raises an error that says what to do. Different from faiss:
+It has flat and IVF indexes (float32, half precision, codes), refinements, transforms before them, id maps, id
+selectors, range search, k-means and exact knn, files included. What it has not raises an error that says what to do. Different from faiss:
 the quantizer has the index's own metric, and NaN is refused.
 """
 
@@ -29,6 +29,8 @@ from ._indexes import (
 from ._io import IO_FLAG_MMAP, deserialize_index, read_index, serialize_index, write_index
 from ._ivf import IndexIVF, IndexIVFFlat, SearchParametersIVF
 from ._kmeans import ClusteringParameters, Kmeans, normalize_L2
+from ._parameters import ParameterSpace, downcast_index, extract_index_ivf, try_extract_index_ivf
+from ._refine import IndexRefine, IndexRefineFlat, IndexRefineSearchParameters
 from ._scalar import IndexIVFScalarQuantizer, IndexScalarQuantizer, ScalarQuantizer
 from ._selectors import (
     IDSelector,
@@ -43,16 +45,7 @@ from ._selectors import (
     IDSelectorXOr,
 )
 from ._settings import get_num_gpus, omp_get_max_threads, omp_set_num_threads, threads
-from ._wrappers import (
-    IndexIDMap,
-    IndexIDMap2,
-    IndexPreTransform,
-    ParameterSpace,
-    SearchParametersPreTransform,
-    downcast_index,
-    extract_index_ivf,
-    try_extract_index_ivf,
-)
+from ._wrappers import IndexIDMap, IndexIDMap2, IndexPreTransform, SearchParametersPreTransform
 
 __all__ = [
     "IO_FLAG_MMAP",
@@ -80,6 +73,9 @@ __all__ = [
     "IndexIVFFlat",
     "IndexIVFScalarQuantizer",
     "IndexPreTransform",
+    "IndexRefine",
+    "IndexRefineFlat",
+    "IndexRefineSearchParameters",
     "IndexScalarQuantizer",
     "Kmeans",
     "ParameterSpace",

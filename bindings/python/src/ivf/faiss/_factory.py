@@ -9,15 +9,19 @@ from ..index import Index as Core
 from ..metric import METRIC_L2
 from ._indexes import Index, IndexFlat, IndexFlatCodes, IndexFlatIP, IndexFlatL2
 from ._ivf import IndexIVF, IndexIVFFlat
+from ._refine import REFINED, IndexRefine, IndexRefineFlat
 from ._scalar import IndexIVFScalarQuantizer, IndexScalarQuantizer
 from ._wrappers import IndexIDMap, IndexIDMap2, IndexPreTransform
 
-# The end of a description behind its transforms: the lists, if any, and how vectors are held in them.
-_END = re.compile(r"(?P<lists>IVF\d*,)?(?P<codes>Flat|SQ|PQ\d|RaBitQ)")
+# The end of a description behind its transforms: the lists, if any, how vectors are held in them, what refines.
+_END = re.compile(
+    r"(?P<lists>IVF\d*(_HNSW\d*)?,)?(?P<codes>Flat|SQ|PQ\d|RaBitQ)[^,]*(,(?P<refine>RFlat|Refine.*))?$"
+)
 
 
 def index_factory(d: int, description: str, metric: int = METRIC_L2) -> Index:
-    """An index of a description: "Flat", "IVF1024,Flat", "PCA64,IVF256,SQfp16", "IDMap2,Flat"."""
+    """An index of a description: "Flat", "IVF1024,Flat", "PCA64,IVF256,SQfp16", "IDMap2,Flat",
+    "IVF1024,SQ8,RFlat"."""
     for prefix, wrapper in (("IDMap,", IndexIDMap), ("IDMap2,", IndexIDMap2)):
         if description.startswith(prefix):
             return wrapper(_plain(d, description[len(prefix) :], metric))
@@ -25,15 +29,16 @@ def index_factory(d: int, description: str, metric: int = METRIC_L2) -> Index:
 
 
 def _plain(d: int, description: str, metric: int) -> Index:
-    return _without_ids(Core(d, description, metric, nprobe=1, allow_duplicate_ids=True))
+    k_factor = 1 if REFINED.search(description) else None
+    return _without_ids(Core(d, description, metric, nprobe=1, allow_duplicate_ids=True, k_factor=k_factor))
 
 
 def of_core(core: Core) -> Index:
     """The class for an index that is there already."""
     index, info = _without_ids(core), core.info
-    if info.is_ivf or info.next_id == info.count:
+    if info.next_id == info.count or (info.is_ivf and not info.k_factor):
         return index
-    # Ids that do not count from 0: only an id map has those.
+    # Ids that do not count from 0: only an id map has those, or lists without a refinement.
     mapped = _made(IndexIDMap2, core)
     mapped.index = index
     return mapped
@@ -49,7 +54,12 @@ def _without_ids(core: Core) -> Index:
         index = _made({"l2": IndexFlatL2, "ip": IndexFlatIP}.get(core.metric, IndexFlat), core)
     else:
         index = _made(IndexScalarQuantizer if codes == "SQ" else IndexFlatCodes, core)
-    return index if end is None or end.start() == 0 else IndexPreTransform(core, index)
+    if end is not None and end.start() > 0:
+        index = IndexPreTransform(core, index)
+    if end is None or end["refine"] is None:
+        return index
+    kind = IndexRefineFlat if end["refine"] == "RFlat" else IndexRefine
+    return kind._around(core, index)
 
 
 AnyIndex = TypeVar("AnyIndex", bound=Index)

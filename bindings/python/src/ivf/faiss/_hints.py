@@ -8,7 +8,7 @@ import re
 _INSTEAD = {
     r"IndexHNSW|IndexNSG|IndexNNDescent": 'index_factory(d, "IVF1024,Flat"), and nprobe for efSearch',
     r"Index\w*(PQ|Residual|Additive|LocalSearch|Product|RaBitQ|LSH)": 'index_factory(d, "IVF1024,SQfp16")',
-    r"IndexRefine": 'index_factory(d, "IVF1024,SQfp16"), which needs no second look',
+    r"IndexRefine": "IndexRefineFlat(base_index)",
     r"IndexBinary|index_binary": "IndexFlatL2 of the bits as 0 and 1, whose distance is Hamming's",
     r"IndexShards|IndexReplicas": "one index: every call uses all threads",
     r"\w*(Gpu|_gpu|GPU)": 'ivf.Index(d, "IVF1024,Flat", context=ivf.Context(device="gpu"))',

@@ -36,25 +36,25 @@ class SearchParameters:
 class Index:
     """What all indexes have. An attribute that does not exist cannot be set."""
 
-    __slots__ = ("_behind", "_core", "verbose")
+    __slots__ = ("_core", "_within", "verbose")
 
     def __init__(self, core: Core):
         self._core = core
-        # Whether this is what an IndexPreTransform has within; the core is then that of the whole.
-        self._behind = False
+        # The class of the index that this one is a part of, whose core it then has.
+        self._within = ""
         self.verbose = False
 
     @property
     def _whole(self) -> Core:
         """The core, for calls that vectors go into or come out of."""
-        if self._behind:
-            raise NotImplementedError("this is behind transforms: give the IndexPreTransform itself the vectors")
+        if self._within:
+            raise NotImplementedError(f"this is a part of another index: give {self._within} itself the vectors")
         return self._core
 
     @property
     def d(self) -> int:
         """Columns of a vector."""
-        return self._core.info.list_dim if self._behind else self._core.dim
+        return self._core.info.list_dim if self._within == "IndexPreTransform" else self._core.dim
 
     @property
     def ntotal(self) -> int:
@@ -117,7 +117,10 @@ class Index:
 
     def range_search(self, x: npt.ArrayLike, thresh: float, *, params: Any = None) -> tuple[Ids, Rows, Ids]:
         """Limits `[n + 1]`, distances and ids of all that is better than `thresh`."""
-        found = self._whole.range_search(rows("x", x, self.d), thresh, threads=threads(), **self._how(params))
+        how = self._how(params)
+        # All that is found is compared again.
+        how.pop("k_factor", None)
+        found = self._whole.range_search(rows("x", x, self.d), thresh, threads=threads(), **how)
         return found.offsets, found.distances, found.ids
 
     def _how(self, params: Any) -> dict[str, Any]:

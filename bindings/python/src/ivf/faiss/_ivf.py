@@ -71,7 +71,7 @@ class IndexIVF(Index):
         """Chooses the centroids, and puts them into the quantizer; takes them from it if they are there."""
         if self.is_trained:
             return
-        if self._take_centroids():
+        if self._take_centroids() and self.is_trained:
             return
         spherical = self.metric_type == METRIC_INNER_PRODUCT
         if self.cp.spherical != spherical:

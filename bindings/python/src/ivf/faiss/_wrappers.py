@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from ..index import Index as Core
 from ._indexes import Index, IndexFlatCodes, SearchParameters
-from ._ivf import IndexIVF
 from ._selectors import IDSelector
 
 
@@ -65,7 +64,7 @@ class IndexPreTransform(Index):
 
     def __init__(self, core: Core, index: Index):
         super().__init__(core)
-        index._behind = True
+        index._within = "IndexPreTransform"
         self.index = index
         """What the transforms lead to: nprobe, quantizer, list sizes; vectors go through the whole."""
 
@@ -84,46 +83,3 @@ class IndexPreTransform(Index):
         if isinstance(params, SearchParametersPreTransform):
             params = params.index_params
         return self.index._how(params)
-
-
-def try_extract_index_ivf(index: Index) -> IndexIVF | None:
-    """The lists within an index, whose nprobe can be set; None if there are none."""
-    while isinstance(index, (IndexIDMap, IndexPreTransform)):
-        index = index.index
-    return index if isinstance(index, IndexIVF) else None
-
-
-def extract_index_ivf(index: Index) -> IndexIVF:
-    """The lists within an index, whose nprobe can be set."""
-    found = try_extract_index_ivf(index)
-    if found is None:
-        raise RuntimeError(f"extract_index_ivf: {type(index).__name__} has no lists")
-    return found
-
-
-def downcast_index(index: Index) -> Index:
-    """The index itself: it has its class already."""
-    return index
-
-
-class ParameterSpace:
-    """Sets parameters of an index by name, as in faiss: `set_index_parameters(index, "nprobe=16,max_codes=1000")`."""
-
-    def set_index_parameter(self, index: Index, name: str, val: float) -> None:
-        """Sets nprobe or max_codes, or verbose."""
-        if name == "verbose":
-            index.verbose = bool(val)
-        elif name in ("nprobe", "max_codes"):
-            setattr(extract_index_ivf(index), name, int(val))
-        else:
-            raise RuntimeError(f"set_index_parameter: expected nprobe, max_codes or verbose, got {name!r}")
-
-    def set_index_parameters(self, index: Index, param_string: str) -> None:
-        """Sets several: names and values by "=", parted by commas."""
-        for setting in filter(None, param_string.split(",")):
-            name, equals, value = setting.partition("=")
-            try:
-                number = float(value)
-            except ValueError:
-                raise RuntimeError(f"set_index_parameters: expected name=number, got {setting!r}") from None
-            self.set_index_parameter(index, name.strip(), number)
