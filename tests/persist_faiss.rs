@@ -195,17 +195,17 @@ fn load_old_ivf_codes_gives_the_same_index() {
 
 #[test]
 fn load_unsupported_types_are_refused_by_name() {
-    let mut pq = golden_bytes("ivf_l2");
-    pq[..4].copy_from_slice(b"IwPQ");
+    let mut lsq = golden_bytes("ivf_l2");
+    lsq[..4].copy_from_slice(b"IwLS");
     let mut inner = golden_bytes("flat_idmap2");
-    inner[4 + 33..4 + 33 + 4].copy_from_slice(b"IxPq");
+    inner[4 + 33..4 + 33 + 4].copy_from_slice(b"IxLS");
     let mut disk = golden_bytes("ivf_empty");
     let lists = 4 + 33 + 16 + 4 + 33 + 8 + 4 * DIM * 4 + 9;
     assert_eq!(&disk[lists..lists + 4], b"ilar");
     disk[lists..lists + 4].copy_from_slice(b"ilod");
     for (bytes, names) in [
-        (pq, ["`IwPQ` (IVF PQ)", "IwFl"]),
-        (inner, ["`IxPq` (PQ)", "IxF2"]),
+        (lsq, ["`IwLS` (IVF local search quantizer)", "IwFl"]),
+        (inner, ["`IxLS` (local search quantizer)", "IxF2"]),
         (golden_bytes("ivf_hnsw"), ["coarse quantizer of type `IHNf` (HNSW Flat)", "IxF2"]),
         (golden_bytes("ivf_mixed_metrics"), ["metric InnerProduct", "metric L2"]),
         (golden_bytes("flat_l1"), ["metric 2 (L1)", "inner product"]),
@@ -217,6 +217,74 @@ fn load_unsupported_types_are_refused_by_name() {
             assert!(error.to_string().contains(name), "{error}");
         }
     }
+}
+
+/// Files of product codes, and what they are: their words cannot be set here.
+const PRODUCTS: [(&str, &str, Metric); 2] =
+    [("pq", "PQ3x4", Metric::InnerProduct), ("ivf_pq", "IVF3,PQ3x4", Metric::L2)];
+
+#[test]
+fn load_product_codes_gives_what_they_stand_for_and_the_same_bytes_again() {
+    for (name, description, metric) in PRODUCTS {
+        let index = load(&golden(name), &LoadOptions::default()).unwrap();
+        assert_eq!((index.describe().as_str(), index.info().metric), (description, metric));
+        assert_eq!(exported(&index), golden_bytes(name), "{name}");
+        let n = index.info().count;
+        let mut held = vec![0.0; n * DIM];
+        index.reconstruct(&(0..n as i64).collect::<Vec<_>>(), &mut held).unwrap();
+        let words = rows(13, 16);
+        // Every part is a word, here of a vector and there of a residual, in whole 1/64ths.
+        let centroids = rows(99, 3);
+        for vector in held.chunks(DIM) {
+            let near = |centroid: &[f32], scale: f32| {
+                (0..3).all(|part| {
+                    let rest: Vec<f32> =
+                        (0..2).map(|d| (vector[2 * part + d] - centroid[2 * part + d]) * scale).collect();
+                    words.chunks(2).skip(16 * part).take(16).any(|word| word == rest)
+                })
+            };
+            let found = if name == "pq" {
+                near(&[0.0; DIM], 1.0)
+            } else {
+                centroids.chunks(DIM).any(|centroid| near(centroid, 2.0))
+            };
+            assert!(found, "{name}: {vector:?}");
+        }
+        // Biases are not in the file; an index of the same parts in our own format has them.
+        let again = from_bytes(&to_bytes(&index)).unwrap();
+        assert_eq!(results(&again, &Default::default()), results(&index, &Default::default()));
+    }
+}
+
+#[test]
+fn load_product_codes_that_are_not_sound_are_refused() {
+    // Behind header and direct map, by_residual and code_size: dimensions, parts, bits and the number of values.
+    let inside = 4 + 33 + 16 + 4 + 33 + 8 + 3 * DIM * 4 + 9 + 1 + 8;
+    for (name, sizes) in [("pq", 4 + 33), ("ivf_pq", inside)] {
+        let good = golden_bytes(name);
+        let with = |at: usize, bytes: &[u8]| {
+            let mut wrong = good.clone();
+            wrong[at..at + bytes.len()].copy_from_slice(bytes);
+            refused(&wrong).to_string()
+        };
+        assert!(with(sizes + 16, &[5]).contains("5 bits a part"), "{name}");
+        assert!(with(sizes, &[7]).contains("expected 6 dimensions"), "{name}");
+        for parts in [0, 4, 7] {
+            assert!(with(sizes + 8, &[parts]).contains("parts that divides"), "{name}");
+        }
+        assert!(with(sizes + 16, &[8]).contains("expected 256 words"), "{name}");
+        assert!(with(sizes + 32, &f32::NAN.to_le_bytes()).contains("finite words"), "{name}");
+        // Untrained, with codes.
+        with(4 + 28, &[0]);
+    }
+    let good = golden_bytes("ivf_pq");
+    let mut wrong = good.clone();
+    wrong[inside - 8] = 3;
+    assert!(refused(&wrong).to_string().contains("codes of 2 bytes, got 3"));
+    let mut wrong = golden_bytes("pq");
+    let end = wrong.len();
+    wrong[end - 9] = 4;
+    assert!(refused(&wrong).to_string().contains("search_type 4"));
 }
 
 /// The file of a refined index: `IxRF`, its header, the base, the rows to refine with, and the factor.

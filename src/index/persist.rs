@@ -22,7 +22,7 @@ impl Index {
     }
 
     /// Loads an index that [`Index::save`] or faiss wrote, told apart by how the file begins. Of faiss's
-    /// indexes Flat, IVF Flat and both with scalar quantizers are read, with inner product or L2, also behind
+    /// indexes Flat, IVF Flat and both with scalar or product quantizers are read, with inner product or L2, also behind
     /// transforms, refined (`IndexRefine`, whose `k_factor` becomes the default) and within an id map.
     ///
     /// Sizes are checked before memory is taken for them and checksums before anything is used; a damaged

@@ -96,11 +96,18 @@ pub(super) fn name(code: Code) -> Option<&'static str> {
 
 /// The refusal of an object in a `place` ("index", "coarse quantizer", ...) that takes only `supported`.
 pub(super) fn unsupported(place: &str, code: Code, supported: &str) -> Error {
-    let text = match name(code) {
+    Error::Unsupported(format!(
+        "faiss {place} of type {} is not supported; supported: {supported}",
+        name_of(code)
+    ))
+}
+
+/// The code, with what it is.
+pub(super) fn name_of(code: Code) -> String {
+    match name(code) {
         Some(name) => format!("`{}` ({name})", code.escape_ascii()),
         None => format!("`{}`", code.escape_ascii()),
-    };
-    Error::Unsupported(format!("faiss {place} of type {text} is not supported; supported: {supported}"))
+    }
 }
 
 /// The refusal of a metric.
@@ -128,8 +135,11 @@ mod tests {
 
     #[test]
     fn unsupported_known_code_names_it() {
-        let text = unsupported("index", *b"IwPQ", "IxF2").to_string();
-        assert_eq!(text, "faiss index of type `IwPQ` (IVF PQ) is not supported; supported: IxF2");
+        let text = unsupported("index", *b"IwPL", "IxF2").to_string();
+        assert_eq!(
+            text,
+            "faiss index of type `IwPL` (IVF product local search quantizer) is not supported; supported: IxF2"
+        );
     }
 
     #[test]

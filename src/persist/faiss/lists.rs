@@ -1,11 +1,11 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
+use super::read::Header;
 use crate::codec::Codec;
 use crate::element::{Element, Values};
 use crate::error::{Error, Result};
 use crate::lists::block::{BLOCK, lanes};
 use crate::lists::{Lists, fill_stored};
-use crate::metric::Metric;
 use crate::persist::source::Source;
 use crate::persist::transfer::{CHUNK, Transfer};
 use crate::persist::{Keep, check};
@@ -23,6 +23,7 @@ pub(super) struct Place {
 
 /// Some blocks of a list.
 struct Piece<'a> {
+    list: usize,
     place: Place,
     /// The first one's row.
     first: usize,
@@ -31,14 +32,15 @@ struct Piece<'a> {
     ids: &'a mut [i64],
 }
 
-/// Reads lists whose places are known to lie within the file.
+/// Reads lists whose places are known to lie within the file; `centroids` are those of the lists (`[nlist, dim]`).
 pub(super) fn read(
     transfer: &mut Transfer<'_, '_>,
     places: &[Place],
-    dim: usize,
-    metric: Metric,
+    header: &Header,
     codec: &Codec,
+    centroids: Option<&[f32]>,
 ) -> Result<Lists> {
+    let dim = header.dim;
     let (element, columns) = (codec.element(), codec.columns(dim));
     let each = columns * element.size();
     for place in places {
@@ -57,21 +59,20 @@ pub(super) fn read(
     let mut lists = Lists::with_lens(element, lens, kept, 0, &|| transfer.control.check())?;
     let mut pieces = Vec::new();
     let blocks = (CHUNK / (BLOCK * each)).max(1);
-    for (list, &place) in lists.lists.iter_mut().zip(places) {
-        let slices = list.slices_mut()?;
+    for (list, (store, &place)) in lists.lists.iter_mut().zip(places).enumerate() {
+        let slices = store.slices_mut()?;
         let bias = slices.bias.chunks_mut(blocks * BLOCK);
         let ids = slices.ids.chunks_mut(blocks * BLOCK);
         let mut vectors = slices.vectors;
         for (number, (bias, ids)) in bias.zip(ids).enumerate() {
             let (own, rest) = vectors.split_at_mut(bias.len() * kept * element.size());
             vectors = rest;
-            pieces.push(Piece { place, first: number * blocks * BLOCK, vectors: own, bias, ids });
+            pieces.push(Piece { list, place, first: number * blocks * BLOCK, vectors: own, bias, ids });
         }
     }
     transfer.expect(pieces.iter().map(|piece| piece.bytes(each) as u64).sum());
     let source = transfer.source;
-    // The centroids of residuals are not needed: codes are there already.
-    let encoder = codec.encoder(transfer.context.kernels(), metric, None);
+    let encoder = codec.encoder(transfer.context.kernels(), header.metric, centroids);
     transfer.run(
         &mut pieces,
         |piece| piece.bytes(each),
@@ -80,7 +81,7 @@ pub(super) fn read(
             let at = piece.place.rows + (piece.first * each) as u64;
             let rows = read_rows(source, at, count, element, columns)?;
             if keep {
-                fill_stored(rows.bytes(), columns, piece.vectors, piece.bias, &encoder);
+                fill_stored(rows.bytes(), columns, piece.vectors, piece.bias, &encoder.at(piece.list));
             } else {
                 piece.bias[..count].fill(0.0);
             }

@@ -1,6 +1,6 @@
 //! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
-//! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`) and `IndexIVFScalarQuantizer` (`IwSq`), either of them behind transforms
-//! (`IxPT`), with a refinement (`IxRF`) around that and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`), `IndexIVFScalarQuantizer` (`IwSq`), `IndexPQ` (`IxPq`)
+//! and `IndexIVFPQ` (`IwPQ`), any of them behind transforms (`IxPT`), with a refinement (`IxRF`) around that and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
 //! `impl/index_write.cpp` and `impl/index_read.cpp`.
 //!
 //! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
@@ -8,9 +8,12 @@
 //! repeat if they do. Cosine is not known to faiss: its vectors, which are normalised, are written as inner
 //! product, and come back as inner product.
 
+mod bytes;
 mod codes;
 mod cursor;
+mod inverted;
 mod lists;
+mod product;
 mod read;
 mod refine;
 mod scalar;
@@ -30,6 +33,8 @@ const FLAT: Code = *b"IxFl";
 const IVF_FLAT: Code = *b"IwFl";
 const SCALAR: Code = *b"IxSQ";
 const IVF_SCALAR: Code = *b"IwSq";
+const PRODUCT: Code = *b"IxPq";
+const IVF_PRODUCT: Code = *b"IwPQ";
 /// Before inverted lists were objects: ids and vectors follow list by list, vectors as floats.
 const IVF_FLAT_OLD: Code = *b"IvFl";
 /// The same, vectors as bytes.

@@ -6,8 +6,8 @@ use super::lists::{self, Place};
 use super::scalar;
 use super::transforms::read_chain;
 use super::{
-    ARRAY_LISTS, Code, FLAT, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD,
-    IVF_FLAT_OLD_BYTES, IVF_SCALAR, NO_LISTS, PRE_TRANSFORM, REFINE, SCALAR, SPARSE_SIZES,
+    Code, FLAT, FLAT_IP, FLAT_L2, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD, IVF_FLAT_OLD_BYTES, IVF_PRODUCT,
+    IVF_SCALAR, PRE_TRANSFORM, PRODUCT, REFINE, SCALAR,
 };
 use crate::codec::Codec;
 use crate::element::Element;
@@ -21,7 +21,7 @@ use crate::transform::Chain;
 /// Most indexes within each other.
 const MAX_NESTING: usize = 50;
 
-const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPT (transforms), IxRF (refine), IxMp and IxM2 (id maps) around them";
+const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPq and IwPQ (PQ), IxPT (transforms), IxRF (refine), IxMp and IxM2 (id maps) around them";
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
@@ -62,7 +62,7 @@ pub(super) fn fault(text: String) -> Error {
 pub(super) struct Header {
     pub(super) dim: usize,
     pub(super) count: u64,
-    trained: bool,
+    pub(super) trained: bool,
     pub(super) metric: Metric,
 }
 
@@ -77,7 +77,8 @@ impl Reader<'_, '_> {
         match code {
             FLAT_L2 | FLAT_IP | FLAT => self.flat(),
             SCALAR => self.flat_scalar(),
-            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR => self.ivf(code),
+            PRODUCT => self.flat_product(),
+            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR | IVF_PRODUCT => self.ivf(code),
             ID_MAP | ID_MAP_2 | PRE_TRANSFORM | REFINE if depth == MAX_NESTING => {
                 Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
             }
@@ -122,7 +123,7 @@ impl Reader<'_, '_> {
         let (header, rows) = self.flat_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
         let codec = Codec::Plain(Element::F32);
-        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric, &codec)?;
+        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None)?;
         Ok(loaded(&header, "Flat".into(), None, codec, lists, 0))
     }
 
@@ -145,20 +146,20 @@ impl Reader<'_, '_> {
     fn flat_scalar(&mut self) -> Result<LoadedParts> {
         let (header, codec, name, rows) = self.scalar_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
-        let lists = lists::read(&mut self.transfer, &[place], header.dim, header.metric, &codec)?;
+        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None)?;
         Ok(loaded(&header, name.into(), None, codec, lists, 0))
     }
 
     /// The quantizer of an IVF index, its code size again, and whether codes are of residuals.
-    fn ivf_scalar(&mut self, header: &Header) -> Result<(Codec, &'static str)> {
+    fn ivf_scalar(&mut self, header: &Header) -> Result<(Codec, String)> {
         let (codec, name) = scalar::read(&mut self.cursor, header.dim)?;
         let (each, got) = (scalar::code_size(&codec, header.dim) as u64, self.cursor.u64()?);
         if each != got {
             return Err(fault(format!("scalar quantizer: expected codes of {each} bytes, got {got}")));
         }
         match (codec, self.cursor.bool("by_residual")?) {
-            (codec, false) => Ok((codec, name)),
-            (Codec::Scalar(scalar), true) => Ok((Codec::Scalar(scalar.of_residuals()), name)),
+            (codec, false) => Ok((codec, name.into())),
+            (Codec::Scalar(scalar), true) => Ok((Codec::Scalar(scalar.of_residuals()), name.into())),
             (_, true) => Err(Error::Unsupported(format!(
                 "faiss index of type `IwSq` with {name} of residuals (by_residual) is not supported: lists here hold such values themselves"
             ))),
@@ -230,24 +231,26 @@ impl Reader<'_, '_> {
         let nlist = self.cursor.u64()?;
         let nprobe = self.cursor.u64()?;
         let centroids = self.quantizer(&header, nlist)?;
-        let (mut codec, mut name) = (Codec::Plain(Element::F32), "Flat");
-        let places = if code == IVF_FLAT || code == IVF_SCALAR {
+        let (mut codec, mut name) = (Codec::Plain(Element::F32), "Flat".to_owned());
+        let places = if code == IVF_FLAT_OLD || code == IVF_FLAT_OLD_BYTES {
+            self.old_lists(code, &header, nlist, centroids.is_some())?
+        } else {
             self.direct_map()?;
-            if code == IVF_SCALAR {
-                (codec, name) = self.ivf_scalar(&header)?;
+            match code {
+                IVF_SCALAR => (codec, name) = self.ivf_scalar(&header)?,
+                IVF_PRODUCT => (codec, name) = self.ivf_product(&header)?,
+                _ => {}
             }
             self.array_lists(&header, nlist, scalar::code_size(&codec, header.dim), centroids.is_some())?
-        } else {
-            self.old_lists(code, &header, nlist, centroids.is_some())?
         };
         if !codec.is_trained() && header.count > 0 {
-            return Err(fault("scalar quantizer: codes of one that is not trained".into()));
+            return Err(fault("codes of a quantizer that is not trained".into()));
         }
         let stored = places.iter().map(|place| place.len as u64).sum::<u64>();
         if stored != header.count {
             return Err(fault(format!("lists: expected {} vectors, got {stored}", header.count)));
         }
-        let lists = lists::read(&mut self.transfer, &places, header.dim, header.metric, &codec)?;
+        let lists = lists::read(&mut self.transfer, &places, &header, &codec, centroids.as_deref())?;
         let description = format!("IVF{nlist},{name}");
         let nprobe = usize::try_from(nprobe).unwrap_or(usize::MAX);
         Ok(loaded(&header, description, centroids, codec, lists, nprobe))
@@ -279,112 +282,8 @@ impl Reader<'_, '_> {
         rows.array("quantizer", nlist * ivf.dim as u64).map(Some)
     }
 
-    /// Which faiss needs to find a vector by its id, and we do not.
-    fn direct_map(&mut self) -> Result<()> {
-        let kind = self.cursor.u8()?;
-        if kind > 2 {
-            return Err(fault(format!("direct map: expected a type from 0 to 2, got {kind}")));
-        }
-        let count = self.cursor.u64()?;
-        self.cursor.skip("direct map", count, 8)?;
-        if kind == 2 {
-            let count = self.cursor.u64()?;
-            self.cursor.skip("direct map", count, 16)?;
-        }
-        Ok(())
-    }
-
-    fn array_lists(&mut self, header: &Header, nlist: u64, each: usize, trained: bool) -> Result<Vec<Place>> {
-        match self.cursor.code()? {
-            ARRAY_LISTS => {}
-            NO_LISTS => {
-                return Err(Error::Unsupported("faiss index saved without its lists (`il00`)".into()));
-            }
-            other => return Err(unsupported("inverted lists", other, "ilar (in the file)")),
-        }
-        let (lists, code_size) = (self.cursor.u64()?, self.cursor.u64()?);
-        if lists != nlist || code_size != each as u64 {
-            return Err(fault(format!(
-                "lists: expected {nlist} with {each} bytes a vector, got {lists} with {code_size}"
-            )));
-        }
-        let sizes = self.sizes(nlist, trained)?;
-        let mut places = Vec::with_capacity(sizes.len());
-        for size in sizes {
-            let rows = self.cursor.skip("list: vectors", size, code_size)?;
-            let ids = self.cursor.skip("list: ids", size, 8)?;
-            places.push(Place { len: self.fits(size, header.dim)?, rows, ids: Some(ids) });
-        }
-        Ok(places)
-    }
-
-    /// The lists' sizes; without centroids there may be no vectors, and the number of lists, which then
-    /// nothing in the file bears out, must not make us allocate.
-    fn sizes(&mut self, nlist: u64, trained: bool) -> Result<Vec<u64>> {
-        match self.cursor.code()? {
-            FULL_SIZES => {
-                let sizes: Vec<u64> = self.cursor.vector("list sizes")?;
-                if sizes.len() as u64 != nlist || (!trained && sizes.iter().any(|&size| size > 0)) {
-                    return Err(fault(format!("list sizes: expected {nlist}, got {}", sizes.len())));
-                }
-                Ok(if trained { sizes } else { Vec::new() })
-            }
-            SPARSE_SIZES => {
-                let pairs: Vec<u64> = self.cursor.vector("list sizes")?;
-                let mut sizes = vec![0; if trained { to_usize(nlist)? } else { 0 }];
-                for pair in pairs.chunks(2) {
-                    let slot = pair.first().and_then(|&list| sizes.get_mut(usize::try_from(list).ok()?));
-                    match (slot, pair.get(1)) {
-                        (Some(slot), Some(&size)) => *slot = size,
-                        _ => {
-                            return Err(fault(format!(
-                                "list sizes: expected pairs of a list below {nlist} and a size"
-                            )));
-                        }
-                    }
-                }
-                Ok(sizes)
-            }
-            other => {
-                Err(fault(format!("list sizes: expected `full` or `sprs`, got `{}`", other.escape_ascii())))
-            }
-        }
-    }
-
-    /// Lists as they were before they were objects: all ids, the direct map, all vectors.
-    fn old_lists(&mut self, code: Code, header: &Header, nlist: u64, trained: bool) -> Result<Vec<Place>> {
-        // At least a count for each list, so that their number is borne out by the file.
-        let start = self.cursor.at;
-        self.cursor.skip("lists", nlist, 8)?;
-        self.cursor.at = start;
-        let mut places = Vec::new();
-        for _ in 0..nlist {
-            let len = self.cursor.u64()?;
-            let ids = self.cursor.skip("list: ids", len, 8)?;
-            places.push(Place { len: self.fits(len, header.dim)?, rows: 0, ids: Some(ids) });
-        }
-        self.direct_map()?;
-        let each = if code == IVF_FLAT_OLD { 4 } else { 1 };
-        for place in &mut places {
-            let count = self.cursor.u64()?;
-            if count.checked_mul(each) != (place.len as u64).checked_mul(header.dim as u64 * 4) {
-                return Err(fault(format!(
-                    "list: expected {} vectors of {} values, got {} bytes",
-                    place.len,
-                    header.dim,
-                    count.saturating_mul(each)
-                )));
-            }
-            place.rows = self.cursor.skip("list: vectors", count, each)?;
-        }
-        if !trained && places.iter().any(|place| place.len > 0) {
-            return Err(fault("lists: vectors in an index that is not trained".into()));
-        }
-        Ok(if trained { places } else { Vec::new() })
-    }
-
     /// The length of a list, if it can be held at all.
-    fn fits(&self, len: u64, dim: usize) -> Result<usize> {
+    pub(super) fn fits(&self, len: u64, dim: usize) -> Result<usize> {
         match (usize::try_from(len), lists::room(len, dim)) {
             (Ok(len), Some(bytes)) if isize::try_from(bytes).is_ok() => Ok(len),
             _ => Err(fault(format!("{len} vectors of {dim} dimensions fit in no memory"))),
@@ -392,7 +291,7 @@ impl Reader<'_, '_> {
     }
 }
 
-fn loaded(
+pub(super) fn loaded(
     header: &Header,
     description: String,
     centroids: Option<Vec<f32>>,
@@ -417,8 +316,4 @@ fn loaded(
         k_factor: 0.0,
         curve: None,
     }
-}
-
-fn to_usize(value: u64) -> Result<usize> {
-    usize::try_from(value).map_err(|_| fault(format!("{value} lists fit in no memory")))
 }

@@ -1,8 +1,8 @@
 //! faiss's `ScalarQuantizer`: i32 type, i32 how ranges are found, f32 its argument, u64 dimensions, u64 bytes of a code,
 //! and the ranges. Codes are the same bytes there and here.
 
+use super::bytes::Bytes;
 use super::cursor::Cursor;
-use super::write::Bytes;
 use crate::codec::{Codec, Scalar};
 use crate::element::Element;
 use crate::error::{Error, Result};

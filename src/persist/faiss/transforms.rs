@@ -3,9 +3,9 @@
 //! Each is a code, its own fields, then i32 columns in, i32 columns out, u8 trained. Linear ones (`LTra`, `rrot`)
 //! have u8 have_bias, the matrix and the offset; `Pcam` has the facts of the PCA before that.
 
+use super::bytes::Bytes;
 use super::codes::unsupported;
 use super::cursor::Cursor;
-use super::write::Bytes;
 use crate::error::{Error, Result};
 use crate::persist::source::Source;
 use crate::transform::{Chain, Hadamard, Itq, Kind, Linear, Map, Pca, Transform};

@@ -1,16 +1,16 @@
 //! Writing faiss's files: Flat as `IxF2` or `IxFI`, within an `IxM2` unless its ids count from 0; IVF as
-//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`; a refinement as `IxRF` around that. Removed vectors are
+//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`, or `IxPq` and `IwPQ`; a refinement as `IxRF` around that. Removed vectors are
 //! left out.
 
 use std::io::Write;
 
+use super::bytes::Bytes;
 use super::refine::{FACTORS, Spot, spots};
-use super::scalar;
-use super::transforms::encode_transforms;
 use super::{
-    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_SCALAR, PRE_TRANSFORM, REFINE, SCALAR,
-    SPARSE_SIZES, UNUSED,
+    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_PRODUCT, IVF_SCALAR, PRODUCT, REFINE,
+    SCALAR, SPARSE_SIZES,
 };
+use super::{product, scalar};
 use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -31,9 +31,14 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
             parts.description, parts.k_factor
         )));
     }
-    if matches!(parts.codec, Codec::RaBitQ(_) | Codec::Product(_)) {
+    let unwritten = match parts.codec {
+        Codec::RaBitQ(_) => Some("RaBitQ codes"),
+        Codec::Product(codes) if codes.fast => Some("PQ codes for fast scan"),
+        _ => None,
+    };
+    if let Some(codes) = unwritten {
         return Err(Error::Unsupported(format!(
-            "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
+            "{:?}: {codes} are not written as faiss does: save the index in our own format",
             parts.description
         )));
     }
@@ -56,10 +61,19 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
         head.code(REFINE).header_outside(parts, live, parts.trained);
     }
     head.transforms(parts, live)?;
-    let (centroids, tail) = match nlist {
-        None => (&[][..], flat_head(parts, live, &mut head)),
-        Some(nlist) => (parts.centroids.unwrap_or_default(), ivf_head(parts, nlist, live, &mut head)),
-    };
+    let (mut centroids, mut tail, mut foot) = (&[][..], Bytes::default(), Bytes::default());
+    match (nlist, parts.codec) {
+        (Some(nlist), _) => {
+            centroids = parts.centroids.unwrap_or_default();
+            tail = ivf_head(parts, nlist, live, &mut head);
+        }
+        (None, codec) => {
+            put_rows_head(&mut head, parts, codec, parts.dim, live);
+            if let Codec::Product(codes) = codec {
+                foot = product::foot(codes);
+            }
+        }
+    }
     let refine = parts.refine.map(|(codec, columns)| {
         let mut bytes = Bytes::default();
         put_rows_head(&mut bytes, parts, codec, columns, live);
@@ -68,7 +82,8 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
     let each = scalar::code_size(parts.codec, parts.dim) + if nlist.is_some() { size_of::<i64>() } else { 0 };
     let refined = refine.as_ref().map_or(0, |(head, each)| head.0.len() + live * each + size_of::<f32>());
     let map = if ids.mapped { size_of::<u64>() + live * size_of::<i64>() } else { 0 };
-    let total = head.0.len() + size_of_val(centroids) + tail.0.len() + live * each + refined + map;
+    let total =
+        head.0.len() + size_of_val(centroids) + tail.0.len() + live * each + foot.0.len() + refined + map;
     let mut out = Counted::new(out, control, total as u64);
     out.put_all(&head.0)?;
     out.put_all(bytemuck::cast_slice(centroids))?;
@@ -83,6 +98,7 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
             put_ids(&mut out, list)?;
         }
     }
+    out.put_all(&foot.0)?;
     if let Some((head, each)) = refine {
         out.put_all(&head.0)?;
         match ids.spots {
@@ -137,36 +153,45 @@ fn nlist(parts: &Parts<'_>) -> Result<Option<usize>> {
     })
 }
 
-/// What comes before the vectors of a flat index.
-fn flat_head(parts: &Parts<'_>, live: usize, head: &mut Bytes) -> Bytes {
-    put_rows_head(head, parts, parts.codec, parts.dim, live);
-    Bytes::default()
-}
-
-/// What comes before `count` rows of so many columns: as a flat index has them, or a scalar quantizer.
+/// What comes before `count` rows of so many columns: as a flat index has them, or a quantizer.
 fn put_rows_head(head: &mut Bytes, parts: &Parts<'_>, codec: &Codec, columns: usize, count: usize) {
-    if is_flat(codec) {
-        head.code(flat_code(parts)).header_of(parts, columns, count, true).size(count * columns);
-    } else {
-        head.code(SCALAR).header_of(parts, columns, count, codec.is_trained());
-        scalar::write(codec, columns, head);
-        head.size(count * scalar::code_size(codec, columns));
+    match codec {
+        Codec::Plain(Element::F32) => {
+            head.code(flat_code(parts)).header_of(parts, columns, count, true).size(count * columns);
+        }
+        Codec::Product(codes) => {
+            head.code(PRODUCT).header_of(parts, columns, count, codec.is_trained());
+            product::write_flat(codes, count, head);
+        }
+        _ => {
+            head.code(SCALAR).header_of(parts, columns, count, codec.is_trained());
+            scalar::write(codec, columns, head);
+            head.size(count * scalar::code_size(codec, columns));
+        }
     }
 }
 
 /// What comes before the centroids of an IVF index, and what between them and the lists.
 fn ivf_head(parts: &Parts<'_>, nlist: usize, live: usize, head: &mut Bytes) -> Bytes {
     let centroids = parts.centroids.unwrap_or_default();
-    let code = if is_flat(parts.codec) { IVF_FLAT } else { IVF_SCALAR };
+    let code = match parts.codec {
+        Codec::Plain(Element::F32) => IVF_FLAT,
+        Codec::Product(_) => IVF_PRODUCT,
+        _ => IVF_SCALAR,
+    };
     head.code(code).header(parts, live, parts.trained).size(nlist).size(parts.nprobe.max(1));
     head.code(flat_code(parts)).header(parts, centroids.len() / parts.dim, true).size(centroids.len());
     let mut tail = Bytes::default();
     // No direct map.
     tail.bytes(&[0]).size(0);
     let each = scalar::code_size(parts.codec, parts.dim);
-    if !is_flat(parts.codec) {
-        scalar::write(parts.codec, parts.dim, &mut tail);
-        tail.size(each).bytes(&[u8::from(scalar::by_residual(parts.codec))]);
+    match parts.codec {
+        Codec::Plain(Element::F32) => {}
+        Codec::Product(codes) => product::write_ivf(codes, &mut tail),
+        codec => {
+            scalar::write(codec, parts.dim, &mut tail);
+            tail.size(each).bytes(&[u8::from(scalar::by_residual(codec))]);
+        }
     }
     tail.code(ARRAY_LISTS).size(nlist).size(each);
     let sizes: Vec<usize> = parts.lists.lists.iter().map(List::live).collect();
@@ -183,11 +208,6 @@ fn ivf_head(parts: &Parts<'_>, nlist: usize, live: usize, head: &mut Bytes) -> B
         }
     }
     tail
-}
-
-/// Whether vectors are written as floats, else by a scalar quantizer.
-fn is_flat(codec: &Codec) -> bool {
-    *codec == Codec::Plain(Element::F32)
 }
 
 fn flat_code(parts: &Parts<'_>) -> super::Code {
@@ -235,57 +255,4 @@ fn put_kept(
 fn put_ids(out: &mut Counted<'_, '_>, list: &List) -> Result<()> {
     let ids: Vec<i64> = live_slots(list).map(|slot| list.ids[slot]).collect();
     out.put_all(bytemuck::cast_slice(&ids))
-}
-
-/// Packed numbers.
-#[derive(Default)]
-pub(super) struct Bytes(pub(super) Vec<u8>);
-
-impl Bytes {
-    pub(super) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    pub(super) fn code(&mut self, code: super::Code) -> &mut Self {
-        self.bytes(&code)
-    }
-
-    pub(super) fn int(&mut self, value: i32) -> &mut Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
-    /// A count and as many values.
-    pub(super) fn floats(&mut self, values: &[f32]) -> &mut Self {
-        self.size(values.len()).bytes(bytemuck::cast_slice(values))
-    }
-
-    pub(super) fn size(&mut self, size: usize) -> &mut Self {
-        self.bytes(&(size as u64).to_le_bytes())
-    }
-
-    fn header(&mut self, parts: &Parts<'_>, count: usize, trained: bool) -> &mut Self {
-        self.header_of(parts, parts.dim, count, trained)
-    }
-
-    /// Of an index around the transforms.
-    fn header_outside(&mut self, parts: &Parts<'_>, count: usize, trained: bool) -> &mut Self {
-        self.header_of(parts, parts.transforms.d_in(parts.dim), count, trained)
-    }
-
-    /// The transforms, if there are any, as an index around the one that follows.
-    fn transforms(&mut self, parts: &Parts<'_>, count: usize) -> Result<&mut Self> {
-        if parts.transforms.is_empty() {
-            return Ok(self);
-        }
-        self.code(PRE_TRANSFORM).header_outside(parts, count, parts.trained);
-        Ok(self.bytes(&encode_transforms(parts.transforms)?))
-    }
-
-    fn header_of(&mut self, parts: &Parts<'_>, dim: usize, count: usize, trained: bool) -> &mut Self {
-        let dim = i32::try_from(dim).expect("invariant: check_writable");
-        let metric = i32::from(parts.metric == Metric::L2);
-        self.bytes(&dim.to_le_bytes()).size(count).bytes(&UNUSED);
-        self.bytes(&[u8::from(trained)]).bytes(&metric.to_le_bytes())
-    }
 }

@@ -99,3 +99,17 @@ save("ivf_hnsw", index)
 index = faiss.IndexIVFFlat(faiss.IndexFlatL2(DIM), DIM, 4, IP)
 save("ivf_mixed_metrics", index)
 save("flat_l1", faiss.IndexFlat(DIM, faiss.METRIC_L1))
+
+
+def product(index, words, n):
+    """Its words are rows, in place of training."""
+    faiss.copy_array_to_vector(words.ravel(), index.pq.centroids)
+    index.is_trained = True
+    index.add(rows(14, n))
+    return index
+
+
+save("pq", product(faiss.IndexPQ(DIM, 3, 4, IP), rows(13, 16), 20))
+quantizer = faiss.IndexFlat(DIM, L2)
+quantizer.add(rows(99, 3))
+save("ivf_pq", product(faiss.IndexIVFPQ(quantizer, DIM, 3, 3, 4, L2), rows(13, 16) / 2, 70))
