@@ -85,6 +85,7 @@ fn multiply_panel(
                     queries: packed,
                     thresholds: &thresholds,
                     vectors: list.vectors.slice(first * dim..last * dim),
+                    halves: &[],
                     bias: &list.bias[first..last],
                     scaled: None,
                 };

@@ -208,6 +208,7 @@ impl<'a> Nearest<'a> {
                 queries: &scratch.packed,
                 thresholds,
                 vectors: centroids.vectors.slice(start * dim..end * dim),
+                halves: &[],
                 bias: &centroids.bias[start..end],
                 scaled: None,
             };

@@ -56,11 +56,41 @@ pub(super) fn is_wide(
     empty * WIDE <= halves
 }
 
-/// A filter is wide if of so many halves at most one is empty.
-const WIDE: usize = 8;
+/// A filter is wide if of so many halves at most one is empty, as measured: what skipping saves is less than it costs.
+const WIDE: usize = 4;
 
 /// Queries that a unit meets at most where it is worth telling wide filters.
 pub(super) const FEW: usize = 3;
+
+/// Queries that halves of blocks are read for at most: tiles of more take no more than one block at a time, and wait for
+/// the products, not for memory.
+pub(super) const HALVED: usize = 2;
+
+/// The halves of full blocks of which something passes, in `halves`, and their biases in `bias`, `-inf` for what does
+/// not pass; how many of `kept` these are. Only a narrow last block is left over.
+pub(super) fn halve(list: &ListView<'_>, kept: &[Kept], halves: &mut Vec<u32>, bias: &mut Vec<f32>) -> usize {
+    halves.clear();
+    bias.clear();
+    let full = list.bias.len() / BLOCK;
+    let end = kept.partition_point(|&(block, _)| block < full);
+    for &(block, mask) in &kept[..end] {
+        for (half, mask) in [mask & 0xffff, mask >> NARROW].into_iter().enumerate() {
+            if mask != 0 {
+                let half = block * 2 + half;
+                halves.push(u32::try_from(half).expect("invariant: the slots of a list fit in u32"));
+                bias.extend(masked(&list.bias[half * NARROW..(half + 1) * NARROW], mask));
+            }
+        }
+    }
+    end
+}
+
+/// Biases with those of the lanes whose bit is not set at `-inf`.
+pub(super) fn masked(bias: &[f32], mask: u32) -> impl Iterator<Item = f32> {
+    bias.iter()
+        .enumerate()
+        .map(move |(lane, &bias)| if mask >> lane & 1 == 1 { bias } else { f32::NEG_INFINITY })
+}
 
 /// Vectors that pass.
 pub(super) fn count(kept: &[Kept]) -> usize {

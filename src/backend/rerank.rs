@@ -79,6 +79,7 @@ impl<'a> Scores<'a> {
                 queries: packed,
                 thresholds: &[f32::NEG_INFINITY],
                 vectors: Values::F32(block),
+                halves: &[],
                 bias: &bias,
                 scaled: None,
             };

@@ -1,7 +1,7 @@
 //! Scanning one unit of work: what of it is read, and which tiles of queries pass over it.
 
 use super::affine::Affine;
-use super::packed::{FEW, Kept, Packed, is_wide, restrict, worthwhile};
+use super::packed::{FEW, HALVED, Kept, Packed, halve, is_wide, masked, restrict, worthwhile};
 use super::plan::{Pair, Plan, Unit};
 use super::prepared::Prepared;
 use super::rabitq::Number;
@@ -24,8 +24,14 @@ pub(super) struct Ground<'a> {
     pub(super) filter: Option<&'a dyn IdFilter>,
     /// The unit's.
     blocks: (usize, usize),
+    /// The list's biases, `-inf` where no result is let through.
+    pub(super) bias: &'a [f32],
     /// Those of its blocks that are read.
     pub(super) runs: &'a [(usize, usize)],
+    /// Halves of blocks that are read beside those, rising; half `i` has the slots from `16 i` on.
+    pub(super) halves: &'a [u32],
+    /// Their biases.
+    pub(super) half_bias: &'a [f32],
 }
 
 /// What a tile reads of a list.
@@ -76,6 +82,8 @@ struct Filtered {
     bias: Vec<f32>,
     /// Runs of blocks that hold anything to find.
     runs: Vec<(usize, usize)>,
+    halves: Vec<u32>,
+    half_bias: Vec<f32>,
 }
 
 impl Scratch {
@@ -112,7 +120,17 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
         let (number, places) = (unit.list as usize, self.job.places);
         let all = (unit.blocks.0 as usize, unit.blocks.1 as usize);
-        let ground = Ground { list, number, places, filter: None, blocks: all, runs: &[all] };
+        let ground = Ground {
+            list,
+            number,
+            places,
+            filter: None,
+            blocks: all,
+            bias: list.bias,
+            runs: &[all],
+            halves: &[],
+            half_bias: &[],
+        };
         let Some(filter) = self.job.filter else {
             return self.scan_ground(&ground, pairs);
         };
@@ -120,18 +138,21 @@ impl<'a, C: Collector> Scanner<'a, C> {
             return self.scan_ground(&Ground { filter: Some(filter), ..ground }, pairs);
         }
         let mut room = std::mem::take(&mut self.scratch.filtered);
-        let Filtered { kept, packed, bias, runs } = &mut room;
+        let Filtered { kept, packed, bias, runs, halves, half_bias } = &mut room;
         restrict(&list, all, filter, self.kernels, kept);
         let whole = pairs.iter().all(|pair| pair.slots as usize >= list.ids.len());
         let result = if whole && worthwhile(kept, pairs.len()) {
             let name = |slot| if places { Place { list: number, slot }.to_id() } else { list.ids[slot] };
             let list = packed.pack(&list, self.job.columns(), kept, name);
             let all = (0, blocks(list.ids.len()));
-            let packed = Ground { list, places: false, blocks: all, runs: &[all], ..ground };
+            let packed = Ground { list, bias: list.bias, places: false, blocks: all, runs: &[all], ..ground };
             self.scan_ground(&packed, pairs)
         } else {
-            mask(&list, kept, bias, runs);
-            self.scan_ground(&Ground { list: ListView { bias, ..list }, runs, ..ground }, pairs)
+            let by_halves = pairs.len() <= HALVED && self.reads_values();
+            let done = if by_halves { halve(&list, kept, halves, half_bias) } else { 0 };
+            let halves = if by_halves { &halves[..] } else { &[] };
+            mask(&list, &kept[done..], bias, runs);
+            self.scan_ground(&Ground { bias, runs, halves, half_bias, ..ground }, pairs)
         };
         self.scratch.filtered = room;
         result
@@ -187,6 +208,11 @@ impl<'a, C: Collector> Scanner<'a, C> {
         Scanned { values: Values::U8(unpacked), columns: self.job.dim, factors, first }
     }
 
+    /// Whether tiles read the lists' values as they are, with nothing made of them first.
+    fn reads_values(&self) -> bool {
+        matches!(self.job.codes, Codes::Plain | Codes::Affine(Affine { bits: 8, .. }))
+    }
+
     /// Whether scores are looked up.
     fn looks_up(&self) -> bool {
         matches!(self.job.codes, Codes::RaBitQ(codes) if codes.looks_up())
@@ -201,9 +227,10 @@ fn mask(list: &ListView<'_>, kept: &[Kept], bias: &mut Vec<f32>, runs: &mut Vec<
     for &(block, mask) in kept {
         let first = block * BLOCK;
         let last = list.bias.len().min(first + BLOCK);
-        for (lane, (to, &from)) in bias[first..last].iter_mut().zip(&list.bias[first..last]).enumerate() {
-            *to = if mask >> lane & 1 == 1 { from } else { f32::NEG_INFINITY };
-        }
+        bias[first..last]
+            .iter_mut()
+            .zip(masked(&list.bias[first..last], mask))
+            .for_each(|(to, from)| *to = from);
         match runs.last_mut() {
             Some(run) if run.1 == block => run.1 = block + 1,
             _ => runs.push((block, block + 1)),

@@ -15,6 +15,34 @@ use crate::kernel::{
 use crate::lists::block::{BLOCK, NARROW};
 use crate::topk::Hit;
 
+/// A tile's queries.
+struct Queries<'a> {
+    pairs: &'a [Pair],
+    scorers: [Scorer<'a>; MAX_QUERIES],
+    thresholds: [f32; MAX_QUERIES],
+    steps: [Steps; MAX_QUERIES],
+}
+
+/// A tile's lanes.
+struct Part<'a> {
+    /// Their first slot, where they follow one another.
+    first: usize,
+    /// Else the halves of blocks that they are, and behind those the ones that come next.
+    halves: &'a [u32],
+    /// `[lanes]`.
+    bias: &'a [f32],
+}
+
+impl Part<'_> {
+    #[inline]
+    fn slot(&self, lane: usize) -> usize {
+        match self.halves.get(lane / NARROW) {
+            None => self.first + lane,
+            Some(&half) => half as usize * NARROW + lane % NARROW,
+        }
+    }
+}
+
 impl<C: Collector> Scanner<'_, C> {
     /// Passes one tile of queries over runs of blocks.
     pub(super) fn scan_tile(&mut self, ground: &Ground<'_>, scanned: &Scanned<'_>, pairs: &[Pair]) {
@@ -86,6 +114,7 @@ impl<C: Collector> Scanner<'_, C> {
         for (q, pair) in pairs.iter().enumerate() {
             thresholds[q] = scorers[q].threshold(self.collector.bar(pair.query as usize));
         }
+        let mut queries = Queries { pairs, scorers, thresholds, steps };
         let step = self.kernels.blocks_per_tile(count);
         let lanes = list.bias.len();
         let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
@@ -99,37 +128,56 @@ impl<C: Collector> Scanner<'_, C> {
                     // The narrow last block is a tile of its own.
                     last -= NARROW;
                 }
-                let mut reached =
-                    self.reach(scanned, &list.bias[first..last], first, pairs, &thresholds[..count], &steps);
-                while reached != 0 {
-                    let q = reached.trailing_zeros() as usize;
-                    reached &= reached - 1;
-                    if self.select(ground, &pairs[q], &scorers[q], q, first, last) {
-                        let query = pairs[q].query as usize;
-                        self.collector.moved(query);
-                        thresholds[q] = scorers[q].threshold(self.collector.bar(query));
-                    }
-                }
+                let part = Part { first, halves: &[], bias: &ground.bias[first..last] };
+                self.pass(ground, scanned, &mut queries, &part);
                 block += (last - first).div_ceil(BLOCK);
+            }
+        }
+        let halves = ground.halves.partition_point(|&half| (half as usize) * NARROW < slots);
+        let step = step * (BLOCK / NARROW);
+        for at in (0..halves).step_by(step) {
+            let end = (at + step).min(halves);
+            // The kernel is told of those that come next, too.
+            let seen = &ground.halves[at..(end + step).min(halves)];
+            let bias = &ground.half_bias[at * NARROW..end * NARROW];
+            self.pass(ground, scanned, &mut queries, &Part { first: 0, halves: seen, bias });
+        }
+    }
+
+    /// Passes a tile over a part of what is scanned.
+    #[inline]
+    fn pass(
+        &mut self,
+        ground: &Ground<'_>,
+        scanned: &Scanned<'_>,
+        queries: &mut Queries<'_>,
+        part: &Part<'_>,
+    ) {
+        let mut reached = self.reach(scanned, part, queries);
+        while reached != 0 {
+            let q = reached.trailing_zeros() as usize;
+            reached &= reached - 1;
+            if self.select(ground, &queries.pairs[q], &queries.scorers[q], q, part) {
+                let query = queries.pairs[q].query as usize;
+                self.collector.moved(query);
+                queries.thresholds[q] = queries.scorers[q].threshold(self.collector.bar(query));
             }
         }
     }
 
-    /// Scores a tile, of the lanes from `first` on, `[lanes]` of which `bias` is that; a bit for each query that has a
-    /// hit.
+    /// Scores a tile; a bit for each query that has a hit.
     #[inline]
-    fn reach(
-        &mut self,
-        scanned: &Scanned<'_>,
-        bias: &[f32],
-        first: usize,
-        pairs: &[Pair],
-        thresholds: &[f32],
-        steps: &[Steps; MAX_QUERIES],
-    ) -> u32 {
+    fn reach(&mut self, scanned: &Scanned<'_>, part: &Part<'_>, queries: &Queries<'_>) -> u32 {
         let Scratch { packed, tables, tile, .. } = &mut *self.scratch;
-        let count = thresholds.len();
-        let (from, to) = (first - scanned.first, first - scanned.first + bias.len());
+        let &Part { first, halves, bias } = part;
+        let Queries { pairs, thresholds, steps, .. } = queries;
+        let count = pairs.len();
+        let thresholds = &thresholds[..count];
+        let (from, to) = match halves {
+            [] => (first - scanned.first, first - scanned.first + bias.len()),
+            // Any of the full blocks.
+            _ => (0, scanned.values.len() / (scanned.columns * BLOCK) * BLOCK),
+        };
         let vectors = scanned.values.slice(from * scanned.columns..to * scanned.columns);
         let factors = scanned.factors.get(from..to).unwrap_or_default();
         let mut of_queries = [&[][..]; MAX_QUERIES];
@@ -169,12 +217,20 @@ impl<C: Collector> Scanner<'_, C> {
             bases = steps.map(|steps| steps.base);
             Some(Scaled { factors, bases: &bases })
         };
-        let input =
-            TileInput { dim: self.job.dim, count, queries: packed, thresholds, vectors, bias, scaled };
+        let input = TileInput {
+            dim: self.job.dim,
+            count,
+            queries: packed,
+            thresholds,
+            vectors,
+            halves,
+            bias,
+            scaled,
+        };
         self.kernels.tile(input, tile)
     }
 
-    /// Offers the hits of one query in the lanes `first..last` to its collector; true if its bar moved.
+    /// Offers the hits of one query to its collector; true if its bar moved.
     #[inline]
     fn select(
         &mut self,
@@ -182,28 +238,27 @@ impl<C: Collector> Scanner<'_, C> {
         pair: &Pair,
         scorer: &Scorer<'_>,
         q: usize,
-        first: usize,
-        last: usize,
+        part: &Part<'_>,
     ) -> bool {
         let list = &ground.list;
         let query = pair.query as usize;
         let end = list.ids.len().min(pair.slots as usize);
         let mut moved = false;
-        for (part, start) in (first..last).step_by(BLOCK).enumerate() {
-            let mut mask = self.scratch.tile.hits[q][part];
+        for block in 0..part.bias.len().div_ceil(BLOCK) {
+            let mut mask = self.scratch.tile.hits[q][block];
             if let Some(filter) = ground.filter
                 && mask != 0
             {
-                mask &= filter.mask(self.kernels, ids_of(list, start / BLOCK));
+                mask &= filter.mask(self.kernels, ids_of(list, part.first / BLOCK + block));
             }
             while mask != 0 {
                 let lane = mask.trailing_zeros() as usize;
                 mask &= mask - 1;
-                let slot = start + lane;
+                let slot = part.slot(block * BLOCK + lane);
                 if slot >= end {
                     break;
                 }
-                let key = scorer.key(self.scratch.tile.scores[q][part][lane], list, slot);
+                let key = scorer.key(self.scratch.tile.scores[q][block][lane], list, slot);
                 let id =
                     if ground.places { Place { list: ground.number, slot }.to_id() } else { list.ids[slot] };
                 moved |= self.collector.offer(query, Hit { key, id });

@@ -23,7 +23,7 @@ pub(crate) use tables::{Book, SumInput};
 
 use crate::element::Values;
 use crate::error::{Error, Result};
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, NARROW};
 
 /// Most queries in a tile, on any instruction set.
 pub(crate) const MAX_QUERIES: usize = 12;
@@ -47,10 +47,28 @@ pub(crate) struct TileInput<'a> {
     pub(crate) thresholds: &'a [f32],
     /// Blocks, dimension-major, of any element type; `[blocks][dim][width]`.
     pub(crate) vectors: Values<'a>,
+    /// Which halves of blocks, all of them full ones, the lanes are, 16 by 16, and behind those the ones that come
+    /// next, which are prefetched; nothing is scaled then. Empty = all of `vectors`, one after another.
+    pub(crate) halves: &'a [u32],
     /// What each lane's score starts from; its length tells the number of lanes: 16, or 32 a block.
     pub(crate) bias: &'a [f32],
     /// How what a lane adds up counts.
     pub(crate) scaled: Option<Scaled<'a>>,
+}
+
+impl TileInput<'_> {
+    /// From a lane's value to its next.
+    #[inline(always)]
+    fn stride(&self) -> usize {
+        if self.halves.is_empty() { self.bias.len().min(BLOCK) } else { BLOCK }
+    }
+
+    /// Where the values of the 16 lanes with this number begin.
+    #[inline(always)]
+    fn place(&self, number: usize) -> usize {
+        let half = self.halves.get(number).map_or(number, |&half| half as usize);
+        half / 2 * BLOCK * self.dim + half % 2 * NARROW
+    }
 }
 
 /// A lane's score is its bias plus its own factor times the sum of the query's base and the products.
@@ -149,10 +167,17 @@ impl Kernels {
     pub(crate) fn tile(&self, input: TileInput<'_>, output: &mut TileOutput) -> u32 {
         let lanes = input.bias.len();
         assert!(input.count <= self.max_queries && lanes <= BLOCK * self.blocks_per_tile(input.count));
-        assert!(lanes.is_multiple_of(BLOCK) || lanes == BLOCK / 2);
+        if input.halves.is_empty() {
+            assert!(lanes.is_multiple_of(BLOCK) || lanes == NARROW);
+            assert!(input.vectors.len() == input.dim * lanes);
+        } else {
+            assert!(lanes > 0 && lanes.is_multiple_of(NARROW) && lanes / NARROW <= input.halves.len());
+            assert!(input.scaled.is_none());
+            let blocks = input.vectors.len() / (input.dim * BLOCK);
+            assert!(input.halves.iter().all(|&half| half as usize / 2 < blocks));
+        }
         assert!(input.queries.len() == input.dim.div_ceil(CHUNK) * input.count * CHUNK);
         assert!(input.thresholds.len() >= input.count);
-        assert!(input.vectors.len() == input.dim * lanes);
         assert!(
             input
                 .scaled

@@ -2,7 +2,7 @@
 
 use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitmap, lookup, tables};
 use crate::element::{Scalar, Values, with_values};
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, NARROW};
 
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
@@ -21,41 +21,41 @@ fn tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
 }
 
 fn tile_of<E: Scalar>(input: TileInput<'_>, vectors: &[E], output: &mut TileOutput) -> u32 {
-    let lanes = input.bias.len();
-    let width = lanes.min(BLOCK);
+    let stride = input.stride();
     let mut any = 0;
     for query in 0..input.count {
-        for block in 0..lanes / width {
-            let vectors = &vectors[block * width * input.dim..];
-            let scores = &mut output.scores[query][block];
-            let bias = &input.bias[block * width..(block + 1) * width];
+        for (half, bias) in input.bias.chunks_exact(NARROW).enumerate() {
+            let (block, first) = (half * NARROW / BLOCK, half * NARROW % BLOCK);
+            let vectors = &vectors[input.place(half)..];
+            let scores = &mut output.scores[query][block][first..first + NARROW];
             match input.scaled {
-                None => scores[..width].copy_from_slice(bias),
-                Some(scaled) => scores[..width].fill(scaled.bases[query]),
+                None => scores.copy_from_slice(bias),
+                Some(scaled) => scores.fill(scaled.bases[query]),
             }
             for from in (0..input.dim).step_by(CHUNK) {
-                let mut sums = [0f32; BLOCK];
+                let mut sums = [0f32; NARROW];
                 for d in from..(from + CHUNK).min(input.dim) {
                     let q = input.queries[(from / CHUNK * input.count + query) * CHUNK + d - from];
-                    for (sum, &v) in sums.iter_mut().zip(&vectors[d * width..(d + 1) * width]) {
+                    for (sum, &v) in sums.iter_mut().zip(&vectors[d * stride..]) {
                         *sum += q * v.into();
                     }
                 }
-                for (score, sum) in scores[..width].iter_mut().zip(&sums) {
+                for (score, sum) in scores.iter_mut().zip(&sums) {
                     *score += sum;
                 }
             }
             if let Some(scaled) = input.scaled {
-                let factors = &scaled.factors[block * width..(block + 1) * width];
-                for ((score, factor), bias) in scores[..width].iter_mut().zip(factors).zip(bias) {
+                let factors = &scaled.factors[half * NARROW..];
+                for ((score, factor), bias) in scores.iter_mut().zip(factors).zip(bias) {
                     *score = factor * *score + bias;
                 }
             }
             let mut hits = 0;
-            for (lane, &score) in scores[..width].iter().enumerate() {
+            for (lane, &score) in scores.iter().enumerate() {
                 hits |= u32::from(score >= input.thresholds[query]) << lane;
             }
-            output.hits[query][block] = hits;
+            let seen = if first == 0 { 0 } else { output.hits[query][block] };
+            output.hits[query][block] = seen | hits << first;
             any |= u32::from(hits != 0) << query;
         }
     }

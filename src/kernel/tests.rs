@@ -72,7 +72,16 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Ele
     let (factors, bases) = (numbers(9, lanes), numbers(10, count));
     let scaled = scaled.then_some(Scaled { factors: &factors, bases: &bases });
     let input = |thresholds: &[f32]| {
-        let input = TileInput { dim, count, queries: &queries, thresholds, vectors, bias: &bias, scaled };
+        let input = TileInput {
+            dim,
+            count,
+            queries: &queries,
+            thresholds,
+            vectors,
+            halves: &[],
+            bias: &bias,
+            scaled,
+        };
         let mut output = TileOutput::new();
         let any = kernels.tile(input, &mut output);
         (any, output)
@@ -80,7 +89,16 @@ fn check(kernels: &Kernels, dim: usize, count: usize, lanes: usize, element: Ele
     let mut want = TileOutput::new();
     let all = vec![f32::MIN; count];
     (scalar::KERNELS.tile)(
-        TileInput { dim, count, queries: &queries, thresholds: &all, vectors, bias: &bias, scaled },
+        TileInput {
+            dim,
+            count,
+            queries: &queries,
+            thresholds: &all,
+            vectors,
+            halves: &[],
+            bias: &bias,
+            scaled,
+        },
         &mut want,
     );
     let (any, got) = input(&all);
@@ -135,6 +153,7 @@ fn tile_fused_kernels_agree_bit_by_bit_on_any_element() {
                     queries: &queries,
                     thresholds: &thresholds,
                     vectors,
+                    halves: &[],
                     bias: &bias,
                     scaled,
                 };
@@ -162,6 +181,7 @@ fn tile_all_65536_halves_are_widened_exactly() {
                     queries: &queries,
                     thresholds: &[f32::NEG_INFINITY],
                     vectors,
+                    halves: &[],
                     bias: &[0.0; BLOCK],
                     scaled: None,
                 };
@@ -453,6 +473,66 @@ fn add_up_any_shape_agrees_with_f64() {
                         }
                         assert_eq!(any, expected);
                     }
+                }
+            }
+        }
+    }
+}
+
+/// Sixteen lanes of a full block.
+fn half_of(vectors: Values<'_>, dim: usize, half: u32) -> Vec<f32> {
+    let (block, first) = (half as usize / 2, half as usize % 2 * 16);
+    let rows = widened(vectors.slice(block * BLOCK * dim..(block + 1) * BLOCK * dim));
+    rows.chunks(BLOCK).flat_map(|row| row[first..first + 16].to_vec()).collect()
+}
+
+#[test]
+fn tile_of_halves_of_blocks_agrees_bit_by_bit_with_tiles_of_each_alone() {
+    const BLOCKS: usize = 9;
+    // In no order that a tile could count on; behind those of the tile the ones that come next.
+    const HALVES: [u32; 11] = [1, 2, 3, 7, 8, 11, 14, 15, 17, 0, 16];
+    for kernels in Kernels::available() {
+        for dim in [1, 17, 50, 300] {
+            for (count, element) in (1..=kernels.max_queries).flat_map(|count| ELEMENTS.map(|e| (count, e))) {
+                let queries = packed(1, dim, count);
+                let held = held(element, 2, dim * BLOCKS * BLOCK);
+                let vectors = values(element, &held);
+                let thresholds: Vec<f32> =
+                    (0..count).map(|q| if q % 2 == 0 { f32::MIN } else { 0.0 }).collect();
+                for lanes in (1..=kernels.blocks_per_tile(count) * 2).map(|halves| halves * 16) {
+                    let mut bias = numbers(3, lanes);
+                    bias[lanes - 2] = f32::NEG_INFINITY;
+                    let input = TileInput {
+                        dim,
+                        count,
+                        queries: &queries,
+                        thresholds: &thresholds,
+                        vectors,
+                        halves: &HALVES,
+                        bias: &bias,
+                        scaled: None,
+                    };
+                    let mut got = TileOutput::new();
+                    let any = kernels.tile(input, &mut got);
+                    let mut seen = 0;
+                    for (number, &half) in HALVES[..lanes / 16].iter().enumerate() {
+                        let alone = half_of(vectors, dim, half);
+                        let bias = &bias[number * 16..number * 16 + 16];
+                        let alone = TileInput { vectors: Values::F32(&alone), halves: &[], bias, ..input };
+                        let mut want = TileOutput::new();
+                        let reached = kernels.tile(alone, &mut want);
+                        seen |= reached;
+                        let (block, first) = (number / 2, number % 2 * 16);
+                        for q in (0..count).filter(|q| any >> q & 1 == 1) {
+                            let hits = got.hits[q][block] >> first & 0xffff;
+                            assert_eq!(hits, if reached >> q & 1 == 1 { want.hits[q][0] } else { 0 });
+                            for lane in (0..16).filter(|lane| hits >> lane & 1 == 1) {
+                                let score = got.scores[q][block][first + lane].to_bits();
+                                assert_eq!(score, want.scores[q][0][lane].to_bits(), "{}", kernels.name);
+                            }
+                        }
+                    }
+                    assert_eq!(any, seen, "{} {dim} {count} {lanes}", kernels.name);
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use super::{CHUNK, MAX_BLOCKS, TileInput, TileOutput};
 use crate::element::Scalar;
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, NARROW};
 
 /// A vector register of floats.
 ///
@@ -73,100 +73,117 @@ pub(super) unsafe fn tile<S: Simd, E: Load<S>>(
     }
 }
 
-/// One or two queries against up to four blocks: whole blocks of the tile side by side.
+/// One or two queries against up to four blocks, or eight halves of blocks: as many registers side by side.
 #[inline(always)]
 unsafe fn wide<S: Simd, E: Load<S>, const Q: usize>(
     input: TileInput<'_>,
     vectors: &[E],
     output: &mut TileOutput,
 ) -> u32 {
-    // SAFETY: `columns` stays within the blocks that the input has.
+    // SAFETY: `columns` stays within the lanes that the input has.
     unsafe {
-        if input.bias.len() == MAX_BLOCKS * BLOCK && S::LANES == 16 {
-            let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, vectors, c / 2, c % 2 * 16));
-            let mut any = 0;
-            score::<S, E, Q, 8, true>(&input, columns, BLOCK, output, &mut any);
-            return any;
+        let lanes = input.bias.len();
+        let mut any = 0;
+        if S::LANES != NARROW || lanes <= BLOCK || (input.halves.is_empty() && lanes < MAX_BLOCKS * BLOCK) {
+            return narrow::<S, E, Q>(input, vectors, output);
         }
-        narrow::<S, E, Q>(input, vectors, output)
+        if input.halves.is_empty() {
+            let columns = std::array::from_fn::<_, 8, _>(|c| column(&input, vectors, c * NARROW));
+            score::<S, E, Q, 8, SIDE_BY_SIDE>(&input, columns, BLOCK, output, &mut any);
+        } else {
+            let columns = std::array::from_fn::<_, 8, _>(|c| match c * NARROW {
+                lane if lane < lanes => column(&input, vectors, lane),
+                // The sums of a few registers wait for each other anyway: one half more costs nothing.
+                lane => Column { lane, bias: NOTHING.as_ptr(), ..column(&input, vectors, 0) },
+            });
+            score::<S, E, Q, 8, SCATTERED>(&input, columns, BLOCK, output, &mut any);
+        }
+        any
     }
 }
 
-/// Blocks one after another, `COLUMNS` registers of a block at a time.
+/// The biases of lanes that no threshold lets pass.
+static NOTHING: [f32; NARROW] = [f32::NEG_INFINITY; NARROW];
+
+/// Lanes one after another, `COLUMNS` registers at a time.
 #[inline(always)]
 unsafe fn narrow<S: Simd, E: Load<S>, const Q: usize>(
     input: TileInput<'_>,
     vectors: &[E],
     output: &mut TileOutput,
 ) -> u32 {
-    // SAFETY: `width` lanes a block, in groups that divide it.
+    // SAFETY: registers divide the lanes, and so do groups of them, up to a last one of fewer.
     unsafe {
         let lanes = input.bias.len();
-        let width = lanes.min(BLOCK);
+        let width = input.stride();
         let mut any = 0;
-        for block in 0..lanes / width {
-            let mut lane = 0;
-            while lane < width {
-                let group = S::COLUMNS * S::LANES;
-                if width - lane >= group {
-                    match S::COLUMNS {
-                        2 => {
-                            let columns = std::array::from_fn::<_, 2, _>(|c| {
-                                column(&input, vectors, block, lane + c * S::LANES)
-                            });
-                            score::<S, E, Q, 2, false>(&input, columns, width, output, &mut any);
-                        }
-                        _ => {
-                            let columns = std::array::from_fn::<_, 4, _>(|c| {
-                                column(&input, vectors, block, lane + c * S::LANES)
-                            });
-                            score::<S, E, Q, 4, false>(&input, columns, width, output, &mut any);
-                        }
+        let mut lane = 0;
+        while lane < lanes {
+            let group = S::COLUMNS * S::LANES;
+            if lanes - lane >= group {
+                match S::COLUMNS {
+                    2 => {
+                        let columns =
+                            std::array::from_fn::<_, 2, _>(|c| column(&input, vectors, lane + c * S::LANES));
+                        score::<S, E, Q, 2, IN_LINE>(&input, columns, width, output, &mut any);
                     }
-                    lane += group;
-                } else {
-                    let columns = [column(&input, vectors, block, lane)];
-                    score::<S, E, Q, 1, false>(&input, columns, width, output, &mut any);
-                    lane += S::LANES;
+                    _ => {
+                        let columns =
+                            std::array::from_fn::<_, 4, _>(|c| column(&input, vectors, lane + c * S::LANES));
+                        score::<S, E, Q, 4, IN_LINE>(&input, columns, width, output, &mut any);
+                    }
                 }
+                lane += group;
+            } else {
+                let columns = [column(&input, vectors, lane)];
+                score::<S, E, Q, 1, IN_LINE>(&input, columns, width, output, &mut any);
+                lane += S::LANES;
             }
         }
         any
     }
 }
 
-/// A register's place: which block, which lane in it, and where its first value and its bias lie.
+/// A register's place: which lane of the input, where its first value and its bias lie, and how many bytes behind the
+/// end of its block the one begins that comes next.
 #[derive(Clone, Copy)]
 struct Column<E> {
-    block: usize,
     lane: usize,
     vectors: *const E,
     bias: *const f32,
+    jump: usize,
 }
 
 /// # Safety
-/// `block` and `lane` must lie within the input.
+/// `lane` must lie within the input.
 #[inline(always)]
-unsafe fn column<E>(input: &TileInput<'_>, vectors: &[E], block: usize, lane: usize) -> Column<E> {
-    // SAFETY: within the slices, as the caller promises.
+unsafe fn column<E>(input: &TileInput<'_>, vectors: &[E], lane: usize) -> Column<E> {
+    // SAFETY: within the slices, as the caller promises and `Kernels::tile` has checked.
     unsafe {
-        Column {
-            block,
-            lane,
-            vectors: vectors.as_ptr().add(block * BLOCK * input.dim + lane),
-            bias: input.bias.as_ptr().add(block * BLOCK + lane),
-        }
+        let (bias, half) = (input.bias.as_ptr().add(lane), lane / NARROW);
+        let place = input.place(half);
+        let next = half + input.bias.len() / NARROW;
+        let jump = if next < input.halves.len() {
+            input.place(next).wrapping_sub(place + BLOCK * input.dim).wrapping_mul(size_of::<E>())
+        } else {
+            0
+        };
+        Column { lane, vectors: vectors.as_ptr().add(place + lane % NARROW), bias, jump }
     }
 }
 
-/// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions. `WIDE`: the registers are those
-/// of `MAX_BLOCKS` blocks side by side. What is read next is prefetched: a few queries wait for memory, and for many a
-/// block may be larger than L1.
+/// How the registers of a tile lie to what is read next: in line, side by side in `MAX_BLOCKS` blocks, or anywhere.
+const IN_LINE: usize = 0;
+const SIDE_BY_SIDE: usize = 1;
+const SCATTERED: usize = 2;
+
+/// `Q` queries by `C` registers: all sums in registers over a chunk of dimensions. What is read next is prefetched: a few
+/// queries wait for memory, and for many a block may be larger than L1.
 ///
 /// # Safety
 /// The columns lie within the input, whose blocks are `width` lanes wide.
 #[inline(always)]
-unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE: bool>(
+unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const LIE: usize>(
     input: &TileInput<'_>,
     columns: [Column<E>; C],
     width: usize,
@@ -196,14 +213,18 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
             let mut offset = from * width;
             for d in 0..to - from {
                 let mut values = [S::zero(); C];
-                // Past the end of these blocks lie, after those beside them, the ones that come next.
+                // Past the end of these blocks come others.
                 let last = (from + d) * width * size_of::<E>() + AHEAD >= block;
-                let ahead = if WIDE && last { AHEAD + (MAX_BLOCKS - 1) * block } else { AHEAD };
                 for (value, column) in values.iter_mut().zip(&columns) {
                     let place = column.vectors.add(offset);
                     *value = E::load(place);
+                    let ahead = match LIE {
+                        SIDE_BY_SIDE if last => AHEAD + (MAX_BLOCKS - 1) * block,
+                        SCATTERED if last => AHEAD.wrapping_add(column.jump),
+                        _ => AHEAD,
+                    };
                     // Once a line, which two registers may share.
-                    if (column.lane * size_of::<E>()).is_multiple_of(64) {
+                    if LIE == SCATTERED || (column.lane % BLOCK * size_of::<E>()).is_multiple_of(64) {
                         S::prefetch(place.cast::<u8>().wrapping_add(ahead));
                     }
                 }
@@ -224,7 +245,7 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
         }
         if let Some(scaled) = input.scaled {
             for (c, column) in columns.iter().enumerate() {
-                let factor = S::load(scaled.factors.as_ptr().add(column.block * BLOCK + column.lane));
+                let factor = S::load(scaled.factors.as_ptr().add(column.lane));
                 let bias = S::load(column.bias);
                 for total in &mut totals {
                     total[c] = factor.mul_add(total[c], bias);
@@ -241,14 +262,14 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const WIDE:
             }
             *any |= u32::from(reached != 0) << q;
             for (mask, column) in masks.iter().zip(&columns) {
-                let hits = &mut output.hits[q][column.block];
+                let hits = &mut output.hits[q][column.lane / BLOCK];
                 // The first register of a block starts its mask anew.
-                let seen = if column.lane == 0 { 0 } else { *hits };
-                *hits = seen | mask << column.lane;
+                let seen = if column.lane.is_multiple_of(BLOCK) { 0 } else { *hits };
+                *hits = seen | mask << (column.lane % BLOCK);
             }
             if reached != 0 {
                 for (&total, column) in row.iter().zip(&columns) {
-                    total.store(output.scores[q][column.block].as_mut_ptr().add(column.lane));
+                    total.store(output.scores[q][column.lane / BLOCK].as_mut_ptr().add(column.lane % BLOCK));
                 }
             }
         }

@@ -336,6 +336,7 @@ impl<'a> Judge<'a> {
             queries: &self.packed,
             thresholds: &[f32::NEG_INFINITY],
             vectors: self.block.as_slice().into(),
+            halves: &[],
             bias: &[list.bias[slot]; BLOCK],
             scaled: None,
         };

@@ -218,6 +218,7 @@ impl Arithmetic {
                 queries: &self.packed,
                 thresholds: &[f32::NEG_INFINITY],
                 vectors: self.block.as_slice().into(),
+                halves: &[],
                 bias: &bias,
                 scaled: None,
             };
