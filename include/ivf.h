@@ -568,8 +568,8 @@ typedef struct ivf_tune_options {
 typedef struct ivf_tune_result {
   // `sizeof(ivf_tune_result)`, set by the caller.
   uint32_t struct_size;
-  // 0.
-  uint32_t reserved;
+  // How many times k candidates a search for this recall compares again; 0 without a refinement.
+  float k_factor;
   // Lists that a search for this recall looks into.
   uint64_t nprobe;
   // The recall that the sample had with them, or with the next number of lists on the curve.
@@ -1102,6 +1102,8 @@ void ivf_range_result_destroy(ivf_range_result *result);
 // Measures what recall how many lists give, on sample queries, so that a search can ask for a recall
 // (`target_recall` of `ivf_search_options`) instead of a number of lists.
 //
+// Behind a refinement ("RFlat") the `k_factor` of each number of lists is chosen too, and searches by recall use it.
+//
 // The index keeps the curve, also in its file; a new one takes the old one's place. Training, new centroids and
 // `ivf_reset` end it; adding and removing make it stale once they add up to more than a fifth of the vectors it
 // was measured on. It holds for this k and smaller ones, and for searches without a filter.
@@ -1118,7 +1120,7 @@ void ivf_range_result_destroy(ivf_range_result *result);
 // - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 //
 // Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
-// exhaustive searches at most. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
+// exhaustive searches at most, behind a refinement two to seven times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
 // `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
 // ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
 // `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
@@ -1137,7 +1139,8 @@ ivf_status ivf_tune(ivf_index *index,
 // - `nprobe`: `[capacity]`, receives the numbers of lists, rising; may be NULL.
 // - `recall`: `[capacity]`, the sample's recall with each; may be NULL.
 // - `low`: `[capacity]`, what other queries' recall is at least, with 95 % confidence; may be NULL.
-// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included; may be NULL.
+// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included (one that is compared again
+//   counts for as many as codes have its bytes); may be NULL.
 // - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
 //
 // Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.

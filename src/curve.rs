@@ -10,12 +10,23 @@ use crate::error::{Error, Result};
 pub struct CurvePoint {
     /// Lists looked into.
     pub nprobe: usize,
+    /// How many times k candidates are compared again; 0 = nothing is, or as many as the index says.
+    pub k_factor: f32,
     /// The share of the true nearest that was found, over the sample.
     pub recall: f64,
     /// What the recall of other queries like the sample is at least, with 95 % confidence.
     pub low: f64,
-    /// Vectors compared with a query on average, centroids included.
+    /// Vectors compared with a query on average, centroids included; one that is compared again counts for as many as
+    /// codes have its bytes.
     pub cost: f64,
+}
+
+/// How to search for a recall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Choice {
+    pub(crate) nprobe: usize,
+    /// As in a [`CurvePoint`], for the k asked for.
+    pub(crate) k_factor: f32,
 }
 
 /// Recall against cost, by number of lists.
@@ -48,8 +59,9 @@ impl Curve {
 
     /// The fewest lists that give `recall` of the `k` nearest; `nlist` gives everything that there is to find.
     ///
-    /// Between two points of the curve `low` is taken to be a straight line over the logarithm of nprobe.
-    pub(crate) fn nprobe(&self, recall: f64, k: usize, nlist: usize) -> Result<usize> {
+    /// Between two points of the curve `low` is taken to be a straight line over the logarithm of nprobe. Fewer
+    /// neighbours are chosen among as many candidates as `k` of the curve.
+    pub(crate) fn choice(&self, recall: f64, k: usize, nlist: usize) -> Result<Choice> {
         if k > self.k {
             return Err(Error::State(format!(
                 "recall {recall} of the {k} nearest: the curve was measured for k = {}; call tune with k = {k}",
@@ -62,33 +74,60 @@ impl Curve {
                 self.count, self.changed
             )));
         }
-        self.reaching(recall, nlist)
+        let Choice { nprobe, k_factor } = self.reaching(recall, nlist)?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "a small number of any kind"
+        )]
+        let k_factor = (f64::from(k_factor) * self.k as f64 / k as f64) as f32;
+        Ok(Choice { nprobe, k_factor })
     }
 
-    fn reaching(&self, recall: f64, nlist: usize) -> Result<usize> {
+    fn reaching(&self, recall: f64, nlist: usize) -> Result<Choice> {
+        let of = |nprobe, point: &CurvePoint| Choice { nprobe, k_factor: point.k_factor };
         let most = self.points.iter().map(|point| point.recall).fold(0.0, f64::max);
         if recall > most {
             return Err(Error::State(format!(
                 "recall {recall}: the most that this index was measured to reach is {most}"
             )));
         }
+        let most_factor = self.points.iter().map(|point| point.k_factor).fold(0.0, f32::max);
         // Without a miss all lists are the one sure answer to "everything".
         if recall >= 1.0 {
-            return Ok(nlist);
+            return Ok(Choice { nprobe: nlist, k_factor: most_factor });
         }
         let Some(at) = self.points.iter().position(|point| point.low >= recall) else {
             // The sample is too small to be sure of so much: the first point that had it.
             let best = self.points.iter().position(|point| point.recall >= most).unwrap_or(0);
-            return Ok(self.points[best].nprobe);
+            return Ok(of(self.points[best].nprobe, &self.points[best]));
         };
         let to = self.points[at];
-        let Some(from) = at.checked_sub(1).map(|before| self.points[before]) else { return Ok(to.nprobe) };
+        let Some(from) = at.checked_sub(1).map(|before| self.points[before]) else {
+            return Ok(of(to.nprobe, &to));
+        };
         let share = (recall - from.low) / (to.low - from.low);
         let nprobe = from.nprobe as f64 * (to.nprobe as f64 / from.nprobe as f64).powf(share);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two nprobes")]
         let nprobe = nprobe.ceil() as usize;
-        Ok(nprobe.clamp(from.nprobe, to.nprobe))
+        let k_factor = from.k_factor.max(to.k_factor);
+        Ok(Choice { nprobe: nprobe.clamp(from.nprobe, to.nprobe), k_factor })
     }
+}
+
+/// Of points in any order those worth having, by rising nprobe: none costs less and surely finds as much. Of one nprobe
+/// the best stays.
+pub(crate) fn worthwhile(mut points: Vec<CurvePoint>) -> Vec<CurvePoint> {
+    points.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(b.low.total_cmp(&a.low)));
+    let mut kept: Vec<CurvePoint> = Vec::new();
+    for point in points {
+        match kept.last_mut() {
+            Some(last) if point.low <= last.low || point.nprobe < last.nprobe => {}
+            Some(last) if point.nprobe == last.nprobe => *last = point,
+            _ => kept.push(point),
+        }
+    }
+    kept
 }
 
 /// The mean of the recalls of single queries, and the lower end of its confidence interval.
@@ -109,14 +148,15 @@ mod tests {
     use super::*;
 
     fn curve() -> Curve {
-        let point = |nprobe, recall, low| CurvePoint { nprobe, recall, low, cost: nprobe as f64 };
+        let point =
+            |nprobe, recall, low| CurvePoint { nprobe, k_factor: 0.0, recall, low, cost: nprobe as f64 };
         let points = vec![point(1, 0.5, 0.4), point(4, 0.9, 0.8), point(16, 1.0, 0.95)];
         Curve { k: 10, queries: 100, count: 1000, changed: 0, points }
     }
 
     #[test]
     fn nprobe_recall_between_points_lies_between_them() {
-        let nprobe = |recall| curve().nprobe(recall, 10, 64).unwrap();
+        let nprobe = |recall| curve().choice(recall, 10, 64).unwrap().nprobe;
         assert_eq!((nprobe(0.1), nprobe(0.4), nprobe(0.6), nprobe(0.8)), (1, 1, 2, 4));
         assert_eq!(nprobe(0.95), 16);
         // Measured, but not with confidence.
@@ -125,12 +165,41 @@ mod tests {
     }
 
     #[test]
+    fn choice_between_points_has_the_larger_factor_and_as_many_candidates() {
+        let mut curve = curve();
+        (curve.points[0].k_factor, curve.points[1].k_factor, curve.points[2].k_factor) = (2.0, 4.0, 3.0);
+        let choice = |recall, k| {
+            let Choice { nprobe, k_factor } = curve.choice(recall, k, 64).unwrap();
+            (nprobe, k_factor)
+        };
+        assert_eq!([choice(0.4, 10), choice(0.6, 10), choice(0.9, 10)], [(1, 2.0), (2, 4.0), (11, 4.0)]);
+        assert_eq!([choice(0.99, 10), choice(1.0, 10), choice(0.6, 4)], [(16, 3.0), (64, 4.0), (2, 10.0)]);
+    }
+
+    #[test]
+    fn worthwhile_keeps_what_nothing_cheaper_reaches() {
+        let point = |nprobe, k_factor, low, cost| CurvePoint { nprobe, k_factor, recall: low, low, cost };
+        let all = vec![
+            point(1, 1.0, 0.3, 10.0),
+            point(1, 2.0, 0.4, 20.0),
+            point(2, 1.0, 0.35, 18.0),
+            point(2, 2.0, 0.6, 28.0),
+            point(2, 4.0, 0.55, 48.0),
+            point(4, 1.0, 0.36, 34.0),
+            point(4, 4.0, 0.9, 64.0),
+            point(3, 8.0, 0.95, 90.0),
+        ];
+        let kept: Vec<_> = worthwhile(all).iter().map(|point| (point.nprobe, point.k_factor)).collect();
+        assert_eq!(kept, [(1, 1.0), (2, 2.0), (4, 4.0)]);
+    }
+
+    #[test]
     fn nprobe_beyond_the_curve_is_an_error_that_tells_why() {
-        let text = |curve: &Curve, recall, k| curve.nprobe(recall, k, 64).unwrap_err().to_string();
+        let text = |curve: &Curve, recall, k| curve.choice(recall, k, 64).unwrap_err().to_string();
         let mut curve = curve();
         assert!(text(&curve, 0.5, 11).contains("call tune with k = 11"));
         curve.changed = 200;
-        assert!(curve.nprobe(0.5, 1, 64).is_ok());
+        assert!(curve.choice(0.5, 1, 64).is_ok());
         curve.changed = 201;
         assert!(text(&curve, 0.5, 10).contains("stale"));
         curve.changed = 0;

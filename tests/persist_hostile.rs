@@ -348,6 +348,22 @@ fn load_forged_factors_are_refused() {
 }
 
 #[test]
+fn load_forged_factor_of_a_curve_without_refinement_is_refused() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/curve.ivf");
+    let mut bytes = std::fs::read(golden).unwrap();
+    assert!(from_bytes(&bytes).unwrap().curve().is_some());
+    let forge = Forge { bytes: bytes.clone() };
+    let entry = (0..7).map(|s| 64 + 32 * s).find(|&entry| &bytes[entry..entry + 4] == b"CURV").unwrap();
+    // The first point's last field.
+    let at = forge.word(entry + 8) + 32 + 32;
+    for (factor, text) in [(2f64, "a k_factor, but no refinement"), (0.5, "factors of 1 or more")] {
+        bytes[at..at + 8].copy_from_slice(&factor.to_le_bytes());
+        let error = from_bytes(&Forge { bytes: bytes.clone() }.seal()).err().unwrap().to_string();
+        assert!(error.contains(text), "{error}");
+    }
+}
+
+#[test]
 fn load_newer_sections_are_passed_over_unless_required() {
     let (_, good) = small().swap_remove(0);
     let forge = Forge { bytes: good.clone() };

@@ -252,20 +252,47 @@ fn k_factor_without_use_or_out_of_range_is_refused() {
 }
 
 #[test]
-fn tune_measures_against_the_kept_rows() {
+fn tune_chooses_lists_and_factor_and_held_out_queries_get_the_recall() {
     let dim = 16;
     let x = numbers(16, 6000 * dim);
     let (sample, held_out) = (numbers(17, 500 * dim), numbers(18, 500 * dim));
-    let mut index = filled(context(2, None), "IVF32,SQ4,RFlat", Metric::L2, &x, dim);
-    index.tune(matrix(&sample, dim), 10, 0.9, &TuneOptions::default(), &Control::default()).unwrap();
-    let options = SearchOptions { target_recall: 0.9, ..Default::default() };
-    let found = search(&index, &held_out, 10, &options);
     let exact = filled(context(2, None), "Flat", Metric::L2, &x, dim);
     let truth = search(&exact, &held_out, 10, &factor(0.0));
-    let pairs = found.ids.chunks(10).zip(truth.ids.chunks(10));
-    let common: usize =
-        pairs.map(|(found, truth)| truth.iter().filter(|id| found.contains(id)).count()).sum();
-    assert!(common as f64 / 5000.0 > 0.89, "{common}");
+    let recall = |found: &Found| {
+        let pairs = found.ids.chunks(10).zip(truth.ids.chunks(10));
+        let common = |(found, truth): (&[i64], &[i64])| truth.iter().filter(|id| found.contains(id)).count();
+        pairs.map(common).sum::<usize>() as f64 / 5000.0
+    };
+    let mut factors = Vec::new();
+    for description in ["IVF32,SQ8,RFlat", "IVF32,SQ4,RFlat", "IVF32,RaBitQ,RFlat"] {
+        let mut index = filled(context(2, None), description, Metric::L2, &x, dim);
+        let tuned =
+            index.tune(matrix(&sample, dim), 10, 0.9, &TuneOptions::default(), &Control::default()).unwrap();
+        let points = &index.curve().unwrap().points;
+        assert!(points.is_sorted_by(|a, b| a.nprobe < b.nprobe && a.low < b.low && a.cost < b.cost));
+        assert!(points.iter().all(|point| point.k_factor >= 1.0));
+        for asked in [0.7, 0.9] {
+            let options = SearchOptions { target_recall: asked, ..Default::default() };
+            let found = search(&index, &held_out, 10, &options);
+            assert!(recall(&found) > f64::from(asked) - 0.01, "{description} {asked}: {}", recall(&found));
+            // Fewer neighbours have as many candidates.
+            let one = search(&index, &held_out, 1, &options);
+            let first =
+                one.ids.iter().zip(truth.ids.chunks(10)).filter(|(id, truth)| **id == truth[0]).count();
+            assert!(first as f64 / 500.0 > f64::from(asked) - 0.03, "{description} {asked}: {first}");
+        }
+        let by_recall = SearchOptions { target_recall: 0.9, ..Default::default() };
+        let chosen = SearchOptions { nprobe: tuned.nprobe, k_factor: tuned.k_factor, ..Default::default() };
+        assert_eq!(search(&index, &held_out, 10, &by_recall), search(&index, &held_out, 10, &chosen));
+        factors.push(tuned.k_factor);
+        let mut bytes = Vec::new();
+        index.serialize(&mut bytes).unwrap();
+        let loaded =
+            Index::deserialize(context(1, None), &bytes, &LoadOptions::default(), &Control::default())
+                .unwrap();
+        assert_eq!(loaded.curve(), index.curve());
+    }
+    assert!(factors[0] <= factors[1] && factors[1] < factors[2], "coarser codes want more: {factors:?}");
 }
 
 #[test]

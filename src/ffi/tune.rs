@@ -39,8 +39,8 @@ growing!(ivf_tune_options, cancel: *const i32);
 pub struct ivf_tune_result {
     /// `sizeof(ivf_tune_result)`, set by the caller.
     pub struct_size: u32,
-    /// 0.
-    pub reserved: u32,
+    /// How many times k candidates a search for this recall compares again; 0 without a refinement.
+    pub k_factor: f32,
     /// Lists that a search for this recall looks into.
     pub nprobe: u64,
     /// The recall that the sample had with them, or with the next number of lists on the curve.
@@ -78,6 +78,8 @@ growing!(ivf_curve_info, reserved: u32);
 /// Measures what recall how many lists give, on sample queries, so that a search can ask for a recall
 /// (`target_recall` of `ivf_search_options`) instead of a number of lists.
 ///
+/// Behind a refinement ("RFlat") the `k_factor` of each number of lists is chosen too, and searches by recall use it.
+///
 /// The index keeps the curve, also in its file; a new one takes the old one's place. Training, new centroids and
 /// `ivf_reset` end it; adding and removing make it stale once they add up to more than a fifth of the vectors it
 /// was measured on. It holds for this k and smaller ones, and for searches without a filter.
@@ -94,7 +96,7 @@ growing!(ivf_curve_info, reserved: u32);
 /// - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 ///
 /// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
-/// exhaustive searches at most. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
+/// exhaustive searches at most, behind a refinement two to seven times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
 /// `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
 /// ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
 /// `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
@@ -134,6 +136,7 @@ pub unsafe extern "C" fn ivf_tune(
             unsafe { hooks.run(Some(index), work) }?
         };
         let filled = ivf_tune_result {
+            k_factor: tuned.k_factor,
             nprobe: tuned.nprobe as u64,
             recall: tuned.recall,
             points: curve.points.len() as u64,
@@ -153,7 +156,8 @@ pub unsafe extern "C" fn ivf_tune(
 /// - `nprobe`: `[capacity]`, receives the numbers of lists, rising; may be NULL.
 /// - `recall`: `[capacity]`, the sample's recall with each; may be NULL.
 /// - `low`: `[capacity]`, what other queries' recall is at least, with 95 % confidence; may be NULL.
-/// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included; may be NULL.
+/// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included (one that is compared again
+///   counts for as many as codes have its bytes); may be NULL.
 /// - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
 ///
 /// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.

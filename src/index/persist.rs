@@ -233,6 +233,9 @@ impl Index {
                     "section CURV: expected at most {lists} lists, got {most}"
                 )));
             }
+            if index.refine.is_none() && curve.points.iter().any(|point| point.k_factor != 0.0) {
+                return Err(Error::corrupt("section CURV: a k_factor, but no refinement"));
+            }
             index.curve = Some(curve);
         }
         Ok(index)

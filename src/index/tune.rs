@@ -1,8 +1,9 @@
 //! Recall on demand: the curve of recall against lists is measured on sample queries and kept, and a search
-//! that asks for a recall takes its number of lists from it.
+//! that asks for a recall takes its number of lists from it, and behind a refinement its k_factor.
 
 use super::{Index, SearchOptions, SearchOutput};
-use crate::curve::{Curve, CurvePoint, mean_and_low};
+use crate::codec::Codec;
+use crate::curve::{Choice, Curve, CurvePoint, mean_and_low, worthwhile};
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
 use crate::progress::Control;
@@ -22,6 +23,8 @@ pub struct TuneOptions<'a> {
 pub struct Tuned {
     /// Lists that a search for the recall looks into.
     pub nprobe: usize,
+    /// How many times k candidates it compares again; 0 without a refinement.
+    pub k_factor: f32,
     /// The recall that the sample has with the next number of lists on the curve.
     pub recall: f64,
 }
@@ -90,10 +93,10 @@ impl Index {
         let mut measuring = Measuring::new(self, queries, k, options, control)?;
         let points = measuring.points()?;
         let curve = Curve { k, queries: queries.rows(), count: self.count, changed: 0, points };
-        let nprobe = curve.nprobe(recall, k, self.nlist())?;
+        let Choice { nprobe, k_factor } = curve.choice(recall, k, self.nlist())?;
         let at = curve.points.iter().find(|point| point.nprobe >= nprobe).or(curve.points.last());
         let recall = at.map_or(0.0, |point| point.recall);
-        Ok((curve, Tuned { nprobe, recall }))
+        Ok((curve, Tuned { nprobe, k_factor, recall }))
     }
 
     /// The second half of [`Index::tune`].
@@ -124,7 +127,7 @@ impl Index {
         if target == 0.0 {
             return Ok(options);
         }
-        self.check_no_k_factor(options.k_factor, "recall was measured with the default")?;
+        self.check_no_k_factor(options.k_factor, "the recall chooses it")?;
         for (name, got) in [("nprobe", options.nprobe), ("max_codes", options.max_codes)] {
             if got != 0 {
                 return Err(Error::argument(format!(
@@ -142,7 +145,8 @@ impl Index {
             let curve = self.curve.as_ref().ok_or_else(|| {
                 Error::State(format!("recall {target}: it was not measured yet; call tune first"))
             })?;
-            options.nprobe = curve.nprobe(target, k.min(self.count), self.nlist())?;
+            let choice = curve.choice(target, k.min(self.count), self.nlist())?;
+            (options.nprobe, options.k_factor) = (choice.nprobe, choice.k_factor);
         }
         Ok(options)
     }
@@ -206,15 +210,49 @@ impl<'a, 'c> Measuring<'a, 'c> {
         let mut points: Vec<CurvePoint> = Vec::new();
         let mut nprobe = 1;
         loop {
-            self.search(nprobe, 0.0)?;
-            let recalls = self.recalls();
-            let (recall, low) = mean_and_low(&recalls);
-            points.push(CurvePoint { nprobe, recall, low, cost: self.cost(nprobe)? });
+            let cost = self.cost(nprobe)?;
+            let recall = match &self.index.refine {
+                None => self.point(nprobe, 0.0, cost, &mut points)?,
+                Some(_) => self.refined_points(nprobe, cost, &mut points)?,
+            };
             if recall >= 1.0 || nprobe == nlist {
-                return Ok(points);
+                return Ok(if self.index.refine.is_some() { worthwhile(points) } else { points });
             }
             nprobe = (nprobe + nprobe.div_ceil(STEP)).min(nlist);
         }
+    }
+
+    /// Points of one number of lists and rising factors, until one more finds next to nothing. Tells the best recall.
+    fn refined_points(&mut self, nprobe: usize, cost: f64, points: &mut Vec<CurvePoint>) -> Result<f64> {
+        let index = self.index;
+        let bytes = |codec: &Codec, dim| codec.row_bytes(dim) as f64;
+        let refine = index.refine.as_deref().map_or(0.0, |codec| bytes(codec, index.input_dim()));
+        let again = self.k as f64 * (refine / bytes(&index.codec, index.dim)).max(1.0);
+        let (mut k_factor, mut best) = (1.0, 0.0);
+        loop {
+            let recall = self.point(nprobe, k_factor, cost + f64::from(k_factor) * again, points)?;
+            let gained = recall - best;
+            best = recall.max(best);
+            let all = f64::from(k_factor) * self.k as f64 >= index.count as f64;
+            if gained < GAIN || best >= 1.0 || all || k_factor >= MOST_FACTOR {
+                return Ok(best);
+            }
+            k_factor *= 2.0;
+        }
+    }
+
+    /// Measures one point, and tells its recall.
+    fn point(
+        &mut self,
+        nprobe: usize,
+        k_factor: f32,
+        cost: f64,
+        points: &mut Vec<CurvePoint>,
+    ) -> Result<f64> {
+        self.search(nprobe, k_factor)?;
+        let (recall, low) = mean_and_low(&self.recalls());
+        points.push(CurvePoint { nprobe, k_factor, recall, low, cost });
+        Ok(recall)
     }
 
     /// Searches the sample; what is found stays in `distances` and `ids`.
@@ -287,6 +325,12 @@ impl<'a, 'c> Measuring<'a, 'c> {
 
 /// Times k candidates that the true nearest are chosen from where the index refines: far more than a search takes.
 const TRUTH_FACTOR: f32 = 100.0;
+
+/// The largest factor that is tried.
+const MOST_FACTOR: f32 = 64.0;
+
+/// Recall that twice the candidates have to add, or no more of them are tried.
+const GAIN: f64 = 0.0005;
 
 /// A step of the ladder of nprobe, as a divisor: each point is a fifth above the one before.
 const STEP: usize = 5;

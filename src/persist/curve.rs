@@ -36,7 +36,7 @@ pub(super) fn encode(curve: &Curve) -> Vec<u8> {
         recall: point.recall,
         low: point.low,
         cost: point.cost,
-        k_factor: 0.0,
+        k_factor: point.k_factor.into(),
     });
     let mut bytes = bytemuck::bytes_of(&head).to_vec();
     points.for_each(|point| bytes.extend_from_slice(bytemuck::bytes_of(&point)));
@@ -72,12 +72,23 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Curve> {
     for point in points.chunks_exact(size_of::<Point>()) {
         let point: Point = bytemuck::pod_read_unaligned(point);
         let shares = 0.0 <= point.low && point.low <= point.recall && point.recall <= 1.0;
-        if point.nprobe <= last || !shares || !(point.cost.is_finite() && point.k_factor.is_finite()) {
-            return Err(fail("expected points of rising nprobe with recalls from 0 to 1, got others"));
+        #[expect(clippy::cast_possible_truncation, reason = "it was written from one")]
+        let k_factor = point.k_factor as f32;
+        let factor = k_factor == 0.0 || (k_factor >= 1.0 && k_factor.is_finite());
+        if point.nprobe <= last || !shares || !point.cost.is_finite() || !factor {
+            return Err(fail(
+                "expected points of rising nprobe with recalls from 0 to 1 and factors of 1 or more, got others",
+            ));
         }
         last = point.nprobe;
         let nprobe = to_usize(point.nprobe)?;
-        curve.points.push(CurvePoint { nprobe, recall: point.recall, low: point.low, cost: point.cost });
+        curve.points.push(CurvePoint {
+            nprobe,
+            k_factor,
+            recall: point.recall,
+            low: point.low,
+            cost: point.cost,
+        });
     }
     Ok(curve)
 }
@@ -88,8 +99,8 @@ mod tests {
 
     #[test]
     fn decode_what_was_encoded_comes_back_and_nonsense_is_refused() {
-        let point = |nprobe, recall, low| CurvePoint { nprobe, recall, low, cost: 7.5 };
-        let points = vec![point(1, 0.5, 0.25), point(2, 0.75, 0.5)];
+        let point = |nprobe, k_factor, recall, low| CurvePoint { nprobe, k_factor, recall, low, cost: 7.5 };
+        let points = vec![point(1, 0.0, 0.5, 0.25), point(2, 1.5, 0.75, 0.5)];
         let curve = Curve { k: 10, queries: 3, count: 40, changed: 5, points };
         let bytes = encode(&curve);
         assert_eq!(decode(&bytes).unwrap(), curve);
@@ -107,6 +118,8 @@ mod tests {
         assert!(changed(|curve| curve.points[1].recall = 1.5).is_err());
         assert!(changed(|curve| curve.points[1].low = f64::NAN).is_err());
         assert!(changed(|curve| curve.points[0].low = 0.6).is_err());
+        assert!(changed(|curve| curve.points[0].k_factor = 0.5).is_err());
+        assert!(changed(|curve| curve.points[0].k_factor = f32::NAN).is_err());
         assert!(changed(|curve| curve.points[0].cost = f64::INFINITY).is_err());
     }
 }

@@ -38,7 +38,7 @@
 //! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss. Behind RaBitQ's codes stand f32s of four columns each, with the residual r and the code's direction u (code - (2^b - 1) / 2 in each dimension): `\|r\|^2 / <u, r>`, `\|r\|`, and where products are estimated `<r, centroid>` |
 //! | `ROWS` | only with `RFIN`: for each list what is kept of its vectors, one after another: the values, or the codes from the lowest bit on, of each dimension in turn |
 //! | `KFAC` | not required, only with `RFIN`: f32 default k_factor, 1 or more; without it, it is chosen |
-//! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none) |
+//! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none, else 1 or more) |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
 //! that is enough. Removed vectors are stored as they are until the index is compacted, so that a loaded

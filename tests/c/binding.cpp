@@ -395,7 +395,7 @@ void recall_asked_for_is_found() {
     options.target_recall = 0.9f;
     CHECK(thrown_by([&] { index.search({sample, dim}, 5, options); }) == IVF_E_STATE);
     const ivf::Tuned tuned = index.tune({sample, dim}, 5, 0.9f);
-    CHECK(tuned.nprobe >= 1 && tuned.nprobe < 32 && tuned.recall >= 0.9);
+    CHECK(tuned.nprobe >= 1 && tuned.nprobe < 32 && tuned.recall >= 0.9 && tuned.k_factor == 0);
     const ivf::Curve curve = index.curve();
     CHECK(curve.k == 5 && curve.queries == 300 && curve.count == 4000 && !curve.stale);
     CHECK(!curve.nprobe.empty() && curve.recall.back() == 1.0 && curve.low[0] <= curve.recall[0]);
@@ -410,6 +410,10 @@ void recall_asked_for_is_found() {
     twice.add({x, dim});
     const ivf::Neighbors near = twice.search({x, dim}, 1, refined);
     CHECK(std::all_of(near.distances.begin(), near.distances.end(), [](float d) { return d == 0; }));
+    ivf::Index lists(dim, "IVF32,SQ4,RFlat");
+    lists.train({x, dim});
+    lists.add({x, dim});
+    CHECK(lists.tune({sample, dim}, 5, 0.9f).k_factor >= 1);
     ivf::IndexOptions own;
     own.k_factor = 1.5f;
     CHECK(twice.info().k_factor == 2 && ivf::Index(dim, "SQ8,RFlat", ivf::Metric::l2, own).info().k_factor == 1.5f);

@@ -296,6 +296,7 @@ struct TuneOptions {
 struct Tuned {
     std::uint64_t nprobe;  ///< lists that a search for this recall looks into
     double recall;         ///< what the sample had with them, or with the next number of lists on the curve
+    float k_factor;        ///< candidates a result that it compares again; 0 without a refinement
 };
 
 /// Recall against the number of lists, as Index::tune measured it; empty if it did not.
@@ -929,7 +930,7 @@ public:
         ivf_tune_result result{};
         result.struct_size = sizeof result;
         call.finish(ivf_tune(get(), queries.data, queries.n, queries.dim, k, recall, &to, &result));
-        return {result.nprobe, result.recall};
+        return {result.nprobe, result.recall, result.k_factor};
     }
 
     /// The curve that tune measured last.

@@ -12,6 +12,9 @@ namespace Ivf
 
         /// <summary>The recall that the sample had with them, or with the next number of lists on the curve.</summary>
         public double Recall { get; internal set; }
+
+        /// <summary>How many times k candidates it compares again; 0 without a refinement.</summary>
+        public float KFactor { get; internal set; }
     }
 
     /// <summary>Recall against the number of lists, as <see cref="IvfIndex.Tune"/> measured it.</summary>
@@ -92,7 +95,10 @@ namespace Ivf
                 var native = options.ToNative(call, truth.Length == 0 ? null : known);
                 var result = new Native.ivf_tune_result { struct_size = (uint)sizeof(Native.ivf_tune_result) };
                 Call.End(call, Native.ivf_tune(self.Pointer, data, n, dim, results, recall, &native, &result));
-                return new Tuned { NProbe = (long)result.nprobe, Recall = result.recall };
+                return new Tuned
+                {
+                    NProbe = (long)result.nprobe, Recall = result.recall, KFactor = result.k_factor,
+                };
             }
         }
 

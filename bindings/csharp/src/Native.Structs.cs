@@ -170,7 +170,7 @@ namespace Ivf
         internal struct ivf_tune_result
         {
             internal uint struct_size;
-            internal uint reserved;
+            internal float k_factor;
             internal ulong nprobe;
             internal double recall;
             internal ulong points;

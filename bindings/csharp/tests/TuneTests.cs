@@ -23,6 +23,15 @@ namespace Ivf.Tests
                 Check.True(curve.Recall.Last() == 1.0 && curve.Low[0] <= curve.Recall[0], "recalls");
                 var byLists = new SearchOptions { NProbe = (int)tuned.NProbe };
                 Check.Sequence(index.Search(sample, 5, byLists).Ids, index.Search(sample, 5, byRecall).Ids, "ids");
+                Check.Equal(0f, tuned.KFactor, "no factor");
+            }
+            using (IvfIndex index = Data.Trained(x, Dim, "IVF32,SQ4,RFlat"))
+            {
+                Tuned tuned = index.Tune(sample, 5, 0.9f);
+                var chosen = new SearchOptions { NProbe = (int)tuned.NProbe, KFactor = tuned.KFactor };
+                Neighbors found = index.Search(sample, 5, new SearchOptions { TargetRecall = 0.9f });
+                Check.True(tuned.KFactor >= 1, "a factor");
+                Check.Sequence(index.Search(sample, 5, chosen).Ids, found.Ids, "ids of a refined index");
             }
         }
 

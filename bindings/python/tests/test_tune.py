@@ -29,6 +29,20 @@ def test_search_with_a_recall_finds_that_share(filled):
     assert share(index, fresh, recall=0.9) >= share(index, fresh, nprobe=max(1, tuned.nprobe - 5))
 
 
+def test_refined_index_is_tuned_by_lists_and_factor(filled):
+    plain, sample, fresh = filled
+    index = ivf.Index(12, "IVF64,SQ4,RFlat")
+    index.train(plain.reconstruct())
+    index.add(plain.reconstruct())
+    tuned = index.tune(sample, recall=0.9, k=10)
+    assert tuned.nprobe < 64 and tuned.k_factor >= 1 and plain.tune(sample).k_factor == 0
+    chosen = index.search(fresh, 10, nprobe=tuned.nprobe, k_factor=tuned.k_factor)
+    found = index.search(fresh, 10, recall=0.9)
+    assert np.array_equal(found.ids, chosen.ids)
+    true = plain.search(fresh, 10, nprobe=64).ids
+    assert np.mean([len(np.intersect1d(a, b)) / 10 for a, b in zip(true, found.ids)]) >= 0.89
+
+
 def test_curve_rises_and_comes_back_from_bytes(filled):
     index, sample, _ = filled
     assert index.curve is None

@@ -223,7 +223,7 @@ class TuneOptions(Struct):
 class TuneResult(Struct):
     _fields_ = [
         ("struct_size", c_uint32),
-        ("reserved", c_uint32),
+        ("k_factor", c_float),
         ("nprobe", c_uint64),
         ("recall", c_double),
         ("points", c_uint64),

@@ -25,6 +25,8 @@ class Tuned:
     """Lists that a search for this recall looks into."""
     recall: float
     """The recall that the sample had with them, or with the next number of lists on the curve."""
+    k_factor: float
+    """How many times k candidates it compares again; 0 without a refinement."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Tuning(Core):
         """Measures what recall of the k nearest how many lists give, on sample queries `[n, dim]`.
 
         The index keeps the curve, also when it is saved; `search(..., recall=0.95)` then chooses the number of lists
-        by it, for this k and smaller ones. The queries should be like those to come and not among the vectors; a
+        by it, for this k and smaller ones, and behind a refinement its k_factor. The queries should be like those to come and not among the vectors; a
         thousand or two are plenty. truth: ids `[n, k]` of the true nearest, -1 for none; None = found by an
         exhaustive search.
         """
@@ -86,7 +88,7 @@ class Tuning(Core):
             progress=progress,
             cancel=cancel,
         )
-        return Tuned(result.nprobe, result.recall)
+        return Tuned(result.nprobe, result.recall, result.k_factor)
 
     @property
     def curve(self) -> Curve | None:
