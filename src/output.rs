@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 use crate::collect::Sink;
 use crate::error::{Error, Result};
 use crate::metric::Metric;
-use crate::progress::Cancel;
 use crate::topk::Hit;
 
 /// A caller's buffer that workers write row by row, one row at a time.
@@ -115,70 +114,4 @@ pub struct RangeOutput {
     pub distances: Vec<f32>,
     /// Ids, equal distances by id.
     pub ids: Vec<i64>,
-}
-
-impl RangeOutput {
-    /// Appends what workers found for the next `queries` queries, (query, hit) in no order.
-    pub(crate) fn append(
-        &mut self,
-        metric: Metric,
-        queries: usize,
-        found: Vec<(u32, Hit)>,
-        cancel: Cancel<'_>,
-    ) -> Result<()> {
-        // Hits are dealt out to their queries, then each query's are sorted.
-        let mut next = vec![0; queries + 1];
-        for part in found.chunks(HITS_A_STEP) {
-            part.iter().for_each(|(query, _)| next[*query as usize + 1] += 1);
-            cancel.check()?;
-        }
-        let mut sum = 0;
-        next.iter_mut().for_each(|start| {
-            sum += *start;
-            *start = sum;
-        });
-        let before = self.ids.len() as u64;
-        self.offsets.extend(next[1..].iter().map(|&end| before + end as u64));
-        let mut hits = vec![Hit::NONE; found.len()];
-        for part in found.chunks(HITS_A_STEP) {
-            for &(query, hit) in part {
-                let place = &mut next[query as usize];
-                hits[*place] = hit;
-                *place += 1;
-            }
-            cancel.check()?;
-        }
-        drop(found);
-        self.distances.reserve(hits.len());
-        self.ids.reserve(hits.len());
-        // Now `next[query]` is where the hits of `query` end.
-        let mut start = 0;
-        for &end in &next[..queries] {
-            sort(&mut hits[start..end], cancel)?;
-            for part in hits[start..end].chunks(HITS_A_STEP) {
-                self.distances.extend(part.iter().map(|hit| metric.value_of_key(hit.key)));
-                self.ids.extend(part.iter().map(|hit| hit.id));
-                cancel.check()?;
-            }
-            start = end;
-        }
-        Ok(())
-    }
-}
-
-/// Hits between two looks at the flag.
-const HITS_A_STEP: usize = 1 << 17;
-
-/// Sorts hits best first, in halves where they are many: the flag is looked at between them.
-fn sort(hits: &mut [Hit], cancel: Cancel<'_>) -> Result<()> {
-    cancel.check()?;
-    if hits.len() <= HITS_A_STEP {
-        hits.sort_unstable_by(Hit::order);
-        return Ok(());
-    }
-    let half = hits.len() / 2;
-    hits.select_nth_unstable_by(half, Hit::order);
-    let (better, worse) = hits.split_at_mut(half);
-    sort(better, cancel)?;
-    sort(worse, cancel)
 }

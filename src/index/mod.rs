@@ -6,6 +6,7 @@ mod file;
 mod info;
 mod knn;
 mod merge;
+mod order;
 mod persist;
 mod range;
 mod reconstruct;

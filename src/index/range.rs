@@ -58,7 +58,7 @@ impl Index {
                     self.rekey_found(codec, request.queries, key, &mut found, workers, control.cancel())?;
                     clock.lap(|stats| &mut stats.refine_ns);
                 }
-                output.append(self.metric, to - from, found, control.cancel())?;
+                output.append(&self.context, self.metric, to - from, found, workers, control.cancel())?;
                 clock.lap(|stats| &mut stats.scan_ns);
                 control.report("search", to, queries.rows(), 0.0)?;
             }
