@@ -136,11 +136,18 @@ fn check(name: &str, again: impl Fn(), call: impl Fn(*const i32) -> ivf_status, 
 
 #[test]
 fn cancel_train_is_prompt() {
-    for (description, n) in [("IVF1024,Flat", many()), ("OPQ16_64,IVF16,Flat", many() / 20)] {
-        let (index, x) = (Index::new(description, DIM, IVF_METRIC_L2), rows(n, DIM));
+    // Of wide rows the decompositions take most of the time.
+    for (description, dim, n) in [
+        ("IVF1024,Flat", DIM, many()),
+        ("OPQ16_64,IVF16,Flat", DIM, many() / 20),
+        ("PCA64,Flat", 768, 1000),
+        ("RR768,Flat", 768, 10),
+        ("ITQ256,Flat", 384, 1000),
+    ] {
+        let (index, x) = (Index::new(description, dim, IVF_METRIC_L2), rows(n, dim));
         let call = |cancel| {
             let options = ivf_train_options { cancel, ..sized() };
-            unsafe { ivf_train(index.0, x.as_ptr(), n as u64, DIM, &options) }
+            unsafe { ivf_train(index.0, x.as_ptr(), n as u64, dim, &options) }
         };
         check(&format!("train {description}"), || (), call, || ());
     }
@@ -157,6 +164,26 @@ fn cancel_add_is_prompt_and_adds_nothing() {
         };
         check(&format!("add to {description}"), || subject.again(), call, || subject.unchanged());
     }
+}
+
+#[test]
+fn cancel_update_is_prompt_and_changes_nothing() {
+    let base = filled(&rows(many(), DIM));
+    let before = bytes(&base);
+    let (x, ids) = (rows(many(), DIM), (0..many() as i64).rev().collect::<Vec<_>>());
+    let index = RefCell::new(Index(null_mut()));
+    let again = || {
+        let mut clone = null_mut();
+        ok(unsafe { ivf_index_clone(base.0, null(), &mut clone) });
+        *index.borrow_mut() = Index(clone);
+    };
+    let call = |cancel| {
+        let options = ivf_add_options { cancel, ..sized() };
+        unsafe { ivf_update(index.borrow().0, ids.as_ptr(), x.as_ptr(), many() as u64, DIM, &options) }
+    };
+    check("update", again, call, || {
+        assert!(bytes(&index.borrow()) == before, "a cancelled update changed something")
+    });
 }
 
 #[test]

@@ -23,7 +23,9 @@ use crate::progress::Control;
 /// Threads: changes the index. Cost: O(n * nlist * dim), and one look at every id. Errors: `IVF_E_NULL`;
 /// `IVF_E_NOT_TRAINED`; `IVF_E_DIMENSION`; `IVF_E_NOT_FINITE`; `IVF_E_NOT_FOUND` for an id that no vector has;
 /// `IVF_E_DUPLICATE_ID` for one that the batch has twice; `IVF_E_ARGUMENT` for values that the lists cannot
-/// hold; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is changed.
+/// hold; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is changed. The last part, in which
+/// vectors are written over, goes on to its end, whatever a cancel says: a quarter of a second for a million rows of 128
+/// columns.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_update(
     index: *mut ivf_index,

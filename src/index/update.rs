@@ -1,8 +1,11 @@
 //! Replacing vectors under their ids: in place where the list stays, else moved to the new list.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::Index;
+use super::add::IDS_A_STEP;
 use super::remove::{bury, pack_if_due, passing};
 use crate::coarse::Coarse;
 use crate::codec::Keeper;
@@ -10,6 +13,9 @@ use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::progress::Control;
 use crate::rows::RowsRef;
+
+/// Rows that make another worker worth while.
+const ROWS: usize = 256;
 
 /// What happens to one list.
 #[derive(Default)]
@@ -50,19 +56,22 @@ impl Index {
         if ids.len() != x.rows() {
             return Err(Error::Length { what: "ids", expected: x.rows(), got: ids.len() });
         }
-        let rows = rows_by_id(ids)?;
+        let rows = rows_by_id(ids, control)?;
         self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
         let (mut floats, mut between) = Default::default();
         let raw = self.measured(x);
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
         self.check_ranges(x, raw, control)?;
-        let places = self.places(ids, &rows)?;
+        let places = self.places(ids, &rows, control)?;
         let labels = self.assign("update", x, workers, control)?;
 
         let mut gone = 0;
         let mut changes: HashMap<u32, Change> = HashMap::new();
         for ((places, row), &label) in places.iter().zip(0u32..).zip(&labels) {
+            if (row as usize).is_multiple_of(IDS_A_STEP) {
+                control.check()?;
+            }
             let kept = places.iter().position(|&(list, _)| list == label);
             for (place, &(list, slot)) in places.iter().enumerate() {
                 let change = changes.entry(list).or_default();
@@ -92,43 +101,71 @@ impl Index {
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
         let keeper = keeper.as_ref();
-        let mut moved = false;
-        let mut buffer = Vec::new();
-        for (&list, change) in &changes {
-            let store = &mut self.lists.lists[list as usize];
-            let encoder = encoder.at(list as usize);
-            for &(slot, row) in &change.replaced {
-                let kept = keeper.map(|keeper| (keeper, row));
-                store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder, kept)?;
+        let moved = AtomicBool::new(false);
+        let jobs = self.lists.lists.iter_mut().enumerate();
+        let jobs = Mutex::new(jobs.filter_map(|(list, store)| {
+            let change = changes.get(&u32::try_from(list).ok()?)?;
+            Some((list, store, change))
+        }));
+        let failure = Mutex::new(None);
+        self.context.parallel(workers.min(1 + x.rows() / ROWS), &|_| {
+            let mut buffer = Vec::new();
+            loop {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((list, store, change)) = next else { break };
+                let encoder = encoder.at(list);
+                let replaced = change.replaced.iter().try_for_each(|&(slot, row)| {
+                    let kept = keeper.map(|keeper| (keeper, row));
+                    store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder, kept)
+                });
+                let written = replaced.and_then(|()| bury(store, &change.left)).and_then(|()| {
+                    if change.arriving.is_empty() {
+                        return Ok(());
+                    }
+                    store.append(x, &change.arriving, |row| ids[row], &encoder, keeper)
+                });
+                if let Err(error) = written {
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    break;
+                }
+                if pack_if_due(store, columns) || !change.left.is_empty() || !change.arriving.is_empty() {
+                    moved.store(true, Ordering::Relaxed);
+                }
             }
-            bury(store, &change.left)?;
-            if !change.arriving.is_empty() {
-                store.append(x, &change.arriving, |row| ids[row], &encoder, keeper)?;
-            }
-            let packed = pack_if_due(store, columns);
-            moved |= packed || !change.left.is_empty() || !change.arriving.is_empty();
+        })?;
+        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(error);
         }
         self.count -= gone;
         self.age_curve(x.rows());
-        if moved {
+        if moved.into_inner() {
             self.directory.take();
         }
         control.report("update", x.rows(), x.rows(), 0.0).or(Ok(()))
     }
 
     /// Where each id lies, all its places in turn, `[ids]`.
-    fn places(&self, ids: &[i64], rows: &HashMap<i64, u32>) -> Result<Vec<Vec<(u32, u32)>>> {
+    fn places(
+        &self,
+        ids: &[i64],
+        rows: &HashMap<i64, u32>,
+        control: &Control<'_>,
+    ) -> Result<Vec<Vec<(u32, u32)>>> {
         let mut places = vec![Vec::new(); ids.len()];
         match self.directory.get() {
             // It has one place only for each id.
             Some(directory) if !self.allow_duplicate_ids => {
-                for (places, id) in places.iter_mut().zip(ids) {
-                    places.extend(directory.get(id));
+                for (places, ids) in places.chunks_mut(IDS_A_STEP).zip(ids.chunks(IDS_A_STEP)) {
+                    control.check()?;
+                    for (places, id) in places.iter_mut().zip(ids) {
+                        places.extend(directory.get(id));
+                    }
                 }
             }
             _ => {
                 let filter = Filter::ids(ids);
                 for (list, store) in (0u32..).zip(&self.lists.lists) {
+                    control.check()?;
                     for slot in passing(store, &filter) {
                         let row = rows[&store.ids[slot as usize]];
                         places[row as usize].push((list, slot));
@@ -144,9 +181,12 @@ impl Index {
 }
 
 /// The row of each id, if none is there twice.
-fn rows_by_id(ids: &[i64]) -> Result<HashMap<i64, u32>> {
+fn rows_by_id(ids: &[i64], control: &Control<'_>) -> Result<HashMap<i64, u32>> {
     let mut rows = HashMap::with_capacity(ids.len());
     for (row, &id) in ids.iter().enumerate() {
+        if row.is_multiple_of(IDS_A_STEP) {
+            control.check()?;
+        }
         let number = u32::try_from(row)
             .map_err(|_| Error::argument(format!("ids: expected fewer than 2^32, got {}", ids.len())))?;
         if rows.insert(id, number).is_some() {

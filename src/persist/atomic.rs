@@ -3,14 +3,21 @@
 use std::fs;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
 
 use crate::error::{Error, Result};
 use crate::progress::Control;
 
 const BUFFER: usize = 1 << 18;
 
-/// Bytes between two syncs: the last one has little left to do, so that a cancel need not wait for it.
-const SYNC: usize = 1 << 24;
+/// Bytes between two syncs, at least and at most: the last one has little left to do, so that a cancel need not wait
+/// for it, and none takes much longer than [`SYNC_TIME`] on the disk that there is.
+const SYNC: (usize, usize) = (1 << 20, 1 << 24);
+
+/// What a sync should take.
+const SYNC_TIME: Duration = Duration::from_millis(15);
 
 /// Writes beside the target, syncs, renames. Errors of the writer given to `write` name `path`.
 ///
@@ -34,32 +41,79 @@ pub(super) fn replace(
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(dir).map_err(|source| fail("saving to", source))?;
     // Lists may be short: without a buffer each would be a system call.
-    let mut out = BufWriter::with_capacity(BUFFER, Synced { file: file.as_file_mut(), unsynced: 0 });
-    write(&mut out).map_err(|error| match error {
+    let mut out = BufWriter::with_capacity(BUFFER, Synced::new(file.as_file_mut()));
+    let written = write(&mut out).map_err(|error| match error {
         Error::Io { source, .. } => fail("writing", source),
         other => other,
-    })?;
-    out.flush().map_err(|source| fail("writing", source))?;
-    drop(out);
-    file.as_file().sync_all().map_err(|source| fail("writing", source))?;
-    control.check()?;
+    });
+    let flushed = written.and_then(|()| out.flush().map_err(|source| fail("writing", source)));
+    // Taken apart, not dropped: a buffer that is dropped would still write.
+    drop(out.into_parts());
+    let synced = flushed.and_then(|()| {
+        file.as_file().sync_all().map_err(|source| fail("writing", source))?;
+        control.check()
+    });
+    if let Err(error) = synced {
+        discard(file);
+        return Err(error);
+    }
     file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
     sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
 }
+
+/// Deletes what was written in vain. The system takes a fifth of a second to give the memory of a large file back when
+/// it is closed, which a cancelled call does not wait for.
+fn discard(file: NamedTempFile) {
+    let (file, path) = file.into_parts();
+    // On Windows a file that is open cannot be deleted.
+    if cfg!(windows) || file.metadata().is_ok_and(|metadata| metadata.len() < LARGE) {
+        drop(file);
+        drop(path);
+        return;
+    }
+    drop(path);
+    // Without a thread it is closed here.
+    let closing = std::thread::Builder::new().name("ivf-close".into()).spawn(move || drop(file));
+    drop(closing);
+}
+
+/// Bytes of a file that takes long to close.
+const LARGE: u64 = 1 << 26;
 
 /// A file that is brought to the disk as it is written.
 struct Synced<'a> {
     file: &'a mut fs::File,
     unsynced: usize,
+    /// Bytes that are synced at a time.
+    step: usize,
+}
+
+impl<'a> Synced<'a> {
+    fn new(file: &'a mut fs::File) -> Self {
+        Self { file, unsynced: 0, step: SYNC.0 }
+    }
+
+    /// Half as much at a time on a disk that takes long, twice as much on a fast one.
+    fn sync(&mut self) -> io::Result<()> {
+        self.unsynced = 0;
+        let start = Instant::now();
+        self.file.sync_data()?;
+        let took = start.elapsed();
+        if took > SYNC_TIME {
+            self.step = (self.step / 2).max(SYNC.0);
+        } else if took < SYNC_TIME / 4 {
+            self.step = (self.step * 2).min(SYNC.1);
+        }
+        Ok(())
+    }
 }
 
 impl Write for Synced<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.unsynced += written;
-        if self.unsynced >= SYNC {
-            self.unsynced = 0;
-            self.file.sync_data()?;
+        if self.unsynced >= self.step {
+            self.sync()?;
         }
         Ok(written)
     }

@@ -1,10 +1,10 @@
 //! Iterative quantisation: principal components rotated to be near their signs (Gong et al. 2013), as faiss's
 //! `ITQTransform`: rows are centred and normalised first.
 
-use nalgebra::{DMatrix, DMatrixView};
+use nalgebra::DMatrix;
 
 use super::pca::{self, Components};
-use super::{Linear, Training, normalize_rows, procrustes};
+use super::{Linear, Training, dense, normalize_rows, procrustes};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
@@ -70,7 +70,7 @@ pub(super) fn train(x: MatrixRef<'_>, d_out: usize, training: &Training<'_, '_>)
     if x.rows() == 0 {
         return Err(Error::argument("training rows: expected at least 1, got 0"));
     }
-    let mean = pca::mean(x);
+    let mean = pca::mean(x, training.control)?;
     let rows = centred(x, &mean);
     let x = MatrixRef::new("training rows", &rows, x.rows(), dim)?;
     let found = Components::of(x, d_out, training)?;
@@ -79,16 +79,18 @@ pub(super) fn train(x: MatrixRef<'_>, d_out: usize, training: &Training<'_, '_>)
     let x = sample.as_ref(x)?;
     let wide: Vec<f64> = x.data().iter().map(|&v| f64::from(v)).collect();
     // [d_out, rows]: column-major, so a row of `x` is a column.
-    let projected = &components * DMatrixView::from_slice(&wide, dim, x.rows());
+    let wide = DMatrix::from_vec(dim, x.rows(), wide);
+    let projected = dense::product(&components, &wide, training.control)?;
     let mut random = Random::new(training.seed);
-    let mut rotation = super::rotation::random(d_out, d_out, training.seed);
+    let rotation = super::rotation::random(d_out, d_out, training.seed, training.control)?;
     let mut turn = DMatrix::from_row_slice(d_out, d_out, &rotation).map(f64::from);
+    let transposed = projected.transpose();
     for _ in 0..ITERATIONS {
-        training.control.check()?;
-        let signs = (&turn * &projected).map(|v| if v < 0.0 { -1.0 } else { 1.0 });
-        turn = procrustes::rotation(&(signs * projected.transpose()), &mut random)?;
+        let turned = dense::product(&turn, &projected, training.control)?;
+        let signs = turned.map(|v| if v < 0.0 { -1.0 } else { 1.0 });
+        let alike = dense::product(&signs, &transposed, training.control)?;
+        turn = procrustes::rotation(&alike, &mut random, training.control)?;
     }
-    rotation.clear();
     let matrix: Vec<f32> = (turn * components).transpose().iter().map(|&v| v as f32).collect();
     Ok(Itq { mean, linear: Linear::new(matrix, Vec::new(), dim, d_out)? })
 }

@@ -3,6 +3,7 @@
 //! A [`Chain`] maps rows of `d_in` columns to rows of `d_out`, and back as well as that is possible. A
 //! row's result depends on the row alone, bit by bit: one query is transformed as it is in a batch.
 
+mod dense;
 mod hadamard;
 mod itq;
 mod linear;
@@ -119,13 +120,13 @@ impl Transform {
             Kind::Pca { whiten, rotate } => Map::Pca(pca::train(x, d_out, whiten, rotate, training)?),
             Kind::Opq { m } => Map::Linear(opq::train(x, m, d_out, training)?),
             Kind::Rotation => Map::Linear(Linear::new(
-                rotation::random(d_in, d_out, training.seed),
+                rotation::random(d_in, d_out, training.seed, training.control)?,
                 Vec::new(),
                 d_in,
                 d_out,
             )?),
             Kind::Itq => Map::Itq(itq::train(x, d_out, training)?),
-            Kind::Center => Map::Center(pca::mean(x)),
+            Kind::Center => Map::Center(pca::mean(x, training.control)?),
             Kind::Hadamard | Kind::Normalize => return Ok(None),
             Kind::Linear => {
                 return Err(Error::State(

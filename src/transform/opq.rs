@@ -63,7 +63,8 @@ pub(super) fn train(x: MatrixRef<'_>, m: usize, d_out: usize, training: &Trainin
             break;
         }
         best = error;
-        rotation = procrustes::rotation(&products(&decoded, x, training)?, &mut random)?;
+        let alike = products(&decoded, x, training)?;
+        rotation = procrustes::rotation(&alike, &mut random, training.control)?;
     }
     let rows = rounded(&rotation);
     let matrix = rows.chunks_exact(dim).flat_map(|row| &row[..d_in]).copied().collect();
@@ -105,7 +106,12 @@ fn turned(turn: &[f32], x: MatrixRef<'_>, training: &Training<'_, '_>) -> Result
     let d_out = turn.len() / x.dim();
     let mut out = vec![0f32; x.rows() * d_out];
     let linear = Linear::new(turn.to_vec(), Vec::new(), x.dim(), d_out)?;
-    linear.apply(training.context, x, training.workers, &mut out)?;
+    const ROWS: usize = 4096;
+    for (from, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * d_out)) {
+        training.control.check()?;
+        let rows = x.slice(from, from + out.len() / d_out);
+        linear.apply(training.context, rows, training.workers, out)?;
+    }
     Ok(out)
 }
 
@@ -117,11 +123,15 @@ fn products(decoded: &[f32], x: MatrixRef<'_>, training: &Training<'_, '_>) -> R
     let mut strips: Vec<DMatrix<f64>> =
         (0..dim).step_by(COLUMNS).map(|from| DMatrix::zeros(d_out, COLUMNS.min(dim - from))).collect();
     let queue = Mutex::new(strips.iter_mut().enumerate());
+    let cancel = training.control.cancel();
     training.context.parallel(training.workers.min(dim.div_ceil(COLUMNS)), &|_| {
         loop {
             let next = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((number, strip)) = next else { break };
             for (decoded, rows) in decoded.chunks(ROWS * d_out).zip(x.data().chunks(ROWS * dim)) {
+                if cancel.is_set() {
+                    return;
+                }
                 let count = rows.len() / dim;
                 let own = DMatrixView::from_slice(rows, dim, count)
                     .rows(number * COLUMNS, strip.ncols())
@@ -132,6 +142,7 @@ fn products(decoded: &[f32], x: MatrixRef<'_>, training: &Training<'_, '_>) -> R
             }
         }
     })?;
+    training.control.check()?;
     let mut whole = DMatrix::zeros(d_out, dim);
     for (number, strip) in strips.iter().enumerate() {
         whole.columns_mut(number * COLUMNS, strip.ncols()).copy_from(strip);

@@ -2,11 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use nalgebra::{DMatrix, DMatrixView, SymmetricEigen};
+use nalgebra::{DMatrix, DMatrixView};
 
-use super::{Linear, Training, rotation};
+use super::{Linear, Training, dense, rotation};
 use crate::error::{Error, Result};
 use crate::matrix::MatrixRef;
+use crate::progress::Control;
 use crate::random::Random;
 
 /// Rows sampled for each dimension at most: more change the components little (faiss's number).
@@ -60,7 +61,7 @@ pub(super) fn train(
         }
     }
     if rotate {
-        let turn = rotation::random(d_out, d_out, training.seed);
+        let turn = rotation::random(d_out, d_out, training.seed, training.control)?;
         matrix = DMatrix::from_row_slice(d_out, d_out, &turn).map(f64::from) * matrix;
     }
     let mean = DMatrix::from_row_slice(dim, 1, &found.mean);
@@ -99,21 +100,22 @@ impl Components {
         }
         let sample = sample(x, ROWS_A_DIMENSION.saturating_mul(x.dim()), training.seed)?;
         let x = sample.as_ref(x)?;
-        let mean = mean_f64(x);
+        let mean = mean_f64(x, training.control)?;
         let covariance = covariance(x, &mean, training)?;
         training.control.check()?;
         let dim = x.dim();
-        let eigen = SymmetricEigen::try_new(covariance, f64::EPSILON, 100 * dim.max(100))
-            .ok_or_else(|| Error::State("training rows: their principal components do not converge; look for columns of extreme values".into()))?;
+        let eigen = dense::eigen(covariance, training.control)?.ok_or_else(|| {
+            Error::State("training rows: their principal components do not converge; look for columns of extreme values".into())
+        })?;
         let mut order: Vec<usize> = (0..dim).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+        order.sort_by(|&a, &b| eigen.values[b].total_cmp(&eigen.values[a]).then(a.cmp(&b)));
         let mut rows = DMatrix::zeros(dim, dim);
         for (row, &component) in order.iter().enumerate() {
-            let vector = eigen.eigenvectors.column(component);
+            let vector = eigen.vectors.column(component);
             let sign = if vector[vector.iamax()] < 0.0 { -1.0 } else { 1.0 };
             rows.row_mut(row).tr_copy_from(&(vector * sign));
         }
-        let variances = order.iter().map(|&component| eigen.eigenvalues[component].max(0.0)).collect();
+        let variances = order.iter().map(|&component| eigen.values[component].max(0.0)).collect();
         Ok(Self { mean, variances, rows })
     }
 }
@@ -150,24 +152,29 @@ pub(super) fn sample(x: MatrixRef<'_>, most: usize, seed: u64) -> Result<Sample>
 
 /// The mean row.
 #[expect(clippy::cast_possible_truncation, reason = "rounds to float32")]
-pub(super) fn mean(x: MatrixRef<'_>) -> Vec<f32> {
-    mean_f64(x).iter().map(|&v| v as f32).collect()
+pub(super) fn mean(x: MatrixRef<'_>, control: &Control<'_>) -> Result<Vec<f32>> {
+    Ok(mean_f64(x, control)?.iter().map(|&v| v as f32).collect())
 }
 
-pub(super) fn mean_f64(x: MatrixRef<'_>) -> Vec<f64> {
+pub(super) fn mean_f64(x: MatrixRef<'_>, control: &Control<'_>) -> Result<Vec<f64>> {
     let mut sums = vec![0f64; x.dim()];
-    for row in x.data().chunks_exact(x.dim()) {
-        sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
+    for rows in x.data().chunks(ROWS * x.dim()) {
+        control.check()?;
+        for row in rows.chunks_exact(x.dim()) {
+            sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
+        }
     }
     let count = x.rows().max(1) as f64;
     sums.iter_mut().for_each(|sum| *sum /= count);
-    sums
+    Ok(sums)
 }
+
+/// Rows between two looks at the control.
+const ROWS: usize = 1024;
 
 /// The covariance of the rows, in float64. Workers share its columns, so that it is the same on any number
 /// of them.
 fn covariance(x: MatrixRef<'_>, mean: &[f64], training: &Training<'_, '_>) -> Result<DMatrix<f64>> {
-    const ROWS: usize = 1024;
     const COLUMNS: usize = 64;
     let dim = x.dim();
     let mut strips: Vec<DMatrix<f64>> =

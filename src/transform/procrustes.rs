@@ -1,8 +1,10 @@
 //! The orthogonal Procrustes problem (Schönemann 1966): the rotation that turns one set of rows into another.
 
-use nalgebra::{DMatrix, SymmetricEigen};
+use nalgebra::DMatrix;
 
+use super::dense;
 use crate::error::{Error, Result};
+use crate::progress::Control;
 use crate::random::Random;
 
 /// Singular values below this share of the largest say nothing about their direction.
@@ -10,20 +12,20 @@ const NOTHING: f64 = 1e-6;
 
 /// The matrix R with orthonormal rows that maximises the trace of `R * m^T`: U V^T, where `m` = U S V^T is
 /// no higher than wide. Directions in which `m` vanishes are filled up at random.
-pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random) -> Result<DMatrix<f64>> {
+pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random, control: &Control<'_>) -> Result<DMatrix<f64>> {
     assert!(m.nrows() <= m.ncols(), "invariant: a rotation has no more rows than columns");
     let (rows, columns) = m.shape();
-    // U from m * m^T is cheaper than a decomposition of m; what accuracy is lost the QR below restores.
-    let eigen =
-        SymmetricEigen::try_new(m * m.transpose(), f64::EPSILON, 100 * rows.max(100)).ok_or_else(|| {
-            Error::State(
-                "training rows: the rotation does not converge; look for columns of extreme values".into(),
-            )
-        })?;
+    let transposed = m.transpose();
+    // U from m * m^T is cheaper than a decomposition of m; what accuracy is lost is restored below.
+    let eigen = dense::eigen(dense::product(m, &transposed, control)?, control)?.ok_or_else(|| {
+        Error::State(
+            "training rows: the rotation does not converge; look for columns of extreme values".into(),
+        )
+    })?;
     let mut order: Vec<usize> = (0..rows).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
-    let u = DMatrix::from_fn(rows, rows, |row, column| eigen.eigenvectors[(row, order[column])]);
-    let mut v = m.tr_mul(&u);
+    order.sort_by(|&a, &b| eigen.values[b].total_cmp(&eigen.values[a]).then(a.cmp(&b)));
+    let u = DMatrix::from_fn(rows, rows, |row, column| eigen.vectors[(row, order[column])]);
+    let mut v = dense::product(&transposed, &u, control)?;
     let largest = v.column(0).norm();
     for mut column in v.column_iter_mut() {
         let length = column.norm();
@@ -33,13 +35,7 @@ pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random) -> Result<DMatrix<
             column.iter_mut().for_each(|value| *value = random.normal());
         }
     }
-    let factors = v.qr();
-    let (mut v, r) = (factors.q(), factors.r());
-    for (mut column, &pivot) in v.column_iter_mut().zip(r.diagonal().iter()) {
-        if pivot < 0.0 {
-            column.neg_mut();
-        }
-    }
+    let v = dense::orthonormal(v, control)?;
     debug_assert!(v.shape() == (columns, rows));
-    Ok(u * v.transpose())
+    dense::product(&u, &v.transpose(), control)
 }
