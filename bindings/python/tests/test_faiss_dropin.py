@@ -292,7 +292,10 @@ def test_number_of_threads_is_kept(lib, x, queries):
         (lambda lib: lib.index_factory(24, "IVF16,PX8"), ivf.DescriptionError, "PX8"),
         (lambda lib: lib.Kmeans(24, 4, gpu=True), NotImplementedError, "gpu"),
         (lambda lib: lib.Kmeans(24, 4, decode_block_size=4), TypeError, "decode_block_size"),
-        (lambda lib: lib.Kmeans(2, 1).train(np.eye(2), weights=[1, 2]), NotImplementedError, "weights"),
+        (lambda lib: lib.Kmeans(2, 1).train(np.eye(2), weights=[1]), ivf.ArgumentError, "weights: expected 2"),
+        (lambda lib: lib.Kmeans(2, 1).train(np.eye(2), weights=[1, -1]), ivf.ArgumentError, "0 or more"),
+        (lambda lib: lib.Kmeans(2, 3).train(np.eye(2), weights=[1, 1]), ivf.TooFewPointsError, "3 or more, got 2"),
+        (lambda lib: lib.Kmeans(2, 1).train(np.eye(2), init_centroids=np.eye(2)), ivf.ArgumentError, "at most k = 1"),
         (
             lambda lib: lib.IndexIVFFlat(lib.IndexFlatIP(24), 24, 4, lib.METRIC_L2),
             NotImplementedError,

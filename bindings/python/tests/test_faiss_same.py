@@ -321,6 +321,25 @@ def test_scalar_quantizers_hold_the_same(kind, x, queries, centroids):
     same(program, rtol=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["QT_8bit", "QT_6bit", "QT_4bit"])
+def test_scalar_codes_are_the_same(kind, x, queries, centroids):
+    def program(lib):
+        qtype = getattr(lib.ScalarQuantizer, kind)
+        quantizer = lib.IndexFlatL2(24)
+        quantizer.add(centroids)
+        found = []
+        for index in (lib.IndexScalarQuantizer(24, qtype), lib.IndexIVFScalarQuantizer(quantizer, 24, 16, qtype)):
+            index.train(x)
+            index.add(x)
+            found.append(index.reconstruct_n(5, 40))
+            if hasattr(index, "nprobe"):
+                index.nprobe = 4
+            found += [*index.search(queries, 5)]
+        return found
+
+    same(program, rtol=1e-3)
+
+
 def test_bytes_and_files_are_read_by_the_other(x, queries, centroids, tmp_path):
     path = str(tmp_path / "x")
     for writer, reader in (LIBRARIES, LIBRARIES[::-1]):
@@ -347,6 +366,43 @@ def test_functions_agree(x, queries):
         ]
 
     same(program, rtol=1e-4)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("spherical", [False, True])
+def test_kmeans_from_given_centroids_goes_the_same_way(weighted, spherical, x):
+    weights = np.random.default_rng(9).uniform(0.1, 4, len(x)).astype(np.float32) if weighted else None
+
+    def program(lib):
+        kmeans = lib.Kmeans(24, 16, niter=8, spherical=spherical, max_points_per_centroid=1000)
+        final = kmeans.train(x, weights=weights, init_centroids=x[100:116])
+        assert final == kmeans.obj[-1]
+        return [kmeans.centroids, kmeans.obj, *kmeans.assign(x[:20])]
+
+    same(program, rtol=2e-4)
+
+
+def test_kmeans_weights_count_like_copies(x):
+    counts = np.arange(300) % 4
+    copies = np.repeat(x[:300], counts, axis=0)
+    for lib in LIBRARIES:
+        weighted, copied = lib.Kmeans(24, 5, niter=12), lib.Kmeans(24, 5, niter=12)
+        weighted.train(x[:300], weights=counts.astype(np.float32), init_centroids=x[:5])
+        copied.train(copies, init_centroids=x[:5])
+        np.testing.assert_allclose(weighted.centroids, copied.centroids, rtol=1e-4, atol=1e-4)
+
+
+def test_kmeans_draws_what_is_not_given_and_fills_empty_clusters(x):
+    objectives = []
+    for lib in LIBRARIES:
+        drawn = lib.Kmeans(24, 16, niter=20, nredo=3)
+        drawn.train(x, weights=np.ones(len(x), np.float32))
+        # All begin in one place: but one are empty.
+        split = lib.Kmeans(24, 16, niter=30)
+        split.train(x, init_centroids=np.repeat(x[:1], 16, axis=0))
+        assert len(np.unique(split.assign(x)[1])) == 16
+        objectives.append([drawn.obj[-1], split.obj[-1]])
+    np.testing.assert_allclose(objectives[1], objectives[0], rtol=0.05)
 
 
 def test_kmeans_reaches_the_same_objective(x):

@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Ids, Rows, rows
-from .._errors import DimensionError
+from .._errors import ArgumentError, DimensionError
 from .._progress import reporter
 from ..functions import kmeans
+from ._lloyd import Lloyd
 from ._settings import threads
 
 if TYPE_CHECKING:
@@ -61,12 +62,20 @@ class Kmeans:
         """The objective after each iteration: the sum of squared distances (spherical: of similarities)."""
         self.index: IndexFlat | None = None
 
-    def train(self, x: npt.ArrayLike, weights: Any = None, init_centroids: Any = None) -> float:
-        """Finds the centroids of `x` `[n, d]` and returns the last objective."""
-        for name, value in (("weights", weights), ("init_centroids", init_centroids)):
-            if value is not None:
-                raise NotImplementedError(f"Kmeans.train: {name} is not supported")
+    def train(
+        self,
+        x: npt.ArrayLike,
+        weights: npt.ArrayLike | None = None,
+        init_centroids: npt.ArrayLike | None = None,
+    ) -> float:
+        """Finds the centroids of `x` `[n, d]` and returns the last objective.
+
+        weights: `[n]`, what a point counts for in the means. init_centroids: `[m, d]`, m at most k, where to begin; the
+        others are drawn. With either it takes longer: the means are NumPy's.
+        """
         x = rows("x", x, self.d)
+        if weights is not None or init_centroids is not None:
+            return self._lloyd(x, weights, init_centroids)
         runs: dict[int, list[float]] = {}
         shown = reporter(True) if self.cp.verbose else None
 
@@ -88,12 +97,39 @@ class Kmeans:
         finally:
             if shown is not None:
                 shown.close()
-        self.centroids = found.centroids
         best = max if self.cp.spherical else min
         used = min(len(x), self.k * self.cp.max_points_per_centroid)
-        self.obj = np.array(best(runs.values(), key=lambda run: run[-1])) * used
-        self.index = self._centroid_index(found.centroids)
-        return float(self.obj[-1])
+        return self._found(found.centroids, np.array(best(runs.values(), key=lambda run: run[-1])) * used)
+
+    def _lloyd(self, x: Rows, weights: npt.ArrayLike | None, init_centroids: npt.ArrayLike | None) -> float:
+        start = None if init_centroids is None else rows("init_centroids", init_centroids, self.d)
+        if start is not None and len(start) > self.k:
+            raise ArgumentError(f"init_centroids: expected at most k = {self.k} rows, got {len(start)}")
+        cp = self.cp
+        lloyd = Lloyd(x, self.k, weights, start, most=cp.max_points_per_centroid, seed=cp.seed, threads=threads())
+        shown = reporter(True) if cp.verbose else None
+        runs, done = [], 0
+
+        def note(objective: float) -> None:
+            nonlocal done
+            done += 1
+            if shown is not None:
+                shown("kmeans", done, cp.niter * cp.nredo, objective)
+
+        try:
+            for _ in range(cp.nredo):
+                runs.append(lloyd.run(cp.niter, cp.spherical, note))
+        finally:
+            if shown is not None:
+                shown.close()
+        best = max if cp.spherical else min
+        centroids, objectives = best(runs, key=lambda run: run[1][-1])
+        return self._found(centroids, np.array(objectives))
+
+    def _found(self, centroids: Rows, objectives: npt.NDArray[np.float64]) -> float:
+        self.centroids, self.obj = centroids, objectives
+        self.index = self._centroid_index(centroids)
+        return float(objectives[-1])
 
     def _centroid_index(self, centroids: Rows) -> IndexFlat:
         from ._indexes import IndexFlatIP, IndexFlatL2
