@@ -204,8 +204,10 @@ impl<'a, C: Collector> Scanner<'a, C> {
         if self.looks_up() {
             return Scanned { values: Values::U8(codes), columns, factors, first };
         }
-        bitpack::unpack(bits, self.job.dim, columns, codes, last - first, unpacked);
-        Scanned { values: Values::U8(unpacked), columns: self.job.dim, factors, first }
+        let dim = self.job.dim;
+        unpacked.resize((last - first) * dim, 0);
+        self.kernels.unpack(bitpack::Packed { bits, dim, columns, blocks: codes }, unpacked);
+        Scanned { values: Values::U8(unpacked), columns: dim, factors, first }
     }
 
     /// Whether tiles read the lists' values as they are, with nothing made of them first.

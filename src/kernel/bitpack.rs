@@ -67,10 +67,17 @@ pub(crate) fn unpack_row(bits: u32, d: usize, block: &[u8], out: &mut [u8]) {
     }
 }
 
-/// Unpacks blocks of `lanes` lanes in all, of so many columns each, the first of which are `dim` codes: a byte a code
-/// into `out`.
-pub(crate) fn unpack(bits: u32, dim: usize, columns: usize, blocks: &[u8], lanes: usize, out: &mut Vec<u8>) {
-    out.resize(dim * lanes, 0);
+/// What is unpacked: blocks of so many columns each, the first of which are `dim` codes.
+#[derive(Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    pub(crate) bits: u32,
+    pub(crate) dim: usize,
+    pub(crate) columns: usize,
+    pub(crate) blocks: &'a [u8],
+}
+
+/// Unpacks blocks: a byte a code into `out`. The oracle; see [`super::Kernels::unpack`].
+pub(super) fn unpack(Packed { bits, dim, columns, blocks }: Packed<'_>, out: &mut [u8]) {
     for (block, out) in blocks.chunks(columns * BLOCK).zip(out.chunks_mut(dim * BLOCK)) {
         let width = out.len() / dim;
         for (d, out) in out.chunks_exact_mut(width).enumerate() {
@@ -82,6 +89,7 @@ pub(crate) fn unpack(bits: u32, dim: usize, columns: usize, blocks: &[u8], lanes
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Kernels;
 
     #[test]
     fn pack_any_codes_come_back_alone_and_in_blocks() {
@@ -103,13 +111,15 @@ mod tests {
                         blocks[block * BLOCK * columns + column * width + lane % BLOCK] = byte;
                     }
                 }
-                let mut out = Vec::new();
-                unpack(bits, dim, columns, &blocks, lanes, &mut out);
-                for lane in 0..lanes {
-                    let (block, width) = (lane / BLOCK, if lane < BLOCK { BLOCK } else { BLOCK / 2 });
-                    for d in 0..dim {
-                        let got = out[block * BLOCK * dim + d * width + lane % BLOCK];
-                        assert_eq!(got, code_of(lane, d), "{bits} bits, dim {dim}");
+                for kernels in Kernels::available() {
+                    let mut out = vec![0xff; dim * lanes];
+                    kernels.unpack(Packed { bits, dim, columns, blocks: &blocks }, &mut out);
+                    for lane in 0..lanes {
+                        let (block, width) = (lane / BLOCK, if lane < BLOCK { BLOCK } else { BLOCK / 2 });
+                        for d in 0..dim {
+                            let got = out[block * BLOCK * dim + d * width + lane % BLOCK];
+                            assert_eq!(got, code_of(lane, d), "{}: {bits} bits, dim {dim}", kernels.name);
+                        }
                     }
                 }
             }

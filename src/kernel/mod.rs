@@ -11,6 +11,8 @@ mod lookup;
 mod scalar;
 mod tables;
 mod tile;
+#[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
+mod unpack;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -112,6 +114,9 @@ pub(crate) fn pack(rows: &[&[f32]], dim: usize, packed: &mut Vec<f32>) {
 /// The sum of squares of each lane of a block: `vectors` is `[dim][width]`, `out` `[width]`.
 type SquaresFn = fn(Values<'_>, &mut [f32]);
 
+/// A byte a code.
+type UnpackFn = fn(bitpack::Packed<'_>, &mut [u8]);
+
 /// The kernels of one instruction set.
 pub(crate) struct Kernels {
     pub(crate) name: &'static str,
@@ -119,6 +124,7 @@ pub(crate) struct Kernels {
     pub(crate) max_queries: usize,
     tile: TileFn,
     squares: SquaresFn,
+    unpack: UnpackFn,
     lookup: lookup::LookupFn,
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
@@ -212,6 +218,15 @@ impl Kernels {
     pub(crate) fn members(&self, bitmap: Bitmap<'_>, ids: &[i64]) -> u32 {
         assert!(ids.len() <= BLOCK);
         (self.members)(bitmap, ids)
+    }
+
+    /// Writes packed codes, a byte each, `[blocks][dim][width]`.
+    pub(crate) fn unpack(&self, packed: bitpack::Packed<'_>, out: &mut [u8]) {
+        let lanes = packed.blocks.len() / packed.columns;
+        assert!(packed.columns >= bitpack::columns(packed.dim, packed.bits));
+        assert!(lanes * packed.columns == packed.blocks.len() && lanes * packed.dim == out.len());
+        assert!(lanes.is_multiple_of(NARROW));
+        (self.unpack)(packed, out);
     }
 
     /// The squared length of each lane of a block.

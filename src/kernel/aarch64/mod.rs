@@ -2,6 +2,7 @@
 
 mod lookup;
 mod neon;
+mod unpack;
 
 use super::Kernels;
 

@@ -5,6 +5,7 @@ use std::arch::x86_64::*;
 
 use super::bitmap::safe_members;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
+use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
@@ -14,6 +15,7 @@ static KERNELS: Kernels = Kernels {
     max_queries: 6,
     tile: safe_tile,
     squares: safe_squares,
+    unpack: safe_unpack,
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,

@@ -5,6 +5,7 @@ mod avx512;
 mod bitmap;
 mod lookup;
 mod tables;
+mod unpack;
 
 use super::Kernels;
 
