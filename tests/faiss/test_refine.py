@@ -8,7 +8,7 @@ import numpy as np
 import ivf
 from support import K, METRICS, FilesCase, normalised, rows
 
-BASES = ("Flat", "SQ8", "SQfp16", "IVF20,Flat", "IVF20,SQ8", "IVF20,SQ4", "PCA8,IVF20,SQ8", "RR21,SQ6")
+BASES = ("Flat", "SQ8", "SQfp16", "IVF20,Flat", "IVF20,SQ8", "IVF20,SQ4", "PCA8,IVF20,SQ8", "RR21,SQ6", "IVF20,PQ7x4")
 REFINES = ("RFlat", "Refine(SQ8)", "Refine(SQ6)", "Refine(SQ4)", "Refine(SQfp16)", "Refine(SQbf16)")
 # Where 16 divides it, faiss with AVX-512 rounds queries to bfloat16 too.
 DIM = 21
