@@ -4,10 +4,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::topk::{Hit, State, TopK};
 
-/// Where the k best of a query go: called with its number and its hits, best first, from any worker.
+/// Where the k best of a query go: called with its number and its hits, best first if it wants that, from any worker.
 pub(crate) trait Sink: Sync {
     /// Takes the hits of `query`.
     fn take(&self, query: usize, hits: &[Hit]);
+
+    /// Whether hits have to come best first; what is compared again need not.
+    fn wants_order(&self) -> bool {
+        true
+    }
 }
 
 /// One worker's collection for the queries of a plan.

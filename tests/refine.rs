@@ -45,13 +45,30 @@ fn factor(k_factor: f32) -> SearchOptions<'static> {
     SearchOptions { nprobe: 1000, k_factor, ..Default::default() }
 }
 
+/// The same vectors, at distances that may be rounded otherwise: rows are added up in another order than blocks.
+fn assert_close(found: &Found, expected: &Found, note: &str) {
+    assert_eq!((&found.ids, &found.hits), (&expected.ids, &expected.hits), "{note}");
+    assert_near(&found.distances, &expected.distances, note);
+}
+
+fn assert_near(found: &[f32], expected: &[f32], note: &str) {
+    assert_eq!(found.len(), expected.len(), "{note}");
+    for (&found, &expected) in found.iter().zip(expected) {
+        let size = f64::from(found.abs().max(expected.abs()).max(1.0));
+        assert!(
+            found == expected || f64::from((found - expected).abs()) <= 3e-6 * size,
+            "{note}: {found} {expected}"
+        );
+    }
+}
+
 fn range(index: &Index, queries: &[f32], radius: f32) -> RangeOutput {
     let queries = matrix(queries, index.info().dim);
     index.range_search(queries, radius, &factor(0.0), &Control::default()).unwrap()
 }
 
 #[test]
-fn search_all_candidates_are_the_kept_rows_results_to_the_last_bit() {
+fn search_all_candidates_are_the_kept_rows_results() {
     for dim in [1, 7, 50, 300] {
         let x = numbers(1, 400 * dim);
         let queries = numbers(2, 9 * dim);
@@ -68,7 +85,7 @@ fn search_all_candidates_are_the_kept_rows_results_to_the_last_bit() {
                     let build = |description| filled(context.clone(), description, metric, &x, dim);
                     let found = search(&build(refined), &queries, 10, &factor(ALL));
                     let expected = search(&build(plain), &queries, 10, &factor(0.0));
-                    assert_eq!(found, expected, "{refined}, {metric:?}, dim {dim}, {kernel}");
+                    assert_close(&found, &expected, &format!("{refined}, {metric:?}, dim {dim}, {kernel}"));
                 }
             }
         }
@@ -115,7 +132,7 @@ fn search_k_factor_compares_so_many_times_k() {
                 let options = SearchOptions { filter: Some(&among), ..factor(0.0) };
                 let expected = search(&exact, &queries[q * dim..(q + 1) * dim], 10, &options);
                 assert_eq!(&found.ids[q * 10..(q + 1) * 10], expected.ids, "{metric:?} {k_factor} {q}");
-                assert_eq!(&found.distances[q * 10..(q + 1) * 10], expected.distances);
+                assert_near(&found.distances[q * 10..(q + 1) * 10], &expected.distances, "");
             }
         }
     }
@@ -192,7 +209,7 @@ fn search_filter_and_range_keep_their_promises() {
             let options = SearchOptions { filter: Some(&filter), ..factor(ALL) };
             let plain = SearchOptions { k_factor: 0.0, ..options.clone() };
             let found = search(&refined, &queries, 12, &options);
-            assert_eq!(found, search(&exact, &queries, 12, &plain));
+            assert_close(&found, &search(&exact, &queries, 12, &plain), "");
         }
         let radius = if metric == Metric::L2 { 2.0 } else { 0.4 };
         let (found, expected) = (range(&refined, &queries, radius), range(&exact, &queries, radius));
@@ -208,7 +225,10 @@ fn search_filter_and_range_keep_their_promises() {
             };
             let (found, expected) = (of(&found), of(&expected));
             // What lies within is told with its true distance; only what the codes put outside may be missing.
-            assert!(found.iter().all(|hit| expected.contains(hit)), "{metric:?}");
+            for (id, distance) in &found {
+                let (_, truth) = expected.iter().find(|hit| hit.0 == *id).unwrap();
+                assert_near(&[*distance], &[*truth], "");
+            }
             missed += expected.len() - found.len();
         }
         assert!(missed * 50 < expected.ids.len(), "{metric:?}: {missed} of {}", expected.ids.len());
@@ -223,7 +243,11 @@ fn search_behind_transforms_compares_the_rows_as_they_came() {
     for metric in METRICS {
         let index = filled(context(2, None), "PCA6,IVF4,SQ8,RFlat", metric, &x, dim);
         let exact = filled(context(2, None), "Flat", metric, &x, dim);
-        assert_eq!(search(&index, &queries, 10, &factor(ALL)), search(&exact, &queries, 10, &factor(0.0)));
+        assert_close(
+            &search(&index, &queries, 10, &factor(ALL)),
+            &search(&exact, &queries, 10, &factor(0.0)),
+            "",
+        );
         let (mut kept, mut rows) = (vec![0.0; x.len()], vec![0.0; x.len()]);
         index.reconstruct_range(0, 800, &mut kept).unwrap();
         exact.reconstruct_range(0, 800, &mut rows).unwrap();

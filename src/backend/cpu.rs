@@ -105,7 +105,7 @@ fn best_by_query(
                 scanner.scan(plan, unit)?;
             }
             for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(k)).zip(states).enumerate() {
-                finish(&mut hits[..state.len as usize], k, |hits| sink.take(from + query, hits));
+                finish(&mut hits[..state.len as usize], k, from + query, sink);
             }
         }
     })
@@ -148,7 +148,7 @@ fn best_by_list(
                 let len = part.states[query].len as usize;
                 merged.extend_from_slice(&part.hits[query * capacity..query * capacity + len]);
             }
-            finish(merged, k, |hits| sink.take(from + query, hits));
+            finish(merged, k, from + query, sink);
         }
     }
     for part in parts.drain(..) {
@@ -200,6 +200,10 @@ struct Renumbered<'a> {
 impl Sink for Renumbered<'_> {
     fn take(&self, query: usize, hits: &[Hit]) {
         self.sink.take(self.numbers[query], hits);
+    }
+
+    fn wants_order(&self) -> bool {
+        self.sink.wants_order()
     }
 }
 
@@ -290,14 +294,16 @@ fn selections<'a>(
     Ok(Best { k, hits, capacity, states, shared })
 }
 
-/// Sorts the k best of `hits` to the front and hands them over.
-fn finish(hits: &mut [Hit], k: usize, take: impl FnOnce(&[Hit])) {
+/// Brings the k best of `hits` to the front and hands them over.
+fn finish(hits: &mut [Hit], k: usize, query: usize, sink: &dyn Sink) {
     let best = if hits.len() > k {
         hits.select_nth_unstable_by(k - 1, Hit::order);
         &mut hits[..k]
     } else {
         hits
     };
-    best.sort_unstable_by(Hit::order);
-    take(best);
+    if sink.wants_order() {
+        best.sort_unstable_by(Hit::order);
+    }
+    sink.take(query, best);
 }

@@ -75,11 +75,9 @@ impl<C: Collector> Scanner<'_, C> {
                 pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
             }
             Codes::Product(codes) => {
-                let shifted = &mut self.scratch.shifted;
-                shifted.resize(dim, 0.0);
                 for (q, pair) in pairs.iter().enumerate() {
                     let query = pair.query as usize;
-                    let product = |centroid| self.kernels.residual(rows[q], centroid, shifted).product;
+                    let product = |centroid| self.kernels.pairs.product(rows[q], centroid);
                     let constant = codes.centroid(number).map_or(0.0, product);
                     let known = (self.prepared.norms[query], constant);
                     let tables = &self.prepared.tables;

@@ -5,7 +5,6 @@ use std::sync::{Mutex, PoisonError};
 
 use super::plan::Plan;
 use super::prepared::Prepared;
-use super::rerank::Rerank;
 use super::scan::Scratch;
 use crate::topk::{Hit, State};
 
@@ -41,8 +40,8 @@ pub(crate) struct Workspace {
     pub(crate) candidates: Vec<Hit>,
     /// How many of them each query has.
     pub(crate) counts: Vec<usize>,
-    /// For the second stage.
-    pub(crate) rerank: Rerank,
+    /// A row of the second stage.
+    pub(crate) row: Vec<f32>,
 }
 
 impl Workspace {
@@ -63,7 +62,7 @@ impl Workspace {
             keys: Vec::new(),
             candidates: Vec::new(),
             counts: Vec::new(),
-            rerank: Rerank::new(),
+            row: Vec::new(),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Codec, Encoder};
 use crate::backend::ListView;
 use crate::context::Context;
-use crate::element::Values;
+use crate::element::{Element, Values};
 use crate::metric::Metric;
 use crate::rows::RowsRef;
 
@@ -37,6 +37,18 @@ impl Codec {
     /// Bytes of a row of `dim` dimensions as it is kept.
     pub(crate) fn row_bytes(&self, dim: usize) -> usize {
         self.columns(dim) * self.element().size()
+    }
+
+    /// The vector that a kept row stands for: in place, if that is its values, else written to `out`.
+    #[inline]
+    pub(crate) fn row_values<'a>(&self, row: &'a [u8], out: &'a mut [f32]) -> &'a [f32] {
+        if let Self::Plain(Element::F32) = self
+            && let Ok(values) = bytemuck::try_cast_slice(row)
+        {
+            return values;
+        }
+        self.read_row(row, out);
+        out
     }
 
     /// Writes the vector that a kept row stands for.

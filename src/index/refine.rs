@@ -170,8 +170,8 @@ impl Index {
         let jobs = Mutex::new(numbered);
         self.context.parallel(workers, &|_| {
             let mut workspace = self.context.workspaces().take();
-            let Workspace { rerank, panel, .. } = &mut workspace;
-            let mut scores = Scores::new(&self.context, self.metric, rerank);
+            let Workspace { row, panel, .. } = &mut workspace;
+            let mut scores = Scores::new(&self.context, self.metric, row);
             let mut taken = [const { None }; QUERIES];
             while !cancel.is_set() {
                 {
@@ -184,8 +184,12 @@ impl Index {
                 for (query, (hits, &count)) in taken.iter_mut().filter_map(Option::take) {
                     let hits = &mut hits[..count];
                     self.rekey(codec, queries.row(query, panel), hits, &mut scores);
-                    hits.sort_unstable_by(Hit::order);
-                    sink.take(query, &hits[..count.min(k)]);
+                    let k = count.min(k);
+                    if k > 0 && k < count {
+                        hits.select_nth_unstable_by(k - 1, Hit::order);
+                    }
+                    hits[..k].sort_unstable_by(Hit::order);
+                    sink.take(query, &hits[..k]);
                 }
             }
             self.context.workspaces().put(workspace);
@@ -196,10 +200,11 @@ impl Index {
     /// Gives hits that carry places their keys by the kept rows, and their ids.
     fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
         let lists = &self.lists.lists;
-        scores.rekey(query, hits, &|hit, row| {
+        let kept = |hit: &Hit| {
             let Place { list, slot } = Place::of_id(hit.id);
-            codec.read_row(lists[list].rows.row(slot), row);
-        });
+            lists[list].rows.row(slot)
+        };
+        scores.rekey(query, hits, &kept, &|row, out| codec.row_values(row, out));
         for hit in hits {
             let Place { list, slot } = Place::of_id(hit.id);
             hit.id = lists[list].ids[slot];
@@ -224,8 +229,8 @@ impl Index {
         let jobs = Mutex::new(pieces);
         self.context.parallel(workers, &|_| {
             let mut workspace = self.context.workspaces().take();
-            let Workspace { rerank, panel, hits, .. } = &mut workspace;
-            let mut scores = Scores::new(&self.context, self.metric, rerank);
+            let Workspace { row, panel, hits, .. } = &mut workspace;
+            let mut scores = Scores::new(&self.context, self.metric, row);
             while !cancel.is_set() {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some(piece) = next else { break };
@@ -251,5 +256,9 @@ impl Sink for CandidateSink<'_> {
         let (hits, counts) = &mut *places;
         hits[query * self.1..][..found.len()].copy_from_slice(found);
         counts[query] = found.len();
+    }
+
+    fn wants_order(&self) -> bool {
+        false
     }
 }

@@ -8,6 +8,7 @@
 mod bitmap;
 pub(crate) mod bitpack;
 mod lookup;
+mod pair;
 mod scalar;
 mod tables;
 mod tile;
@@ -21,6 +22,7 @@ mod x86_64;
 
 pub(crate) use bitmap::Bitmap;
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
+pub(crate) use pair::prefetch;
 pub(crate) use tables::{Book, SumInput};
 
 use crate::element::Values;
@@ -128,6 +130,8 @@ pub(crate) struct Kernels {
     lookup: lookup::LookupFn,
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
+    /// Those of single rows.
+    pub(crate) pairs: pair::Pairs,
     /// Those of product quantizers.
     pub(crate) tables: tables::Tables,
     members: bitmap::MembersFn,

@@ -538,3 +538,21 @@ fn tile_of_halves_of_blocks_agrees_bit_by_bit_with_tiles_of_each_alone() {
         }
     }
 }
+
+#[test]
+fn pairs_any_length_agree_bit_by_bit_and_with_f64() {
+    for kernels in Kernels::available() {
+        for dim in [1, 31, 32, 33, 50, 64, 784] {
+            let (a, b) = (numbers(41, dim), numbers(42, dim));
+            let wide = || a.iter().zip(&b).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+            let product = kernels.pairs.product(&a, &b);
+            assert_eq!(product, scalar::KERNELS.pairs.product(&a, &b), "{}", kernels.name);
+            let want: f64 = wide().map(|(a, b)| a * b).sum();
+            assert!((f64::from(product) - want).abs() < 1e-6 * dim as f64);
+            let difference = kernels.pairs.difference(&a, &b);
+            assert_eq!(difference, scalar::KERNELS.pairs.difference(&a, &b), "{}", kernels.name);
+            let want: f64 = wide().map(|(a, b)| (a - b).powi(2)).sum();
+            assert!((f64::from(difference) - want).abs() < 1e-6 * dim as f64);
+        }
+    }
+}

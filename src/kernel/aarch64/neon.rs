@@ -19,6 +19,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     // Compiled for NEON as all code for this processor is.
+    pairs: pair::SCALAR,
     tables: tables::SCALAR,
     members: bitmap::scalar,
 };

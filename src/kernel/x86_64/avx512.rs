@@ -19,6 +19,7 @@ static KERNELS: Kernels = Kernels {
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,
+    pairs: super::pair::AVX512,
     tables: super::tables::TABLES,
     members: safe_members,
 };

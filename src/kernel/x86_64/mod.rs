@@ -4,6 +4,7 @@ mod avx2;
 mod avx512;
 mod bitmap;
 mod lookup;
+mod pair;
 mod tables;
 mod unpack;
 

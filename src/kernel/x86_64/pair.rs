@@ -1,0 +1,43 @@
+//! Single rows by AVX2 and by AVX-512.
+#![expect(
+    unsafe_code,
+    reason = "functions of an instruction set; entered only through kernels that `detect` hands out"
+)]
+
+use crate::kernel::pair::{self, Pairs};
+
+/// Those of AVX2.
+pub(super) const AVX2: Pairs = Pairs {
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
+    product: |a, b| unsafe { product_avx2(a, b) },
+    // SAFETY: as above.
+    difference: |a, b| unsafe { difference_avx2(a, b) },
+};
+
+/// Those of AVX-512.
+pub(super) const AVX512: Pairs = Pairs {
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F.
+    product: |a, b| unsafe { product_avx512(a, b) },
+    // SAFETY: as above.
+    difference: |a, b| unsafe { difference_avx512(a, b) },
+};
+
+#[target_feature(enable = "avx2")]
+unsafe fn product_avx2(a: &[f32], b: &[f32]) -> f32 {
+    pair::product(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn difference_avx2(a: &[f32], b: &[f32]) -> f32 {
+    pair::difference(a, b)
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn product_avx512(a: &[f32], b: &[f32]) -> f32 {
+    pair::product(a, b)
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn difference_avx512(a: &[f32], b: &[f32]) -> f32 {
+    pair::difference(a, b)
+}
