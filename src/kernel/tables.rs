@@ -1,8 +1,8 @@
 //! Tables of a product quantizer (Jégou et al., PAMI 2011): what each part of a query gives with each word of the
 //! part's codebook, in whole or rounded to bytes for [`super::lookup`]; and how vectors are coded by words.
 //!
-//! All is written once, without intrinsics, to be inlined where an instruction set is enabled. Products and sums are
-//! rounded apart and in one order: all instruction sets give the same bits.
+//! All is written once, without intrinsics, to be inlined where an instruction set is enabled; x86-64 has kernels of its
+//! own for the sums. Products and sums are rounded apart and in one order: all instruction sets give the same bits.
 
 use super::lookup::{ENTRIES, MOST, Steps};
 use super::{TileOutput, bitpack};
@@ -57,6 +57,18 @@ pub(crate) struct SumInput<'a> {
 }
 
 impl SumInput<'_> {
+    /// Lanes of a block.
+    #[inline(always)]
+    pub(super) fn width(&self) -> usize {
+        self.bias.len().min(BLOCK)
+    }
+
+    /// Bytes of a lane.
+    #[inline(always)]
+    pub(super) fn columns(&self) -> usize {
+        self.codes.len() / self.bias.len()
+    }
+
     fn bits(&self) -> u32 {
         if self.words == ENTRIES { 4 } else { 8 }
     }
@@ -211,8 +223,7 @@ pub(super) fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
 /// See [`Tables::add_up`].
 #[inline(always)]
 pub(super) fn add_up(input: SumInput<'_>, query: usize, output: &mut TileOutput) -> bool {
-    let width = input.bias.len().min(BLOCK);
-    let columns = input.codes.len() / input.bias.len();
+    let (width, columns) = (input.width(), input.columns());
     let mut any = false;
     let blocks = input.codes.chunks_exact(columns * width).zip(input.bias.chunks_exact(width));
     for (block, (codes, bias)) in blocks.enumerate() {

@@ -451,6 +451,10 @@ fn add_up_any_shape_agrees_with_f64() {
                             SumInput { tables: &tables, words, threshold, codes: &codes, bias: &bias };
                         let mut output = TileOutput::new();
                         let any = kernels.tables.add_up(input, 3, &mut output);
+                        let mut oracle = TileOutput::new();
+                        assert_eq!(scalar::KERNELS.tables.add_up(input, 3, &mut oracle), any);
+                        assert_eq!(output.scores[3], oracle.scores[3], "{}", kernels.name);
+                        assert_eq!(output.hits[3], oracle.hits[3], "{}", kernels.name);
                         let mut expected = false;
                         for (lane, &bias) in bias.iter().enumerate() {
                             let (block, at) = (lane / width, lane % width);

@@ -20,7 +20,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     pairs: super::pair::AVX2,
-    tables: super::tables::TABLES,
+    tables: super::tables::AVX2,
     members: safe_members,
 };
 

@@ -20,7 +20,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     pairs: super::pair::AVX512,
-    tables: super::tables::TABLES,
+    tables: super::tables::AVX512,
     members: safe_members,
 };
 

@@ -1,14 +1,17 @@
-//! Tables of product quantizers by AVX2, for AVX-512 too.
+//! Tables of product quantizers by AVX2, for AVX-512 too, but for the sums: these have kernels of their own.
 #![expect(
     unsafe_code,
     reason = "functions of an instruction set; entered only through kernels that `detect` hands out"
 )]
 
-use crate::kernel::TileOutput;
-use crate::kernel::lookup::Steps;
-use crate::kernel::tables::{self, Book, SumInput, Tables};
+use std::arch::x86_64::*;
 
-pub(super) const TABLES: Tables = Tables {
+use crate::kernel::TileOutput;
+use crate::kernel::lookup::{ENTRIES, Steps};
+use crate::kernel::tables::{self, Book, SumInput, Tables};
+use crate::lists::block::BLOCK;
+
+pub(super) const AVX2: Tables = Tables {
     // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
     products: |book, query, out| unsafe { products(book, query, out) },
     // SAFETY: as above.
@@ -16,7 +19,14 @@ pub(super) const TABLES: Tables = Tables {
     // SAFETY: as above.
     nearest: |book, vector, codes| unsafe { nearest(book, vector, codes) },
     // SAFETY: as above.
-    add_up: |input, query, output| unsafe { add_up(input, query, output) },
+    add_up: |input, query, output| unsafe { add_up_avx2(input, query, output) },
+};
+
+/// The same with the sums of AVX-512.
+pub(super) const AVX512: Tables = Tables {
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2 and AVX-512F.
+    add_up: |input, query, output| unsafe { add_up_avx512(input, query, output) },
+    ..AVX2
 };
 
 #[target_feature(enable = "avx2")]
@@ -34,7 +44,142 @@ unsafe fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
     tables::nearest(book, vector, codes);
 }
 
+/// # Safety
+/// The CPU must have AVX2, and `input` the shape that [`SumInput`] tells.
 #[target_feature(enable = "avx2")]
-unsafe fn add_up(input: SumInput<'_>, query: usize, output: &mut TileOutput) -> bool {
-    tables::add_up(input, query, output)
+unsafe fn add_up_avx2(input: SumInput<'_>, query: usize, output: &mut TileOutput) -> bool {
+    const LANES: usize = 8;
+    let (width, columns) = (input.width(), input.columns());
+    let threshold = _mm256_set1_ps(input.threshold);
+    let mut any = 0;
+    for (block, bias) in input.bias.chunks_exact(width).enumerate() {
+        let codes = &input.codes[block * columns * width..(block + 1) * columns * width];
+        let scores = &mut output.scores[query][block];
+        let mut hits = 0;
+        for lane in (0..width).step_by(LANES) {
+            // SAFETY: eight lanes from `lane` on lie within the block, a code within its table, and a column of codes
+            // of four bits has a second table unless the parts are at their end.
+            unsafe {
+                let mut sum = _mm256_setzero_ps();
+                let mut table = input.tables.as_ptr();
+                let end = input.tables.as_ptr_range().end;
+                for column in 0..columns {
+                    let bytes = _mm_loadl_epi64(codes.as_ptr().add(column * width + lane).cast());
+                    let bytes = _mm256_cvtepu8_epi32(bytes);
+                    if input.words == ENTRIES {
+                        sum = _mm256_add_ps(
+                            sum,
+                            entry_avx2(table, _mm256_and_si256(bytes, _mm256_set1_epi32(15))),
+                        );
+                        table = table.add(ENTRIES);
+                        if table < end {
+                            sum = _mm256_add_ps(sum, entry_avx2(table, _mm256_srli_epi32::<4>(bytes)));
+                            table = table.add(ENTRIES);
+                        }
+                    } else {
+                        sum = _mm256_add_ps(sum, _mm256_i32gather_ps::<4>(table, bytes));
+                        table = table.add(input.words);
+                    }
+                }
+                let score = _mm256_add_ps(_mm256_loadu_ps(bias.as_ptr().add(lane)), sum);
+                let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(score, threshold));
+                hits |= reached.cast_unsigned() << lane;
+                _mm256_storeu_ps(scores.as_mut_ptr().add(lane), score);
+            }
+        }
+        output.hits[query][block] = hits;
+        any |= hits;
+    }
+    any != 0
+}
+
+/// The entries of a table of 16 for codes below 16.
+///
+/// # Safety
+/// The CPU must have AVX2; `table` points to 16 values.
+#[target_feature(enable = "avx2")]
+unsafe fn entry_avx2(table: *const f32, codes: __m256i) -> __m256 {
+    // SAFETY: as for this function.
+    let (low, high) = unsafe { (_mm256_loadu_ps(table), _mm256_loadu_ps(table.add(8))) };
+    let (low, high) = (_mm256_permutevar8x32_ps(low, codes), _mm256_permutevar8x32_ps(high, codes));
+    // The fourth bit, where a blend looks for it.
+    _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(codes)))
+}
+
+/// # Safety
+/// The CPU must have AVX-512F, and `input` the shape that [`SumInput`] tells.
+#[target_feature(enable = "avx512f")]
+unsafe fn add_up_avx512(input: SumInput<'_>, query: usize, output: &mut TileOutput) -> bool {
+    // SAFETY: as for this function; the width picks the code of its own size.
+    unsafe {
+        if input.width() == BLOCK {
+            blocks_avx512::<2>(input, query, output)
+        } else {
+            blocks_avx512::<1>(input, query, output)
+        }
+    }
+}
+
+/// Scores blocks of so many registers.
+///
+/// # Safety
+/// As for [`add_up_avx512`]; blocks are `REGISTERS * 16` wide.
+#[target_feature(enable = "avx512f")]
+unsafe fn blocks_avx512<const REGISTERS: usize>(
+    input: SumInput<'_>,
+    query: usize,
+    output: &mut TileOutput,
+) -> bool {
+    const LANES: usize = 16;
+    let (width, columns) = (REGISTERS * LANES, input.columns());
+    let threshold = _mm512_set1_ps(input.threshold);
+    let mut any = 0;
+    for (block, bias) in input.bias.chunks_exact(width).enumerate() {
+        let codes = &input.codes[block * columns * width..(block + 1) * columns * width];
+        let scores = &mut output.scores[query][block];
+        let mut sums = [_mm512_setzero_ps(); REGISTERS];
+        // SAFETY: 16 lanes a register lie within the block, a code within its table, and a column of codes of four
+        // bits has a second table unless the parts are at their end.
+        unsafe {
+            let mut table = input.tables.as_ptr();
+            let end = input.tables.as_ptr_range().end;
+            for column in 0..columns {
+                let bytes = std::array::from_fn::<_, REGISTERS, _>(|part| {
+                    let place = codes.as_ptr().add(column * width + part * LANES);
+                    _mm512_cvtepu8_epi32(_mm_loadu_si128(place.cast()))
+                });
+                if input.words == ENTRIES {
+                    let entries = _mm512_loadu_ps(table);
+                    for (sum, &bytes) in sums.iter_mut().zip(&bytes) {
+                        // Only the lower four bits of an index count.
+                        *sum = _mm512_add_ps(*sum, _mm512_permutexvar_ps(bytes, entries));
+                    }
+                    table = table.add(ENTRIES);
+                    if table < end {
+                        let entries = _mm512_loadu_ps(table);
+                        for (sum, &bytes) in sums.iter_mut().zip(&bytes) {
+                            let high = _mm512_srli_epi32::<4>(bytes);
+                            *sum = _mm512_add_ps(*sum, _mm512_permutexvar_ps(high, entries));
+                        }
+                        table = table.add(ENTRIES);
+                    }
+                } else {
+                    for (sum, &bytes) in sums.iter_mut().zip(&bytes) {
+                        *sum = _mm512_add_ps(*sum, _mm512_i32gather_ps::<4>(bytes, table));
+                    }
+                    table = table.add(input.words);
+                }
+            }
+            let mut hits = 0;
+            for (part, &sum) in sums.iter().enumerate() {
+                let score = _mm512_add_ps(_mm512_loadu_ps(bias.as_ptr().add(part * LANES)), sum);
+                let reached = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(score, threshold);
+                hits |= u32::from(reached) << (part * LANES);
+                _mm512_storeu_ps(scores.as_mut_ptr().add(part * LANES), score);
+            }
+            output.hits[query][block] = hits;
+            any |= hits;
+        }
+    }
+    any != 0
 }
