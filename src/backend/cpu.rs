@@ -23,8 +23,11 @@ const PAIRS_PER_LIST: usize = 64;
 /// Multiply-adds below which a second thread costs more than it brings, even if it is awake.
 const WORTH_A_THREAD: usize = 1 << 17;
 
-/// Bytes of selection buffers and tables a worker.
+/// Bytes of selection buffers a worker.
 const SELECTION_BYTES: usize = 16 << 20;
+
+/// Bytes of tables a worker: each is read again at every list, so all should stay in a core's own cache.
+const TABLE_BYTES: usize = 1 << 20;
 
 /// Most queries in a chunk: enough to use each list well, few enough for the selections to stay in cache.
 const MAX_CHUNK: usize = 4096;
@@ -51,8 +54,8 @@ impl Shares {
         };
         let work = (job.count * nprobe).saturating_mul(job.vectors.div_ceil(nlist)).saturating_mul(job.dim);
         let workers = job.workers.min(work / WORTH_A_THREAD + 1);
-        let bytes = bytes + Prepared::bytes_a_query(job);
-        let most = (SELECTION_BYTES / bytes.max(1)).clamp(1, MAX_CHUNK);
+        let most = (SELECTION_BYTES / bytes.max(1)).min(TABLE_BYTES / Prepared::bytes_a_query(job).max(1));
+        let most = most.clamp(1, MAX_CHUNK);
         let least = (PAIRS_PER_LIST * nlist).div_ceil(nprobe.max(1));
         Self { workers, most, by_query: workers == 1 || job.count >= least.min(most) * workers }
     }
