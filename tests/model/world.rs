@@ -262,11 +262,14 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         Element::Bf16 => "SQbf16",
         Element::U8 => "SQ8_direct",
     };
+    // Where the codes are exact, so is what is found by them and compared again with the rows kept beside.
+    let refined = exact && matches!(element, Element::F16 | Element::U8) && draw.chance(50);
+    let codes = format!("{codes}{}", if refined { ",RFlat" } else { "" });
     let is_ivf = draw.chance(75);
     let named = is_ivf.then(|| draw.pick(&[1, 2, 5, 12, 40]));
     let named = named.filter(|_| draw.chance(85));
     let description = match (is_ivf, named) {
-        (false, _) => codes.to_owned(),
+        (false, _) => codes,
         (true, None) => format!("IVF,{codes}"),
         (true, Some(nlist)) => format!("IVF{nlist},{codes}"),
     };
