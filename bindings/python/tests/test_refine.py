@@ -17,7 +17,9 @@ def test_refined_search_compares_with_the_rows_themselves(vectors, tmp_path):
         index.add(vectors)
     truth = exact.search(vectors[:50], 10)
     found = refined.search(vectors[:50], 10, nprobe=8, k_factor=200)
-    assert np.array_equal(found.ids, truth.ids) and np.array_equal(found.distances, truth.distances)
+    assert np.array_equal(found.ids, truth.ids)
+    # A row's terms are added up in another order than a block's.
+    assert np.allclose(found.distances, truth.distances, rtol=3e-6, atol=3e-6)
     few = refined.search(vectors[:50], 10, nprobe=8, k_factor=1).ids
     chosen = refined.search(vectors[:50], 10, nprobe=8).ids
     assert (few == truth.ids).mean() < (chosen == truth.ids).mean()

@@ -7,7 +7,7 @@ use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
-use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, tables};
+use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, pair, tables};
 
 static KERNELS: Kernels = Kernels {
     name: "neon",
