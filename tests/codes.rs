@@ -2,45 +2,21 @@
 //! results to the bit, and no damaged file does harm.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::cast_possible_truncation,
     reason = "tests; ids and offsets are small, and rounding to float32 is meant"
 )]
 
 mod common;
 
-use std::sync::Arc;
-
-use common::{Found, context, numbers, search};
+use common::{Found, METRICS, all, context, empty, filled, matrix, numbers, search, trained};
 use ivf::{
-    Budget, Context, Control, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, SearchOptions,
-    TrainOptions, f16,
+    Budget, Control, Filter, Index, IndexOptions, LoadOptions, Metric, SearchOptions, TrainOptions, f16,
 };
 
-const CODES: [&str; 9] =
-    ["RaBitQ", "RaBitQ2", "RaBitQ5", "RaBitQ8", "RaBitQfs", "PQ2", "PQ4x4", "PQ4x4fs", "PQ1x4fsr"];
-const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
-
-fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
-    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
-}
-
-/// Trained on `x`, empty.
-fn trained(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap();
-    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
-    index
-}
-
-fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = trained(context, description, metric, x, dim);
-    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
-    index
-}
-
-fn all() -> SearchOptions<'static> {
-    SearchOptions { nprobe: 1000, ..Default::default() }
-}
+const CODES: [&str; 12] = [
+    "SQ8", "SQ6", "SQ4", "RaBitQ", "RaBitQ2", "RaBitQ5", "RaBitQ8", "RaBitQfs", "PQ3", "PQ7x4", "PQ7x4fs",
+    "PQ1x4fsr",
+];
 
 /// Everything but the ids may differ by nothing at all.
 fn same(a: &Index, b: &Index, queries: &[f32]) {
@@ -52,7 +28,7 @@ fn same(a: &Index, b: &Index, queries: &[f32]) {
 
 #[test]
 fn lists_grown_changed_merged_copied_and_packed_equal_those_filled_at_once() {
-    let dim = 20;
+    let dim = 21;
     let x = numbers(6, 300 * dim);
     let queries = numbers(7, 20 * dim);
     let control = Control::default();
@@ -101,7 +77,7 @@ fn lists_grown_changed_merged_copied_and_packed_equal_those_filled_at_once() {
 
 #[test]
 fn search_alone_in_a_batch_and_on_any_threads_gives_the_same_bits() {
-    let dim = 40;
+    let dim = 42;
     let x = numbers(10, 3000 * dim);
     let queries = numbers(11, 64 * dim);
     for code in CODES {
@@ -120,7 +96,7 @@ fn search_alone_in_a_batch_and_on_any_threads_gives_the_same_bits() {
 
 #[test]
 fn search_filters_ranges_and_limits_see_the_same_vectors() {
-    let dim = 24;
+    let dim = 21;
     let x = numbers(12, 1000 * dim);
     let queries = numbers(13, 30 * dim);
     let control = Control::default();
@@ -170,7 +146,7 @@ fn rows_of_any_type_are_encoded_as_their_values() {
     let halves: Vec<f16> = numbers(14, 300 * dim).iter().map(|&v| f16::from_f32(v)).collect();
     let floats: Vec<f32> = halves.iter().map(|v| v.to_f32()).collect();
     let rows = ivf::RowsRef::new("rows", &halves[..], 300, dim).unwrap();
-    for description in ["RaBitQ", "IVF4,RaBitQ3", "IVF4,PQ3"] {
+    for description in ["IVF4,SQ8", "IVF4,SQ4", "RaBitQ", "IVF4,RaBitQ3", "IVF4,PQ3"] {
         let wide = filled(context(1, None), description, Metric::L2, &floats, dim);
         let mut narrow =
             Index::new(context(1, None), dim, Metric::L2, description, &IndexOptions::default()).unwrap();
@@ -184,7 +160,7 @@ fn rows_of_any_type_are_encoded_as_their_values() {
 fn save_any_codes_load_the_same_index_however_they_are_loaded() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index.ivf");
-    let dim = 20;
+    let dim = 21;
     let (x, queries) = (numbers(15, 300 * dim), numbers(16, 20 * dim));
     let control = Control::default();
     for code in CODES {
@@ -220,9 +196,29 @@ fn save_any_codes_load_the_same_index_however_they_are_loaded() {
 }
 
 #[test]
+fn save_centroids_without_their_codes_load_and_wait_for_training() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("index.ivf");
+    let dim = 21;
+    let x = numbers(15, 300 * dim);
+    let control = Control::default();
+    for code in ["SQ8", "SQ6", "SQ4", "PQ3", "PQ7x4", "PQ1x4fsr"] {
+        let mut index = empty(context(1, None), &format!("IVF8,{code}"), Metric::L2, dim);
+        index.set_centroids(matrix(&x[..8 * dim], dim)).unwrap();
+        index.save(&path, &control).unwrap();
+        let mut loaded = Index::load(context(1, None), &path, &LoadOptions::default(), &control).unwrap();
+        assert!(!loaded.info().trained, "{code}");
+        loaded.train(matrix(&x, dim), &TrainOptions::default(), &control).unwrap();
+        loaded.add(matrix(&x, dim), None, 0, &control).unwrap();
+        assert_eq!(loaded.centroids().unwrap(), &x[..8 * dim]);
+    }
+}
+
+#[test]
 fn load_damaged_codes_are_refused_and_never_crash() {
     let dim = 5;
     for (description, metric) in [
+        ("IVF3,SQ6", Metric::L2),
         ("RaBitQ", Metric::L2),
         ("IVF3,RaBitQ3", Metric::InnerProduct),
         ("IVF3,PQ5x4", Metric::L2),

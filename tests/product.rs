@@ -2,46 +2,14 @@
 //! that lose no more than they should.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::cast_possible_truncation,
     reason = "tests; ids are small, and rounding to float32 is meant"
 )]
 
 mod common;
 
-use std::sync::Arc;
-
-use common::{Brute, context, kernels, numbers, search, words};
-use ivf::{Context, Control, Error, Index, IndexOptions, MatrixRef, Metric, SearchOptions, TrainOptions};
-
-const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
-
-fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
-    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
-}
-
-fn empty(context: Arc<Context>, description: &str, metric: Metric, dim: usize) -> Index {
-    Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap()
-}
-
-fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = empty(context, description, metric, dim);
-    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
-    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
-    index
-}
-
-/// What the index holds of the ids 0 to n.
-fn decoded(index: &Index) -> Vec<f32> {
-    let info = index.info();
-    let mut out = vec![0.0; info.count * info.dim];
-    index.reconstruct_range(0, info.count, &mut out).unwrap();
-    out
-}
-
-fn all() -> SearchOptions<'static> {
-    SearchOptions { nprobe: 1000, ..Default::default() }
-}
+use common::{Brute, METRICS, all, context, decoded, empty, filled, kernels, matrix, numbers, search, words};
+use ivf::{Control, Error, Index, IndexOptions, Metric, TrainOptions};
 
 fn squares(row: &[f32]) -> f64 {
     row.iter().map(|&v| f64::from(v).powi(2)).sum()

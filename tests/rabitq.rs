@@ -9,42 +9,10 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use common::{Brute, context, kernels, numbers, search, words};
-use ivf::{Context, Control, Error, Index, IndexOptions, MatrixRef, Metric, SearchOptions, TrainOptions};
+use common::{Brute, METRICS, all, context, decoded, filled, kernels, matrix, numbers, search, words};
+use ivf::{Control, Error, Index, IndexOptions, Metric, TrainOptions};
 
 const CODES: [&str; 5] = ["RaBitQ", "RaBitQ2", "RaBitQ5", "RaBitQ8", "RaBitQfs"];
-const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
-
-fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
-    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
-}
-
-/// Trained on `x`, empty.
-fn trained(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap();
-    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
-    index
-}
-
-fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = trained(context, description, metric, x, dim);
-    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
-    index
-}
-
-/// What the index holds of the ids 0 to n.
-fn decoded(index: &Index) -> Vec<f32> {
-    let info = index.info();
-    let mut out = vec![0.0; info.count * info.dim];
-    index.reconstruct_range(0, info.count, &mut out).unwrap();
-    out
-}
-
-fn all() -> SearchOptions<'static> {
-    SearchOptions { nprobe: 1000, ..Default::default() }
-}
 
 fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()

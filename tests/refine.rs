@@ -5,33 +5,14 @@
 
 mod common;
 
-use std::sync::Arc;
-
-use common::{Brute, Found, context, kernels, numbers, search};
+use common::{Brute, Found, METRICS, context, filled, kernels, matrix, numbers, search};
 use ivf::{
-    Context, Control, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, RangeOutput,
-    SearchOptions, TrainOptions, TuneOptions,
+    Control, Filter, Index, IndexOptions, LoadOptions, Metric, RangeOutput, SearchOptions, TrainOptions,
+    TuneOptions,
 };
 
-const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 /// Enough for all vectors of these tests to be compared again.
 const ALL: f32 = 1e6;
-
-fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
-    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
-}
-
-fn trained(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap();
-    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
-    index
-}
-
-fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
-    let mut index = trained(context, description, metric, x, dim);
-    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
-    index
-}
 
 fn normalised(rows: &[f32], dim: usize) -> Vec<f32> {
     let unit = |row: &[f32]| {

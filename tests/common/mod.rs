@@ -8,7 +8,10 @@
 
 use std::sync::Arc;
 
-use ivf::{Context, ContextOptions, Control, Index, MatrixRef, Metric, SearchOptions, SearchOutput};
+use ivf::{
+    Context, ContextOptions, Control, Index, IndexOptions, MatrixRef, Metric, SearchOptions, SearchOutput,
+    TrainOptions,
+};
 
 /// `count` numbers in [-1, 1), the same for the same seed.
 pub fn numbers(seed: u64, count: usize) -> Vec<f32> {
@@ -42,6 +45,46 @@ pub fn kernels() -> Vec<&'static str> {
         Context::new(&ContextOptions { kernel: Some((*name).into()), ..Default::default() }).is_ok()
     };
     ["avx512", "avx2", "neon", "scalar"].into_iter().filter(has).collect()
+}
+
+/// The metrics, one after another.
+pub const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
+
+/// Numbers as rows of `dim`.
+pub fn matrix(rows: &[f32], dim: usize) -> MatrixRef<'_> {
+    MatrixRef::new("rows", rows, rows.len() / dim, dim).unwrap()
+}
+
+/// Neither trained nor filled.
+pub fn empty(context: Arc<Context>, description: &str, metric: Metric, dim: usize) -> Index {
+    Index::new(context, dim, metric, description, &IndexOptions::default()).unwrap()
+}
+
+/// Trained on `x`, empty.
+pub fn trained(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
+    let mut index = empty(context, description, metric, dim);
+    index.train(matrix(x, dim), &TrainOptions::default(), &Control::default()).unwrap();
+    index
+}
+
+/// Trained on `x`, which it holds.
+pub fn filled(context: Arc<Context>, description: &str, metric: Metric, x: &[f32], dim: usize) -> Index {
+    let mut index = trained(context, description, metric, x, dim);
+    index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
+    index
+}
+
+/// What the index holds of the ids 0 to n.
+pub fn decoded(index: &Index) -> Vec<f32> {
+    let info = index.info();
+    let mut out = vec![0.0; info.count * info.dim];
+    index.reconstruct_range(0, info.count, &mut out).unwrap();
+    out
+}
+
+/// A search that visits every list.
+pub fn all() -> SearchOptions<'static> {
+    SearchOptions { nprobe: 1000, ..Default::default() }
 }
 
 /// A search's output.
