@@ -1,0 +1,158 @@
+//! What product quantizers compute, and single rows.
+
+use super::*;
+
+/// Words of `parts` parts of `each` values, `count` of them a part.
+fn book(parts: usize, each: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
+    let values = numbers(21, parts * each * count);
+    let half = |part: usize, word: usize| {
+        let squares = (0..each).map(|d| values[(part * each + d) * count + word].powi(2));
+        0.5 * squares.sum::<f32>()
+    };
+    let halves = (0..parts * count).map(|at| half(at / count, at % count)).collect();
+    (values, halves)
+}
+
+#[test]
+fn tables_of_words_agree_bit_by_bit_and_with_f64() {
+    let oracle = &scalar::KERNELS.tables;
+    for kernels in Kernels::available() {
+        for (parts, each) in [(1, 1), (2, 3), (7, 8), (96, 4), (515, 1)] {
+            for words in [16, 256] {
+                let (values, halves) = book(parts, each, words);
+                let book = Book { words, values: &values, halves: &halves };
+                let query = numbers(22, parts * each);
+                let (mut got, mut want) = (vec![7.0; parts * words], vec![9.0; parts * words]);
+                kernels.tables.products(&book, &query, &mut got);
+                oracle.products(&book, &query, &mut want);
+                assert_eq!(got, want, "{}", kernels.name);
+                for (at, &got) in got.iter().enumerate() {
+                    let (part, word) = (at / words, at % words);
+                    let terms = (0..each).map(|d| {
+                        f64::from(query[part * each + d])
+                            * f64::from(values[(part * each + d) * words + word])
+                    });
+                    assert!((f64::from(got) - terms.sum::<f64>()).abs() < 1e-6 * each as f64);
+                }
+                let (mut codes, mut again) = (vec![0; parts], vec![0; parts]);
+                kernels.tables.nearest(&book, &query, &mut codes);
+                oracle.nearest(&book, &query, &mut again);
+                assert_eq!(codes, again, "{}", kernels.name);
+                for (part, &code) in codes.iter().enumerate() {
+                    let far = |word: usize| halves[part * words + word] - got[part * words + word];
+                    let first = (0..words).min_by(|&a, &b| far(a).total_cmp(&far(b))).unwrap();
+                    assert_eq!(usize::from(code), first);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn quantize_any_tables_stay_within_half_a_step_and_16_bits() {
+    for kernels in Kernels::available() {
+        for parts in [1, 2, 3, 48, 516, 4096] {
+            for scale in [1.0, 1e-20, 1e20, 0.0] {
+                let mut tables = numbers(parts as u64, parts * ENTRIES);
+                tables.iter_mut().for_each(|value| *value *= scale);
+                let mut bytes = vec![0xff; parts.next_multiple_of(2) * ENTRIES];
+                let steps = kernels.tables.quantize(&tables, &mut bytes);
+                let mut again = vec![0xff; bytes.len()];
+                assert_eq!(scalar::KERNELS.tables.quantize(&tables, &mut again), steps, "{}", kernels.name);
+                assert_eq!(bytes, again);
+                let most: u32 = bytes.chunks(ENTRIES).map(|t| u32::from(*t.iter().max().unwrap())).sum();
+                assert!(
+                    most <= u32::from(u16::MAX)
+                        && bytes.iter().all(|&byte| byte <= crate::kernel::lookup::MOST)
+                );
+                let step = f64::from(steps.step);
+                let mut base = 0.0;
+                for (table, bytes) in tables.chunks(ENTRIES).zip(bytes.chunks(ENTRIES)) {
+                    let least = f64::from(table.iter().copied().fold(f32::MAX, f32::min));
+                    base += least;
+                    for (&value, &byte) in table.iter().zip(bytes) {
+                        let error = (f64::from(value) - least - step * f64::from(byte)).abs();
+                        assert!(error <= 0.5001 * step + 1e-30, "{parts} {scale}: {error}");
+                    }
+                }
+                assert!((f64::from(steps.base) - base).abs() <= 1e-5 * base.abs());
+                assert!(bytes[parts * ENTRIES..].iter().all(|&byte| byte == 0));
+            }
+        }
+        // What is no number makes entries of any kind, but none that is too large.
+        let mut bytes = vec![0; 2 * ENTRIES];
+        for value in [f32::NAN, f32::INFINITY, -1e38, 3e38] {
+            let mut tables = numbers(1, 2 * ENTRIES);
+            tables[5] = value;
+            kernels.tables.quantize(&tables, &mut bytes);
+            assert!(bytes.iter().all(|&byte| byte <= crate::kernel::lookup::MOST));
+        }
+    }
+}
+
+#[test]
+fn add_up_any_shape_agrees_with_f64() {
+    for kernels in Kernels::available() {
+        for (words, columns) in [(16, 1), (16, 24), (256, 1), (256, 7), (256, 50)] {
+            for odd in [false, true] {
+                let parts = if words == 16 { 2 * columns - usize::from(odd) } else { columns };
+                for lanes in [16, 32, 64, 128] {
+                    let tables = numbers(31, parts * words);
+                    let codes = bytes(32, columns * lanes);
+                    let mut bias = numbers(33, lanes);
+                    bias[lanes - 1] = f32::NEG_INFINITY;
+                    let width = lanes.min(BLOCK);
+                    for threshold in [f32::MIN, 0.0, f32::MAX] {
+                        let input =
+                            SumInput { tables: &tables, words, threshold, codes: &codes, bias: &bias };
+                        let mut output = TileOutput::new();
+                        let any = kernels.tables.add_up(input, 3, &mut output);
+                        let mut oracle = TileOutput::new();
+                        assert_eq!(scalar::KERNELS.tables.add_up(input, 3, &mut oracle), any);
+                        assert_eq!(output.scores[3], oracle.scores[3], "{}", kernels.name);
+                        assert_eq!(output.hits[3], oracle.hits[3], "{}", kernels.name);
+                        let mut expected = false;
+                        for (lane, &bias) in bias.iter().enumerate() {
+                            let (block, at) = (lane / width, lane % width);
+                            let code = |part: usize| {
+                                let column = if words == 16 { part / 2 } else { part };
+                                let byte = codes[(block * columns + column) * width + at];
+                                if words == 16 { byte >> (part % 2 * 4) & 15 } else { byte }
+                            };
+                            let terms = (0..parts)
+                                .map(|part| f64::from(tables[part * words + usize::from(code(part))]));
+                            let want = f64::from(bias) + terms.sum::<f64>();
+                            let got = output.scores[3][block][at];
+                            assert!(
+                                got.is_infinite() || (f64::from(got) - want).abs() < 1e-4,
+                                "{}",
+                                kernels.name
+                            );
+                            assert_eq!(output.hits[3][block] >> at & 1 == 1, got >= threshold);
+                            expected |= got >= threshold;
+                        }
+                        assert_eq!(any, expected);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn pairs_any_length_agree_bit_by_bit_and_with_f64() {
+    for kernels in Kernels::available() {
+        for dim in [1, 31, 32, 33, 50, 64, 784] {
+            let (a, b) = (numbers(41, dim), numbers(42, dim));
+            let wide = || a.iter().zip(&b).map(|(&a, &b)| (f64::from(a), f64::from(b)));
+            let product = kernels.pairs.product(&a, &b);
+            assert_eq!(product, scalar::KERNELS.pairs.product(&a, &b), "{}", kernels.name);
+            let want: f64 = wide().map(|(a, b)| a * b).sum();
+            assert!((f64::from(product) - want).abs() < 1e-6 * dim as f64);
+            let difference = kernels.pairs.difference(&a, &b);
+            assert_eq!(difference, scalar::KERNELS.pairs.difference(&a, &b), "{}", kernels.name);
+            let want: f64 = wide().map(|(a, b)| (a - b).powi(2)).sum();
+            assert!((f64::from(difference) - want).abs() < 1e-6 * dim as f64);
+        }
+    }
+}
