@@ -5,8 +5,6 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use tempfile::NamedTempFile;
-
 use crate::error::{Error, Result};
 use crate::progress::Control;
 
@@ -49,36 +47,12 @@ pub(super) fn replace(
     let flushed = written.and_then(|()| out.flush().map_err(|source| fail("writing", source)));
     // Taken apart, not dropped: a buffer that is dropped would still write.
     drop(out.into_parts());
-    let synced = flushed.and_then(|()| {
-        file.as_file().sync_all().map_err(|source| fail("writing", source))?;
-        control.check()
-    });
-    if let Err(error) = synced {
-        discard(file);
-        return Err(error);
-    }
+    flushed?;
+    file.as_file().sync_all().map_err(|source| fail("writing", source))?;
+    control.check()?;
     file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
     sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
 }
-
-/// Deletes what was written in vain. The system takes a fifth of a second to give the memory of a large file back when
-/// it is closed, which a cancelled call does not wait for.
-fn discard(file: NamedTempFile) {
-    let (file, path) = file.into_parts();
-    // On Windows a file that is open cannot be deleted.
-    if cfg!(windows) || file.metadata().is_ok_and(|metadata| metadata.len() < LARGE) {
-        drop(file);
-        drop(path);
-        return;
-    }
-    drop(path);
-    // Without a thread it is closed here.
-    let closing = std::thread::Builder::new().name("ivf-close".into()).spawn(move || drop(file));
-    drop(closing);
-}
-
-/// Bytes of a file that takes long to close.
-const LARGE: u64 = 1 << 26;
 
 /// A file that is brought to the disk as it is written.
 struct Synced<'a> {

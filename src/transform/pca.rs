@@ -108,14 +108,14 @@ impl Components {
             Error::State("training rows: their principal components do not converge; look for columns of extreme values".into())
         })?;
         let mut order: Vec<usize> = (0..dim).collect();
-        order.sort_by(|&a, &b| eigen.values[b].total_cmp(&eigen.values[a]).then(a.cmp(&b)));
+        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
         let mut rows = DMatrix::zeros(dim, dim);
         for (row, &component) in order.iter().enumerate() {
-            let vector = eigen.vectors.column(component);
+            let vector = eigen.eigenvectors.column(component);
             let sign = if vector[vector.iamax()] < 0.0 { -1.0 } else { 1.0 };
             rows.row_mut(row).tr_copy_from(&(vector * sign));
         }
-        let variances = order.iter().map(|&component| eigen.values[component].max(0.0)).collect();
+        let variances = order.iter().map(|&component| eigen.eigenvalues[component].max(0.0)).collect();
         Ok(Self { mean, variances, rows })
     }
 }

@@ -23,8 +23,8 @@ pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random, control: &Control<
         )
     })?;
     let mut order: Vec<usize> = (0..rows).collect();
-    order.sort_by(|&a, &b| eigen.values[b].total_cmp(&eigen.values[a]).then(a.cmp(&b)));
-    let u = DMatrix::from_fn(rows, rows, |row, column| eigen.vectors[(row, order[column])]);
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+    let u = DMatrix::from_fn(rows, rows, |row, column| eigen.eigenvectors[(row, order[column])]);
     let mut v = dense::product(&transposed, &u, control)?;
     let largest = v.column(0).norm();
     for mut column in v.column_iter_mut() {
