@@ -8,7 +8,7 @@ mod scalar;
 
 pub(crate) use encoder::Encoder;
 pub(crate) use keeper::Keeper;
-pub(crate) use product::{Product, ROWS as PRODUCT_ROWS};
+pub(crate) use product::Product;
 pub(crate) use rabitq::RaBitQ;
 pub(crate) use scalar::{Extremes, Scalar};
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Index, transforms};
 use crate::coarse::Coarse;
-use crate::codec::{Codec, Extremes, PRODUCT_ROWS, Product, Scalar};
+use crate::codec::{Codec, Extremes, Product, Scalar};
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
@@ -162,7 +162,9 @@ impl Index {
         let workers = self.context.workers(options.threads);
         let coarse = coarse.filter(|_| codes.by_residual);
         let mut residuals = Vec::new();
-        self.visit(x, PRODUCT_ROWS, coarse, options.threads, control, &mut |row| residuals.extend(row))?;
+        self.visit(x, codes.training_rows(), coarse, options.threads, control, &mut |row| {
+            residuals.extend(row)
+        })?;
         let count = residuals.len() / self.dim;
         let residuals = MatrixRef::new("training rows", &residuals, count, self.dim)?;
         codes.trained(&self.context, residuals, workers, options.kmeans.seed, control)
