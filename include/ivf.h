@@ -738,8 +738,8 @@ void ivf_context_destroy(ivf_context *context);
 //   same. Distances are estimates, without bias if the data was rotated at random: as in faiss put "RR," or "HR,"
 //   before, unless no dimension stands out. Not written to faiss's files.
 //   "PQ16" cuts a vector into 16 parts and holds of each the nearest of 256 words, a byte; "PQ16x4" of 16 words, half
-//   a byte. The number of parts divides the dimensions. "PQ16x4fs" is looked up in registers: several times as fast,
-//   and distances are estimates, for the looked-up numbers are rounded. Behind "IVF1024," all but "fs" hold residuals
+//   a byte. The number of parts divides the dimensions. "PQ16x4fs" is looked up in registers: faster, and
+//   distances are estimates, for the looked-up numbers are rounded. Behind "IVF1024," all but "fs" hold residuals
 //   from the lists' centroids; "PQ16x4fsr" holds and does both. Put "OPQ16," before for less loss, and ",RFlat" behind
 //   for exact distances. Training wants as many points as there are words.
 // - `options`: NULL for the defaults.
@@ -1122,8 +1122,8 @@ void ivf_range_result_destroy(ivf_range_result *result);
 // - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 //
 // Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
-// exhaustive searches at most, behind a refinement two to seven times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
-// `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
+// exhaustive searches at most, behind a refinement a few times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`;
+// `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
 // ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
 // `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
 ivf_status ivf_tune(ivf_index *index,

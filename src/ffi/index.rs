@@ -92,8 +92,8 @@ growing!(ivf_index_info, k_factor: f32);
 ///   same. Distances are estimates, without bias if the data was rotated at random: as in faiss put "RR," or "HR,"
 ///   before, unless no dimension stands out. Not written to faiss's files.
 ///   "PQ16" cuts a vector into 16 parts and holds of each the nearest of 256 words, a byte; "PQ16x4" of 16 words, half
-///   a byte. The number of parts divides the dimensions. "PQ16x4fs" is looked up in registers: several times as fast,
-///   and distances are estimates, for the looked-up numbers are rounded. Behind "IVF1024," all but "fs" hold residuals
+///   a byte. The number of parts divides the dimensions. "PQ16x4fs" is looked up in registers: faster, and
+///   distances are estimates, for the looked-up numbers are rounded. Behind "IVF1024," all but "fs" hold residuals
 ///   from the lists' centroids; "PQ16x4fsr" holds and does both. Put "OPQ16," before for less loss, and ",RFlat" behind
 ///   for exact distances. Training wants as many points as there are words.
 /// - `options`: NULL for the defaults.

@@ -96,8 +96,8 @@ growing!(ivf_curve_info, reserved: u32);
 /// - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 ///
 /// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
-/// exhaustive searches at most, behind a refinement two to seven times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_TRAINED`;
-/// `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
+/// exhaustive searches at most, behind a refinement a few times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`;
+/// `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
 /// ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
 /// `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
 #[unsafe(no_mangle)]
