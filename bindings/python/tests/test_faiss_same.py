@@ -422,7 +422,7 @@ def test_kmeans_reaches_the_same_objective(x):
     [
         (lambda lib: lib.IndexHNSWFlat, AttributeError, "use index_factory"),
         (lambda lib: lib.index_cpu_to_gpu, AttributeError, r"ivf.Context\(device=\"gpu\"\)"),
-        (lambda lib: lib.IndexIVFPQ, AttributeError, "IVF1024,SQfp16"),
+        (lambda lib: lib.IndexIVFPQR, AttributeError, "IVF1024,PQ16"),
         (lambda lib: lib.METRIC_L1, AttributeError, "METRIC_L2"),
         (lambda lib: lib.PCAMatrix, AttributeError, "PCA64,Flat"),
         (lambda lib: lib.ScalarQuantizer.QT_0bit, AttributeError, "QT_0bit"),

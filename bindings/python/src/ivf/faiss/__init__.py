@@ -30,6 +30,7 @@ from ._io import IO_FLAG_MMAP, deserialize_index, read_index, serialize_index, w
 from ._ivf import IndexIVF, IndexIVFFlat, SearchParametersIVF
 from ._kmeans import ClusteringParameters, Kmeans, normalize_L2
 from ._parameters import ParameterSpace, downcast_index, extract_index_ivf, try_extract_index_ivf
+from ._product import IndexIVFPQ, IndexIVFPQFastScan, IndexPQ, IndexPQFastScan
 from ._refine import IndexRefine, IndexRefineFlat, IndexRefineSearchParameters
 from ._scalar import IndexIVFScalarQuantizer, IndexScalarQuantizer, ScalarQuantizer
 from ._selectors import (
@@ -71,7 +72,11 @@ __all__ = [
     "IndexIDMap2",
     "IndexIVF",
     "IndexIVFFlat",
+    "IndexIVFPQ",
+    "IndexIVFPQFastScan",
     "IndexIVFScalarQuantizer",
+    "IndexPQ",
+    "IndexPQFastScan",
     "IndexPreTransform",
     "IndexRefine",
     "IndexRefineFlat",

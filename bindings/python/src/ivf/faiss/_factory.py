@@ -9,19 +9,33 @@ from ..index import Index as Core
 from ..metric import METRIC_L2
 from ._indexes import Index, IndexFlat, IndexFlatCodes, IndexFlatIP, IndexFlatL2
 from ._ivf import IndexIVF, IndexIVFFlat
+from ._product import IndexIVFPQ, IndexIVFPQFastScan, IndexPQ, IndexPQFastScan
 from ._refine import REFINED, IndexRefine, IndexRefineFlat
 from ._scalar import IndexIVFScalarQuantizer, IndexScalarQuantizer
 from ._wrappers import IndexIDMap, IndexIDMap2, IndexPreTransform
 
 # The end of a description behind its transforms: the lists, if any, how vectors are held in them, what refines.
 _END = re.compile(
-    r"(?P<lists>IVF\d*(_HNSW\d*)?,)?(?P<codes>Flat|SQ|PQ\d|RaBitQ)[^,]*(,(?P<refine>RFlat|Refine.*))?$"
+    r"(?P<lists>IVF\d*(_HNSW\d*)?,)?(?P<codes>Flat|SQ|PQ|RaBitQ)(?P<size>[^,]*)(,(?P<refine>RFlat|Refine.*))?$"
 )
+
+
+_LISTS: dict[str, type[IndexIVF]] = {
+    "Flat": IndexIVFFlat,
+    "SQ": IndexIVFScalarQuantizer,
+    "PQ": IndexIVFPQ,
+    "PQfs": IndexIVFPQFastScan,
+}
+_CODES: dict[str, type[IndexFlatCodes]] = {
+    "SQ": IndexScalarQuantizer,
+    "PQ": IndexPQ,
+    "PQfs": IndexPQFastScan,
+}
 
 
 def index_factory(d: int, description: str, metric: int = METRIC_L2) -> Index:
     """An index of a description: "Flat", "IVF1024,Flat", "PCA64,IVF256,SQfp16", "IDMap2,Flat",
-    "IVF1024,SQ8,RFlat"."""
+    "IVF1024,SQ8,RFlat", "IVF1024,PQ16x4fs,RFlat"."""
     for prefix, wrapper in (("IDMap,", IndexIDMap), ("IDMap2,", IndexIDMap2)):
         if description.startswith(prefix):
             return wrapper(_plain(d, description[len(prefix) :], metric))
@@ -47,13 +61,14 @@ def of_core(core: Core) -> Index:
 def _without_ids(core: Core) -> Index:
     end = _END.search(core.description)
     codes = end["codes"] if end else ""
+    if end and codes == "PQ" and "fs" in end["size"]:
+        codes = "PQfs"
     if core.info.is_ivf:
-        lists: dict[str, type[IndexIVF]] = {"Flat": IndexIVFFlat, "SQ": IndexIVFScalarQuantizer}
-        index: Index = _made(lists.get(codes, IndexIVF), core)
+        index: Index = _made(_LISTS.get(codes, IndexIVF), core)
     elif codes == "Flat":
         index = _made({"l2": IndexFlatL2, "ip": IndexFlatIP}.get(core.metric, IndexFlat), core)
     else:
-        index = _made(IndexScalarQuantizer if codes == "SQ" else IndexFlatCodes, core)
+        index = _made(_CODES.get(codes, IndexFlatCodes), core)
     if end is not None and end.start() > 0:
         index = IndexPreTransform(core, index)
     if end is None or end["refine"] is None:

@@ -7,7 +7,9 @@ import re
 # By the beginning of a name, longest first where one begins another.
 _INSTEAD = {
     r"IndexHNSW|IndexNSG|IndexNNDescent": 'index_factory(d, "IVF1024,Flat"), and nprobe for efSearch',
-    r"Index\w*(PQ|Residual|Additive|LocalSearch|Product|RaBitQ|LSH)": 'index_factory(d, "IVF1024,SQfp16")',
+    r"Index\w*RaBitQ": 'index_factory(d, "IVF1024,RaBitQ")',
+    r"Index\w*(PQ|Residual|Additive|LocalSearch|Product|LSH)": 'index_factory(d, "IVF1024,PQ16")',
+    r"ProductQuantizer": 'index_factory(d, "PQ16")',
     r"IndexRefine": "IndexRefineFlat(base_index)",
     r"IndexBinary|index_binary": "IndexFlatL2 of the bits as 0 and 1, whose distance is Hamming's",
     r"IndexShards|IndexReplicas": "one index: every call uses all threads",
