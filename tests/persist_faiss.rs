@@ -220,8 +220,12 @@ fn load_unsupported_types_are_refused_by_name() {
 }
 
 /// Files of product codes, and what they are: their words cannot be set here.
-const PRODUCTS: [(&str, &str, Metric); 2] =
-    [("pq", "PQ3x4", Metric::InnerProduct), ("ivf_pq", "IVF3,PQ3x4", Metric::L2)];
+const PRODUCTS: [(&str, &str, Metric); 4] = [
+    ("pq", "PQ3x4", Metric::InnerProduct),
+    ("ivf_pq", "IVF3,PQ3x4", Metric::L2),
+    ("pq_fast", "PQ3x4fs", Metric::InnerProduct),
+    ("ivf_pq_fast", "IVF3,PQ3x4fsr", Metric::L2),
+];
 
 #[test]
 fn load_product_codes_gives_what_they_stand_for_and_the_same_bytes_again() {
@@ -243,7 +247,7 @@ fn load_product_codes_gives_what_they_stand_for_and_the_same_bytes_again() {
                     words.chunks(2).skip(16 * part).take(16).any(|word| word == rest)
                 })
             };
-            let found = if name == "pq" {
+            let found = if name.starts_with("pq") {
                 near(&[0.0; DIM], 1.0)
             } else {
                 centroids.chunks(DIM).any(|centroid| near(centroid, 2.0))
@@ -285,6 +289,38 @@ fn load_product_codes_that_are_not_sound_are_refused() {
     let end = wrong.len();
     wrong[end - 9] = 4;
     assert!(refused(&wrong).to_string().contains("search_type 4"));
+}
+
+#[test]
+fn load_interleaved_codes_that_are_not_sound_are_refused() {
+    let good = golden_bytes("pq_fast");
+    // Behind the quantizer: implem, bbs, qbs, ntotal2, M2 and the number of bytes.
+    let fields = 4 + 33 + 32 + 16 * DIM * 4;
+    assert_eq!(good[fields + 4], 32);
+    let inside = 4 + 33 + 16 + 4 + 33 + 8 + 3 * DIM * 4 + 9 + 1;
+    let ivf = golden_bytes("ivf_pq_fast");
+    assert_eq!(ivf[inside + 8], 32);
+    let lists = inside + 8 + 4 + 8 + 4 + 8 + 32 + 16 * DIM * 4;
+    assert_eq!(&ivf[lists..lists + 4], b"ilbl");
+    for (good, at, byte, text) in [
+        (&good, fields + 4, 0, "multiple of 32"),
+        (&good, fields + 4, 33, "multiple of 32"),
+        (&good, fields + 7, 1, "multiple of 32"),
+        (&good, fields + 20, 3, "4 parts of 4 bits"),
+        (&good, fields + 28, 1, "blocks of 20 codes of 2 bytes"),
+        (&good, 4 + 4, 65, "blocks of 65 codes"),
+        (&ivf, inside, 3, "codes of 2 bytes, got 3"),
+        (&ivf, inside + 8, 64, "in blocks of 64"),
+        (&ivf, lists, b'x', "ilbl"),
+        (&ivf, lists + 4, 4, "expected 3 in blocks"),
+        (&ivf, lists + 28, 65, "in 65 bytes"),
+        (&ivf, lists + 36, 0, "list"),
+    ] {
+        let mut wrong = good.clone();
+        wrong[at] = byte;
+        let error = refused(&wrong).to_string();
+        assert!(error.contains(text), "{text}: {error}");
+    }
 }
 
 /// The file of a refined index: `IxRF`, its header, the base, the rows to refine with, and the factor.

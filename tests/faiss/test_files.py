@@ -363,9 +363,7 @@ class FilesTest(FilesCase):
 
     def test_types_that_are_not_supported_are_refused_by_name(self) -> None:
         names = {
-            "PQ2x4fs": "`IPfs` (PQ fast scan)",
             "LSH": "`IxHe` (LSH)",
-            "IVF4,PQ2x4fs": "`IwPf` (IVF PQ fast scan)",
             "IVF4,PQ2+2": "`IwQR` (IVF PQ with refinement)",
             "IVF4,FlatDedup": "`IwFd` (IVF Flat, deduplicated)",
             "IVF4,RaBitQ": "`Iwrq` (IVF RaBitQ)",

@@ -37,6 +37,13 @@ def held(index: faiss.Index, n: int) -> np.ndarray:
 
 
 class ProductTest(FilesCase):
+    def setUp(self) -> None:
+        super().setUp()
+        # Training of parts is many tiny steps, at which threads mostly wait for one another.
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)
+        self.addCleanup(faiss.omp_set_num_threads, threads)
+
     # Dimensions, index string, by residual (None = as faiss has it).
     FILES = (
         (24, "PQ6", None),
@@ -73,6 +80,95 @@ class ProductTest(FilesCase):
                     mine, all_ = np.frombuffer(self.bytes, np.uint8), faiss.serialize_index(theirs)
                     self.assertEqual(mine.size, all_.size)
                     self.assertLess((mine != all_).mean(), 1e-4)
+
+    # Dimensions, index string, vectors of a block (None = as faiss has it): tables are rounded, there otherwise than
+    # here, so that it is codes which are compared, and what they find only nearly.
+    FAST = (
+        (24, "PQ12x4fs", None),
+        (21, "PQ7x4fs", None),
+        (21, "PQ7x4fs", 96),
+        (24, "IVF20,PQ12x4fs", None),
+        (24, "IVF20,PQ12x4fsr", None),
+        (21, "IVF20,PQ7x4fsr", None),
+        (21, "IVF20,PQ7x4fs", 64),
+    )
+
+    def assert_nearly_same(self, ours: ivf.Index, theirs: faiss.Index, queries: np.ndarray) -> None:
+        nprobe = 5 if "IVF" in ours.description else None
+        params = faiss.SearchParametersIVF(nprobe=nprobe) if nprobe else None
+        distances, ids = ours.search(queries, K, nprobe)
+        expected, expected_ids = theirs.search(queries, K, params=params)
+        common = np.mean([len(set(a) & set(b)) / K for a, b in zip(ids, expected_ids)])
+        self.assertGreater(common, 0.85)
+        self.assertLess(np.median(np.abs(distances - expected)) / np.median(np.abs(expected)), 0.02)
+
+    def test_fast_scan_files_hold_the_same_and_come_back_as_the_same_bytes(self) -> None:
+        for metric, number in METRICS.items():
+            for dim, description, block in self.FAST:
+                with self.subTest(metric=metric, description=description, block=block):
+                    x, queries = clustered(4000, dim), clustered(200, dim, 7)
+                    if block is None:
+                        theirs = made(dim, description, number)
+                    elif description.startswith("IVF"):
+                        quantizer = faiss.IndexFlat(dim, number)
+                        theirs = faiss.IndexIVFPQFastScan(quantizer, dim, 20, 7, 4, number, block)
+                        theirs.by_residual = False
+                    else:
+                        theirs = faiss.IndexPQFastScan(dim, 7, 4, number, block)
+                    untrained = self.from_faiss(theirs)
+                    self.assert_kept(untrained, theirs, description)
+                    theirs.train(x)
+                    theirs.add(x)
+                    ours = self.from_faiss(theirs)
+                    self.assert_kept(ours, theirs, description)
+                    self.assert_nearly_same(ours, theirs, queries)
+                    if block is not None:
+                        # Out of larger blocks faiss itself decodes other vectors than it has put in.
+                        expected = theirs.pq.decode(theirs.pq.compute_codes(x))
+                        np.testing.assert_allclose(ours.reconstruct(np.arange(4000)), expected, rtol=1e-5, atol=1e-5)
+                        self.assert_nearly_same(ours, self.to_faiss(ours), queries)
+                        continue
+                    np.testing.assert_allclose(ours.reconstruct(np.arange(4000)), held(theirs, 4000), rtol=1e-5, atol=1e-5)
+                    back = self.to_faiss(ours)
+                    self.assertEqual(self.bytes, faiss.serialize_index(theirs).tobytes(), "there and back")
+                    # faiss cannot decode what it has read from a file, so that bytes are compared.
+                    more = clustered(500, dim, 5)
+                    for index in (theirs, back, ours):
+                        index.add(more)
+                    all_ = faiss.serialize_index(theirs)
+                    np.testing.assert_array_equal(faiss.serialize_index(back), all_)
+                    self.to_faiss(ours)
+                    mine = np.frombuffer(self.bytes, np.uint8)
+                    self.assertEqual(mine.size, all_.size)
+                    self.assertLess((mine != all_).mean(), 1e-3)
+
+    def test_fast_scan_trained_here_holds_the_same_there(self) -> None:
+        for metric in METRICS:
+            for description in ("PQ8x4fs", "PQ7x4fs", "IVF20,PQ8x4fs", "IVF20,PQ7x4fsr", "IVF20,PQ8x4fs,RFlat"):
+                with self.subTest(metric=metric, description=description):
+                    dim = 21 if "PQ7" in description else 24
+                    x, queries = clustered(4000, dim), clustered(200, dim, 7)
+                    ours = ivf.Index(dim, description, metric=metric)
+                    self.assertFalse(self.to_faiss(ours).is_trained)
+                    ours.train(x)
+                    self.assertEqual(self.to_faiss(ours).ntotal, 0)
+                    ours.add(x, ids=np.arange(4000) * 3 + 1)
+                    ours.remove(np.arange(1, 3000, 9))
+                    theirs = self.to_faiss(ours)
+                    again = ivf.load(self.directory / "plain.index")
+                    self.assertEqual(again.description, description)
+                    mine, kept = ours.search(queries, K, 20), again.search(queries, K, 20)
+                    np.testing.assert_array_equal(mine.ids, kept.ids)
+                    np.testing.assert_array_equal(mine.distances, kept.distances)
+                    if "RFlat" in description:
+                        self.assertIsInstance(theirs, faiss.IndexIDMap2)
+                        continue
+                    self.assert_nearly_same(ours, theirs, queries)
+                    if "IVF" in description:
+                        self.assertIs(type(theirs), faiss.IndexIVFPQFastScan)
+                    else:
+                        vectors = ours.reconstruct([4, 103, 11998])
+                        np.testing.assert_allclose(theirs.reconstruct_batch([4, 103, 11998]), vectors, rtol=1e-5, atol=1e-5)
 
     def test_trained_here_finds_the_same_there(self) -> None:
         for metric in METRICS:

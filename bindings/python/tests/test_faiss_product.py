@@ -53,8 +53,6 @@ def test_files_of_codes_are_read_by_the_other(metric, x, queries, centroids, tmp
     path = str(tmp_path / "x")
     for writer, reader in (LIBRARIES, LIBRARIES[::-1]):
         for index in indexes(writer, centroids, metric):
-            if type(index).__name__.endswith("FastScan"):
-                continue
             index.train(x)
             index.add(x)
             writer.write_index(index, path)
@@ -64,6 +62,10 @@ def test_files_of_codes_are_read_by_the_other(metric, x, queries, centroids, tmp
                 if hasattr(side, "nprobe"):
                     side.nprobe = 16
             (D, I), (E, J) = index.search(queries, 10), read.search(queries, 10)
+            if type(index).__name__.endswith("FastScan"):
+                # Each rounds its tables in its own way.
+                assert np.mean([np.isin(a, b).mean() for a, b in zip(I, J)]) > 0.8
+                continue
             assert (I == J).mean() > 0.99
             np.testing.assert_allclose(E[I == J], D[I == J], rtol=1e-4, atol=1e-4)
 

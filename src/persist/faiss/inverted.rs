@@ -1,9 +1,10 @@
 //! faiss's inverted lists: where the codes and ids of each lie in the file.
 
 use super::codes::unsupported;
+use super::fast::blocks_of;
 use super::lists::Place;
 use super::read::{Header, Reader, fault};
-use super::{ARRAY_LISTS, Code, FULL_SIZES, IVF_FLAT_OLD, NO_LISTS, SPARSE_SIZES};
+use super::{ARRAY_LISTS, BLOCK_LISTS, Code, FULL_SIZES, IVF_FLAT_OLD, NO_LISTS, SPARSE_SIZES};
 use crate::error::{Error, Result};
 
 impl Reader<'_, '_> {
@@ -31,9 +32,7 @@ impl Reader<'_, '_> {
     ) -> Result<Vec<Place>> {
         match self.cursor.code()? {
             ARRAY_LISTS => {}
-            NO_LISTS => {
-                return Err(Error::Unsupported("faiss index saved without its lists (`il00`)".into()));
-            }
+            NO_LISTS => return Err(without_lists()),
             other => return Err(unsupported("inverted lists", other, "ilar (in the file)")),
         }
         let (lists, code_size) = (self.cursor.u64()?, self.cursor.u64()?);
@@ -50,6 +49,47 @@ impl Reader<'_, '_> {
             places.push(Place { len: self.fits(size, header.dim)?, rows, ids: Some(ids) });
         }
         Ok(places)
+    }
+
+    /// Lists of codes that are interleaved in blocks of `block` vectors: of each all ids, then all blocks.
+    pub(super) fn block_lists(
+        &mut self,
+        header: &Header,
+        nlist: u64,
+        each: usize,
+        block: usize,
+        trained: bool,
+    ) -> Result<Vec<Place>> {
+        match self.cursor.code()? {
+            BLOCK_LISTS => {}
+            NO_LISTS => return Err(without_lists()),
+            other => return Err(unsupported("inverted lists", other, "ilbl (in the file)")),
+        }
+        let (lists, _) = (self.cursor.u64()?, self.cursor.u64()?);
+        let (vectors, bytes) = (self.cursor.u64()?, self.cursor.u64()?);
+        if (lists, vectors, Some(bytes)) != (nlist, block as u64, blocks_of(1, block, each)) {
+            return Err(fault(format!(
+                "lists: expected {nlist} in blocks of {block} codes of {each} bytes, got {lists} in blocks of {vectors} in {bytes} bytes"
+            )));
+        }
+        // At least two counts for each list, so that their number is borne out by the file.
+        let start = self.cursor.at;
+        self.cursor.skip("lists", nlist, 16)?;
+        self.cursor.at = start;
+        let mut places = Vec::new();
+        for _ in 0..nlist {
+            let len = self.cursor.u64()?;
+            let ids = self.cursor.skip("list: ids", len, 8)?;
+            let (bytes, expected) = (self.cursor.u64()?, blocks_of(len, block, each));
+            if expected != Some(bytes) || (!trained && len > 0) {
+                return Err(fault(format!(
+                    "list: expected {len} codes of {each} bytes in blocks of {block}, got {bytes} bytes"
+                )));
+            }
+            let rows = self.cursor.skip("list: codes", bytes, 1)?;
+            places.push(Place { len: self.fits(len, header.dim)?, rows, ids: Some(ids) });
+        }
+        Ok(if trained { places } else { Vec::new() })
     }
 
     /// The lists' sizes; without centroids there may be no vectors, and the number of lists, which then
@@ -122,6 +162,10 @@ impl Reader<'_, '_> {
         }
         Ok(if trained { places } else { Vec::new() })
     }
+}
+
+fn without_lists() -> Error {
+    Error::Unsupported("faiss index saved without its lists (`il00`)".into())
 }
 
 fn to_usize(value: u64) -> Result<usize> {

@@ -1,5 +1,6 @@
 //! faiss's rows into our blocks: in pieces, on all workers.
 
+use super::fast::unpack;
 use super::read::Header;
 use crate::codec::Codec;
 use crate::element::{Element, Values};
@@ -32,13 +33,15 @@ struct Piece<'a> {
     ids: &'a mut [i64],
 }
 
-/// Reads lists whose places are known to lie within the file; `centroids` are those of the lists (`[nlist, dim]`).
+/// Reads lists whose places are known to lie within the file; `centroids` are those of the lists (`[nlist, dim]`),
+/// `block` the vectors of a block where codes are interleaved.
 pub(super) fn read(
     transfer: &mut Transfer<'_, '_>,
     places: &[Place],
     header: &Header,
     codec: &Codec,
     centroids: Option<&[f32]>,
+    block: Option<usize>,
 ) -> Result<Lists> {
     let dim = header.dim;
     let (element, columns) = (codec.element(), codec.columns(dim));
@@ -78,10 +81,23 @@ pub(super) fn read(
         |piece| piece.bytes(each),
         |piece| {
             let count = piece.ids.len();
-            let at = piece.place.rows + (piece.first * each) as u64;
-            let rows = read_rows(source, at, count, element, columns)?;
+            // Whole blocks, of which the first may begin before the piece.
+            let begin = block.map_or(piece.first, |block| piece.first / block * block);
+            let end =
+                block.map_or(piece.first + count, |block| (piece.first + count).next_multiple_of(block));
+            let at = piece.place.rows + (begin * each) as u64;
+            let stored = read_rows(source, at, end - begin, element, columns)?;
             if keep {
-                fill_stored(rows.bytes(), columns, piece.vectors, piece.bias, &encoder.at(piece.list));
+                let mut unpacked = Vec::new();
+                let rows = match block {
+                    None => stored.bytes(),
+                    Some(block) => {
+                        unpacked.resize(count * columns, 0);
+                        unpack(stored.bytes(), block, columns, piece.first - begin, &mut unpacked);
+                        &unpacked[..]
+                    }
+                };
+                fill_stored(rows, columns, piece.vectors, piece.bias, &encoder.at(piece.list));
             } else {
                 piece.bias[..count].fill(0.0);
             }

@@ -1,6 +1,6 @@
 //! faiss's index files: `IndexFlat` (`IxF2`, `IxFI`, `IxFl`), `IndexIVFFlat` (`IwFl`; the old `IvFl` and
 //! `IvFL` are read too), `IndexScalarQuantizer` (`IxSQ`), `IndexIVFScalarQuantizer` (`IwSq`), `IndexPQ` (`IxPq`)
-//! and `IndexIVFPQ` (`IwPQ`), any of them behind transforms (`IxPT`), with a refinement (`IxRF`) around that and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
+//! and `IndexIVFPQ` (`IwPQ`), `IndexPQFastScan` (`IPfs`) and `IndexIVFPQFastScan` (`IwPf`), any of them behind transforms (`IxPT`), with a refinement (`IxRF`) around that and within an id map (`IxM2`, `IxMp`). The layout is that of faiss's
 //! `impl/index_write.cpp` and `impl/index_read.cpp`.
 //!
 //! An object opens with a four-letter code; numbers are little-endian and packed; a vector is a u64 count and
@@ -11,6 +11,7 @@
 mod bytes;
 mod codes;
 mod cursor;
+mod fast;
 mod inverted;
 mod lists;
 mod product;
@@ -35,6 +36,8 @@ const SCALAR: Code = *b"IxSQ";
 const IVF_SCALAR: Code = *b"IwSq";
 const PRODUCT: Code = *b"IxPq";
 const IVF_PRODUCT: Code = *b"IwPQ";
+const FAST: Code = *b"IPfs";
+const IVF_FAST: Code = *b"IwPf";
 /// Before inverted lists were objects: ids and vectors follow list by list, vectors as floats.
 const IVF_FLAT_OLD: Code = *b"IvFl";
 /// The same, vectors as bytes.
@@ -46,6 +49,7 @@ const ID_MAP_2: Code = *b"IxM2";
 /// An index, then the rows that the best are compared again with.
 const REFINE: Code = *b"IxRF";
 const ARRAY_LISTS: Code = *b"ilar";
+const BLOCK_LISTS: Code = *b"ilbl";
 const NO_LISTS: Code = *b"il00";
 const FULL_SIZES: Code = *b"full";
 const SPARSE_SIZES: Code = *b"sprs";

@@ -16,8 +16,14 @@ use crate::persist::LoadedParts;
 /// `IndexPQ`'s searches: by tables, the others by Hamming distances or tables of words with words.
 const BY_TABLES: i32 = 0;
 
-/// Reads the quantizer of an index of this code, as if its codes were not of residuals.
-fn read(cursor: &mut Cursor<'_>, code: Code, header: &Header) -> Result<Product> {
+/// Reads the quantizer of an index of this code.
+pub(super) fn read(
+    cursor: &mut Cursor<'_>,
+    code: Code,
+    header: &Header,
+    by_residual: bool,
+    fast: bool,
+) -> Result<Product> {
     let (columns, parts, bits) = (cursor.u64()?, cursor.u64()?, cursor.u64()?);
     let words: Vec<f32> = cursor.vector("product quantizer")?;
     let bits = match bits {
@@ -37,7 +43,7 @@ fn read(cursor: &mut Cursor<'_>, code: Code, header: &Header) -> Result<Product>
             header.dim
         )));
     };
-    let codes = Product::new(header.dim, parts, bits, false, false);
+    let codes = Product::new(header.dim, parts, bits, by_residual, fast);
     if header.dim.checked_mul(codes.count()) != Some(words.len()) {
         return Err(fault(format!(
             "product quantizer: expected {} words of {} dimensions, got {} values",
@@ -55,15 +61,15 @@ fn read(cursor: &mut Cursor<'_>, code: Code, header: &Header) -> Result<Product>
     Ok(codes.with_words(words))
 }
 
-/// What index strings call it.
-fn name(codes: &Product) -> String {
-    format!("PQ{}{}", codes.parts, if codes.bits == 4 { "x4" } else { "" })
+/// What index strings call it, with how it is scanned.
+pub(super) fn name(codes: &Product, scan: &str) -> String {
+    format!("PQ{}{}{scan}", codes.parts, if codes.bits == 4 { "x4" } else { "" })
 }
 
 impl Reader<'_, '_> {
     pub(super) fn flat_product(&mut self) -> Result<LoadedParts> {
         let header = self.header()?;
-        let codes = read(&mut self.cursor, PRODUCT, &header)?;
+        let codes = read(&mut self.cursor, PRODUCT, &header, false, false)?;
         let (each, bytes) = (codes.columns() as u64, self.cursor.u64()?);
         if header.count.checked_mul(each) != Some(bytes) || (bytes > 0 && !codes.is_trained()) {
             return Err(fault(format!(
@@ -82,8 +88,8 @@ impl Reader<'_, '_> {
             )));
         }
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
-        let (name, codec) = (name(&codes), Codec::Product(codes));
-        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None)?;
+        let (name, codec) = (name(&codes, ""), Codec::Product(codes));
+        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None, None)?;
         Ok(loaded(&header, name, None, codec, lists, 0))
     }
 
@@ -91,17 +97,18 @@ impl Reader<'_, '_> {
     pub(super) fn ivf_product(&mut self, header: &Header) -> Result<(Codec, String)> {
         let by_residual = self.cursor.bool("by_residual")?;
         let got = self.cursor.u64()?;
-        let codes = read(&mut self.cursor, IVF_PRODUCT, header)?.of_residuals(by_residual);
+        let codes = read(&mut self.cursor, IVF_PRODUCT, header, by_residual, false)?;
         let each = codes.columns() as u64;
         if each != got {
             return Err(fault(format!("product quantizer: expected codes of {each} bytes, got {got}")));
         }
-        Ok((Codec::Product(codes.clone()), name(&codes)))
+        let name = name(&codes, "");
+        Ok((Codec::Product(codes), name))
     }
 }
 
 /// Appends the quantizer.
-fn write(codes: &Product, out: &mut Bytes) {
+pub(super) fn write(codes: &Product, out: &mut Bytes) {
     out.size(codes.dim).size(codes.parts).size(codes.bits as usize);
     if codes.is_trained() {
         out.floats(codes.words());

@@ -6,8 +6,8 @@ use super::lists::{self, Place};
 use super::scalar;
 use super::transforms::read_chain;
 use super::{
-    Code, FLAT, FLAT_IP, FLAT_L2, ID_MAP, ID_MAP_2, IVF_FLAT, IVF_FLAT_OLD, IVF_FLAT_OLD_BYTES, IVF_PRODUCT,
-    IVF_SCALAR, PRE_TRANSFORM, PRODUCT, REFINE, SCALAR,
+    Code, FAST, FLAT, FLAT_IP, FLAT_L2, ID_MAP, ID_MAP_2, IVF_FAST, IVF_FLAT, IVF_FLAT_OLD,
+    IVF_FLAT_OLD_BYTES, IVF_PRODUCT, IVF_SCALAR, PRE_TRANSFORM, PRODUCT, REFINE, SCALAR,
 };
 use crate::codec::Codec;
 use crate::element::Element;
@@ -21,7 +21,7 @@ use crate::transform::Chain;
 /// Most indexes within each other.
 const MAX_NESTING: usize = 50;
 
-const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPq and IwPQ (PQ), IxPT (transforms), IxRF (refine), IxMp and IxM2 (id maps) around them";
+const SUPPORTED: &str = "IxF2, IxFI, IxFl (Flat), IwFl, IvFl, IvFL (IVF Flat), IxSQ and IwSq (scalar quantizers), IxPq, IwPQ, IPfs and IwPf (PQ), IxPT (transforms), IxRF (refine), IxMp and IxM2 (id maps) around them";
 
 /// Reads a faiss index that begins with `code`.
 pub(in crate::persist) fn read(
@@ -78,7 +78,10 @@ impl Reader<'_, '_> {
             FLAT_L2 | FLAT_IP | FLAT => self.flat(),
             SCALAR => self.flat_scalar(),
             PRODUCT => self.flat_product(),
-            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR | IVF_PRODUCT => self.ivf(code),
+            FAST => self.flat_fast(),
+            IVF_FLAT | IVF_FLAT_OLD | IVF_FLAT_OLD_BYTES | IVF_SCALAR | IVF_PRODUCT | IVF_FAST => {
+                self.ivf(code)
+            }
             ID_MAP | ID_MAP_2 | PRE_TRANSFORM | REFINE if depth == MAX_NESTING => {
                 Err(fault(format!("more than {MAX_NESTING} indexes within each other")))
             }
@@ -123,7 +126,7 @@ impl Reader<'_, '_> {
         let (header, rows) = self.flat_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
         let codec = Codec::Plain(Element::F32);
-        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None)?;
+        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None, None)?;
         Ok(loaded(&header, "Flat".into(), None, codec, lists, 0))
     }
 
@@ -146,7 +149,7 @@ impl Reader<'_, '_> {
     fn flat_scalar(&mut self) -> Result<LoadedParts> {
         let (header, codec, name, rows) = self.scalar_rows()?;
         let place = Place { len: self.fits(header.count, header.dim)?, rows, ids: None };
-        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None)?;
+        let lists = lists::read(&mut self.transfer, &[place], &header, &codec, None, None)?;
         Ok(loaded(&header, name.into(), None, codec, lists, 0))
     }
 
@@ -231,7 +234,7 @@ impl Reader<'_, '_> {
         let nlist = self.cursor.u64()?;
         let nprobe = self.cursor.u64()?;
         let centroids = self.quantizer(&header, nlist)?;
-        let (mut codec, mut name) = (Codec::Plain(Element::F32), "Flat".to_owned());
+        let (mut codec, mut name, mut block) = (Codec::Plain(Element::F32), "Flat".to_owned(), None);
         let places = if code == IVF_FLAT_OLD || code == IVF_FLAT_OLD_BYTES {
             self.old_lists(code, &header, nlist, centroids.is_some())?
         } else {
@@ -239,9 +242,17 @@ impl Reader<'_, '_> {
             match code {
                 IVF_SCALAR => (codec, name) = self.ivf_scalar(&header)?,
                 IVF_PRODUCT => (codec, name) = self.ivf_product(&header)?,
+                IVF_FAST => {
+                    let (read, called, vectors) = self.ivf_fast(&header)?;
+                    (codec, name, block) = (read, called, Some(vectors));
+                }
                 _ => {}
             }
-            self.array_lists(&header, nlist, scalar::code_size(&codec, header.dim), centroids.is_some())?
+            let (each, trained) = (scalar::code_size(&codec, header.dim), centroids.is_some());
+            match block {
+                None => self.array_lists(&header, nlist, each, trained)?,
+                Some(block) => self.block_lists(&header, nlist, each, block, trained)?,
+            }
         };
         if !codec.is_trained() && header.count > 0 {
             return Err(fault("codes of a quantizer that is not trained".into()));
@@ -250,7 +261,7 @@ impl Reader<'_, '_> {
         if stored != header.count {
             return Err(fault(format!("lists: expected {} vectors, got {stored}", header.count)));
         }
-        let lists = lists::read(&mut self.transfer, &places, &header, &codec, centroids.as_deref())?;
+        let lists = lists::read(&mut self.transfer, &places, &header, &codec, centroids.as_deref(), block)?;
         let description = format!("IVF{nlist},{name}");
         let nprobe = usize::try_from(nprobe).unwrap_or(usize::MAX);
         Ok(loaded(&header, description, centroids, codec, lists, nprobe))

@@ -1,5 +1,5 @@
 //! Writing faiss's files: Flat as `IxF2` or `IxFI`, within an `IxM2` unless its ids count from 0; IVF as
-//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`, or `IxPq` and `IwPQ`; a refinement as `IxRF` around that. Removed vectors are
+//! `IwFl`; other lists than of float32 as `IxSQ` and `IwSq`, or `IxPq` and `IwPQ`, `IPfs` and `IwPf`; a refinement as `IxRF` around that. Removed vectors are
 //! left out.
 
 use std::io::Write;
@@ -7,10 +7,10 @@ use std::io::Write;
 use super::bytes::Bytes;
 use super::refine::{FACTORS, Spot, spots};
 use super::{
-    ARRAY_LISTS, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FLAT, IVF_PRODUCT, IVF_SCALAR, PRODUCT, REFINE,
-    SCALAR, SPARSE_SIZES,
+    ARRAY_LISTS, FAST, FLAT_IP, FLAT_L2, FULL_SIZES, ID_MAP_2, IVF_FAST, IVF_FLAT, IVF_PRODUCT, IVF_SCALAR,
+    PRODUCT, REFINE, SCALAR, SPARSE_SIZES,
 };
-use super::{product, scalar};
+use super::{fast, product, scalar};
 use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
@@ -31,14 +31,9 @@ pub(in crate::persist) fn check_writable(parts: &Parts<'_>) -> Result<()> {
             parts.description, parts.k_factor
         )));
     }
-    let unwritten = match parts.codec {
-        Codec::RaBitQ(_) => Some("RaBitQ codes"),
-        Codec::Product(codes) if codes.fast => Some("PQ codes for fast scan"),
-        _ => None,
-    };
-    if let Some(codes) = unwritten {
+    if matches!(parts.codec, Codec::RaBitQ(_)) {
         return Err(Error::Unsupported(format!(
-            "{:?}: {codes} are not written as faiss does: save the index in our own format",
+            "{:?}: RaBitQ codes are not written as faiss does: save the index in our own format",
             parts.description
         )));
     }
@@ -69,7 +64,9 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
         }
         (None, codec) => {
             put_rows_head(&mut head, parts, codec, parts.dim, live);
-            if let Codec::Product(codes) = codec {
+            if let Codec::Product(codes) = codec
+                && !codes.fast
+            {
                 foot = product::foot(codes);
             }
         }
@@ -79,23 +76,34 @@ pub(in crate::persist) fn write(parts: &Parts<'_>, out: &mut dyn Write, control:
         put_rows_head(&mut bytes, parts, codec, columns, live);
         (bytes, codec.row_bytes(columns))
     });
-    let each = scalar::code_size(parts.codec, parts.dim) + if nlist.is_some() { size_of::<i64>() } else { 0 };
+    let body: usize = lists.iter().map(|list| list_bytes(parts, list.live())).sum();
     let refined = refine.as_ref().map_or(0, |(head, each)| head.0.len() + live * each + size_of::<f32>());
     let map = if ids.mapped { size_of::<u64>() + live * size_of::<i64>() } else { 0 };
-    let total =
-        head.0.len() + size_of_val(centroids) + tail.0.len() + live * each + foot.0.len() + refined + map;
+    let total = head.0.len() + size_of_val(centroids) + tail.0.len() + body + foot.0.len() + refined + map;
     let mut out = Counted::new(out, control, total as u64);
     out.put_all(&head.0)?;
     out.put_all(bytemuck::cast_slice(centroids))?;
     out.put_all(&tail.0)?;
     let mut numbers = 0i64..;
+    let fast = is_fast(parts.codec);
     for list in lists {
-        put_rows(&mut out, parts, list)?;
-        if ids.mapped && nlist.is_some() {
-            let numbers: Vec<i64> = numbers.by_ref().take(list.live()).collect();
-            out.put_all(bytemuck::cast_slice(&numbers))?;
-        } else if nlist.is_some() {
-            put_ids(&mut out, list)?;
+        let numbers: Option<Vec<i64>> =
+            (ids.mapped && nlist.is_some()).then(|| numbers.by_ref().take(list.live()).collect());
+        let put_numbers = |out: &mut Counted<'_, '_>| match &numbers {
+            _ if nlist.is_none() => Ok(()),
+            Some(numbers) => out.put_all(bytemuck::cast_slice(numbers)),
+            None => put_ids(out, list),
+        };
+        if fast {
+            if nlist.is_some() {
+                out.put(&(list.live() as u64).to_le_bytes())?;
+                put_numbers(&mut out)?;
+                out.put(&(code_bytes(parts, list.live()) as u64).to_le_bytes())?;
+            }
+            put_packed(&mut out, parts, list)?;
+        } else {
+            put_rows(&mut out, parts, list)?;
+            put_numbers(&mut out)?;
         }
     }
     out.put_all(&foot.0)?;
@@ -159,6 +167,10 @@ fn put_rows_head(head: &mut Bytes, parts: &Parts<'_>, codec: &Codec, columns: us
         Codec::Plain(Element::F32) => {
             head.code(flat_code(parts)).header_of(parts, columns, count, true).size(count * columns);
         }
+        Codec::Product(codes) if codes.fast => {
+            head.code(FAST).header_of(parts, columns, count, codec.is_trained());
+            fast::write_flat(codes, count, head);
+        }
         Codec::Product(codes) => {
             head.code(PRODUCT).header_of(parts, columns, count, codec.is_trained());
             product::write_flat(codes, count, head);
@@ -176,6 +188,7 @@ fn ivf_head(parts: &Parts<'_>, nlist: usize, live: usize, head: &mut Bytes) -> B
     let centroids = parts.centroids.unwrap_or_default();
     let code = match parts.codec {
         Codec::Plain(Element::F32) => IVF_FLAT,
+        Codec::Product(codes) if codes.fast => IVF_FAST,
         Codec::Product(_) => IVF_PRODUCT,
         _ => IVF_SCALAR,
     };
@@ -187,6 +200,14 @@ fn ivf_head(parts: &Parts<'_>, nlist: usize, live: usize, head: &mut Bytes) -> B
     let each = scalar::code_size(parts.codec, parts.dim);
     match parts.codec {
         Codec::Plain(Element::F32) => {}
+        Codec::Product(codes) if codes.fast => {
+            fast::write_ivf(codes, nlist, &mut tail);
+            if parts.lists.lists.is_empty() {
+                // Not trained: lists of no ids and no blocks.
+                tail.bytes(&vec![0; nlist * 2 * size_of::<u64>()]);
+            }
+            return tail;
+        }
         Codec::Product(codes) => product::write_ivf(codes, &mut tail),
         codec => {
             scalar::write(codec, parts.dim, &mut tail);
@@ -216,6 +237,45 @@ fn flat_code(parts: &Parts<'_>) -> super::Code {
 
 fn live_slots(list: &List) -> impl Iterator<Item = usize> + '_ {
     (0..list.len()).filter(|&slot| list.is_live(slot))
+}
+
+fn is_fast(codec: &Codec) -> bool {
+    matches!(codec, Codec::Product(codes) if codes.fast)
+}
+
+/// Bytes of the codes of a list.
+fn code_bytes(parts: &Parts<'_>, live: usize) -> usize {
+    let each = scalar::code_size(parts.codec, parts.dim);
+    if is_fast(parts.codec) { fast::packed_bytes(each, live) } else { each * live }
+}
+
+/// Bytes of a list: its codes, and in an IVF index its ids, and what tells how many they are.
+fn list_bytes(parts: &Parts<'_>, live: usize) -> usize {
+    let sizes = if is_fast(parts.codec) { 2 * size_of::<u64>() } else { 0 };
+    let ids = if parts.nlist.is_some() { live * size_of::<i64>() + sizes } else { 0 };
+    code_bytes(parts, live) + ids
+}
+
+/// The codes of a list in blocks.
+fn put_packed(out: &mut Counted<'_, '_>, parts: &Parts<'_>, list: &List) -> Result<()> {
+    let columns = parts.codec.columns(parts.dim);
+    let (mut rows, mut filled) = (vec![0; fast::GROUP * columns], 0);
+    let mut batch = vec![0; rows.len() * (BATCH / rows.len()).max(1).min(list.live().div_ceil(fast::GROUP))];
+    let mut packed = 0;
+    let mut slots = live_slots(list).peekable();
+    while let Some(slot) = slots.next() {
+        list.stored(slot, columns, &mut rows[filled..filled + columns]);
+        filled += columns;
+        if filled == rows.len() || slots.peek().is_none() {
+            fast::pack(&rows[..filled], columns, &mut batch[packed..packed + rows.len()]);
+            (filled, packed) = (0, packed + rows.len());
+        }
+        if packed == batch.len() {
+            out.put_all(&batch)?;
+            packed = 0;
+        }
+    }
+    out.put_all(&batch[..packed])
 }
 
 fn put_rows(out: &mut Counted<'_, '_>, parts: &Parts<'_>, list: &List) -> Result<()> {
