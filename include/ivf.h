@@ -45,7 +45,8 @@
  *   with the index. A call uses at most the context's threads, its own included. Results do not depend on their number.
  * - Progress and cancel: a callback hears how far a call is and may end it; so may any thread by writing non-zero to
  *   the int32 behind `cancel` (atomically, where your language wants that). Such a call returns `IVF_E_CANCELLED`
- *   within 50 ms or so and has changed nothing, unless it was as good as done: then it succeeds.
+ *   within 50 ms or so and has changed nothing, unless it was as good as done: then it succeeds. Calls without `cancel`
+ *   are short, or take the time of a copy in memory: for 512 MB, cloning, compacting and reading back took 0.2 to 1 s.
  *
  * Contents
  *
@@ -898,8 +899,8 @@ ivf_status ivf_reconstruct(const ivf_index *index,
 // `IVF_E_NOT_TRAINED`; `IVF_E_DIMENSION`; `IVF_E_NOT_FINITE`; `IVF_E_NOT_FOUND` for an id that no vector has;
 // `IVF_E_DUPLICATE_ID` for one that the batch has twice; `IVF_E_ARGUMENT` for values that the lists cannot
 // hold; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`. After a failure nothing is changed. The last part, in which
-// vectors are written over, goes on to its end, whatever a cancel says: a quarter of a second for a million rows of 128
-// columns.
+// vectors that stay in their lists are written over, goes on to its end, whatever a cancel says: 25 ms for 100,000 rows
+// of 128 columns, a quarter of a second for a million.
 ivf_status ivf_update(ivf_index *index,
                       const int64_t *ids,
                       const float *x,
@@ -1163,7 +1164,8 @@ ivf_status ivf_tune_curve(const ivf_index *index,
 // Vectors removed but not yet compacted are saved as they are; `ivf_compact` first to be rid of their data.
 //
 // Threads: searches go on meanwhile. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO`; `IVF_E_CANCELLED`.
-// After a failure the old file is untouched.
+// After a failure the old file is untouched, and what was written beside it is removed: for 768 MB that takes ext4 a
+// fifth of a second.
 ivf_status ivf_save(const ivf_index *index,
                     const char *path,
                     const ivf_io_options *options);

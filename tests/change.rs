@@ -72,6 +72,45 @@ fn update_any_rows_equals_an_index_built_with_them() {
 }
 
 #[test]
+fn update_of_a_large_batch_equals_an_index_built_with_it() {
+    // Several steps of what is appended at a time.
+    const WIDE: usize = 1 << 10;
+    let wide = |rows: &[f32], description: &str| {
+        let mut index =
+            Index::new(context(2, None), WIDE, Metric::L2, description, &IndexOptions::default()).unwrap();
+        if description != "Flat" {
+            let x = numbers(1, 7 * WIDE);
+            index.set_centroids(MatrixRef::new("rows", &x, 7, WIDE).unwrap()).unwrap();
+        }
+        let x = MatrixRef::new("rows", rows, rows.len() / WIDE, WIDE).unwrap();
+        index.add(x, None, 0, &Control::default()).unwrap();
+        index
+    };
+    for (description, n) in [("Flat", 4500), ("IVF7,Flat", 30_000), ("IVF7,Flat,RFlat", 4500)] {
+        let rows = numbers(2, n * WIDE);
+        let mut index = wide(&rows, description);
+        let new = numbers(3, 4500 * WIDE);
+        let ids: Vec<i64> = (0..4500).collect();
+        let x = MatrixRef::new("rows", &new, 4500, WIDE).unwrap();
+        index.update(&ids, x, 0, &Control::default()).unwrap();
+        let built = wide(&[&new, &rows[4500 * WIDE..]].concat(), description);
+        let queries = numbers(4, 10 * WIDE);
+        for nprobe in [1, 7] {
+            let options = SearchOptions { nprobe, ..Default::default() };
+            assert!(search(&index, &queries, 20, &options) == search(&built, &queries, 20, &options));
+        }
+        assert_eq!(index.list_sizes(), built.list_sizes(), "{description}");
+        let mut got = vec![0.0; new.len()];
+        index.reconstruct(&ids, &mut got).unwrap();
+        assert!(got == new, "{description}");
+        let info = index.info();
+        assert_eq!(info.count, n);
+        // Vectors have left their lists, of which the smaller are packed.
+        assert_eq!(info.dead > 0, n > 4500 * 5, "{description}: {} dead", info.dead);
+    }
+}
+
+#[test]
 fn update_within_the_list_moves_nothing() {
     let all = vectors(2, 0..500);
     let mut index = built(Metric::L2, "IVF7,Flat", &all);

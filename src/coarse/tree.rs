@@ -127,7 +127,7 @@ impl Tree {
         let mut lists = Lists::new(count, Element::F32, 0);
         for (store, members) in lists.lists.iter_mut().zip(&members) {
             store.append(centroids.into(), members, |list| list as i64, &encoder, None)?;
-            store.compact(dim)?;
+            store.compact(dim, &|| Ok(()))?;
         }
         Ok(Self { metric, dim, len, groups, lists, grouping })
     }

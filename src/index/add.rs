@@ -8,7 +8,7 @@ use crate::coarse::Coarse;
 use crate::codec::{Codec, Keeper};
 use crate::element::Element;
 use crate::error::{Error, Result};
-use crate::lists::block::BLOCK;
+use crate::lists::block::rows_a_step;
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::progress::Control;
@@ -19,14 +19,6 @@ const ROWS_A_STEP: (usize, usize) = (1 << 10, 1 << 16);
 
 /// Multiply-adds between two reports: a fifth of a second or so.
 const WORK_A_STEP: usize = 1 << 34;
-
-/// Values appended between two looks at the cancel flag.
-const VALUES_A_STEP: usize = 1 << 20;
-
-/// The same in whole blocks of rows.
-pub(super) fn rows_a_step(dim: usize) -> usize {
-    (VALUES_A_STEP / dim).next_multiple_of(BLOCK).max(BLOCK)
-}
 
 /// Ids looked at between two looks at the cancel flag.
 pub(super) const IDS_A_STEP: usize = 1 << 16;
@@ -79,7 +71,7 @@ impl Index {
         let (order, starts) = group_by_list(&labels, self.lists.lists.len());
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
-            list.reserve((range[1] - range[0]) as usize, columns)?;
+            list.reserve((range[1] - range[0]) as usize, columns, &|| control.check())?;
             control.check()?;
         }
         if x.rows() >= HUGE_PAGE_ROWS {

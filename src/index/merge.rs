@@ -4,9 +4,10 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Index;
-use super::add::{IDS_A_STEP, rows_a_step};
+use super::add::IDS_A_STEP;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::lists::block::rows_a_step;
 use crate::progress::Control;
 
 /// Vectors that make another worker worth while.
@@ -29,7 +30,7 @@ impl Index {
         let next_id = self.check_merged_ids(other, add_id, control)?;
         let columns = self.codec.columns(self.dim);
         for (list, from) in self.lists.lists.iter_mut().zip(&other.lists.lists) {
-            list.reserve(from.live(), columns)?;
+            list.reserve(from.live(), columns, &|| control.check())?;
             control.check()?;
         }
         self.lists.advise_huge_pages();

@@ -160,7 +160,7 @@ impl Index {
     /// Packs the lists and gives the space of removed vectors back.
     pub fn compact(&mut self) -> Result<()> {
         for list in &mut self.lists.lists {
-            list.compact(self.codec.columns(self.dim))?;
+            list.compact(self.codec.columns(self.dim), &|| Ok(()))?;
         }
         self.directory = OnceLock::new();
         Ok(())

@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::filter::Filter;
 use crate::kernel::Kernels;
 use crate::lists::block::BLOCK;
-use crate::lists::{List, NEVER};
+use crate::lists::{Check, List, NEVER};
 
 /// Share of removed vectors in a list, as a divisor, past which it is packed: 20 %.
 const COMPACT_AT: usize = 5;
@@ -32,7 +32,7 @@ impl Index {
         for (list, slots) in found {
             let store = &mut self.lists.lists[list];
             bury(store, &slots)?;
-            pack_if_due(store, self.codec.columns(self.dim));
+            pack_if_due(store, self.codec.columns(self.dim), &|| Ok(()));
             removed += slots.len();
         }
         if removed > 0 {
@@ -70,8 +70,8 @@ pub(super) fn bury(list: &mut List, slots: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// Packs a list with too many removed vectors; tells whether slots moved. One that cannot be packed for want
-/// of memory is still right.
-pub(super) fn pack_if_due(list: &mut List, columns: usize) -> bool {
-    list.dead * COMPACT_AT > list.len() && list.compact(columns).is_ok()
+/// Packs a list with too many removed vectors; tells whether slots moved. One that cannot be packed, for want of memory
+/// or because `check` says no, is still right.
+pub(super) fn pack_if_due(list: &mut List, columns: usize, check: Check<'_>) -> bool {
+    list.dead * COMPACT_AT > list.len() && list.compact(columns, check).is_ok()
 }

@@ -1,4 +1,5 @@
-//! Replacing vectors under their ids: in place where the list stays, else moved to the new list.
+//! Replacing vectors under their ids: in place where the list stays, else moved to the new list. What moves is appended
+//! first, and a cancel then only has to cut that off; writing over and burying, at the speed of memory, come last.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +10,11 @@ use super::add::IDS_A_STEP;
 use super::remove::{bury, pack_if_due, passing};
 use crate::coarse::Coarse;
 use crate::codec::Keeper;
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
+use crate::lists::block::rows_a_step;
+use crate::lists::{List, Lists};
 use crate::progress::Control;
 use crate::rows::RowsRef;
 
@@ -86,56 +90,49 @@ impl Index {
             }
             gone += places.len() - 1;
         }
+        changes.values_mut().for_each(|change| change.replaced.sort_unstable());
         let columns = self.codec.columns(self.dim);
         for (&list, change) in &changes {
             let store = &mut self.lists.lists[list as usize];
             if change.replaced.is_empty() && change.arriving.is_empty() {
                 store.bias.to_mut()?;
             } else {
-                store.reserve(change.arriving.len(), columns)?;
+                store.reserve(change.arriving.len(), columns, &|| control.check())?;
             }
+            control.check()?;
         }
-        control.check()?;
-        // From here on nothing can fail: all memory is there.
+        // From here on nothing can fail, all memory is there; a cancel cuts off what was appended.
+        let before = self.lists.lens();
+        let cancel = control.cancel();
+        let rows_a_step = rows_a_step(self.dim);
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
         let keeper = keeper.as_ref();
-        let moved = AtomicBool::new(false);
-        let jobs = self.lists.lists.iter_mut().enumerate();
-        let jobs = Mutex::new(jobs.filter_map(|(list, store)| {
-            let change = changes.get(&u32::try_from(list).ok()?)?;
-            Some((list, store, change))
-        }));
-        let failure = Mutex::new(None);
-        self.context.parallel(workers.min(1 + x.rows() / ROWS), &|_| {
-            let mut buffer = Vec::new();
-            loop {
-                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((list, store, change)) = next else { break };
+        let workers = workers.min(1 + x.rows() / ROWS);
+        let appended =
+            each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
                 let encoder = encoder.at(list);
-                let replaced = change.replaced.iter().try_for_each(|&(slot, row)| {
-                    let kept = keeper.map(|keeper| (keeper, row));
-                    store.replace(slot as usize, x.row(row as usize, &mut buffer), &encoder, kept)
-                });
-                let written = replaced.and_then(|()| bury(store, &change.left)).and_then(|()| {
-                    if change.arriving.is_empty() {
-                        return Ok(());
-                    }
-                    store.append(x, &change.arriving, |row| ids[row], &encoder, keeper)
-                });
-                if let Err(error) = written {
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    break;
-                }
-                if pack_if_due(store, columns) || !change.left.is_empty() || !change.arriving.is_empty() {
-                    moved.store(true, Ordering::Relaxed);
-                }
-            }
-        })?;
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                change.arriving.chunks(rows_a_step).try_for_each(|rows| {
+                    cancel.check()?;
+                    store.append(x, rows, |row| ids[row], &encoder, keeper)
+                })
+            });
+        if let Err(error) = appended.and_then(|()| control.check()) {
+            self.lists.truncate(&before, columns)?;
             return Err(error);
         }
+        // Nothing stops the rest, until all that is due is a list's packing.
+        let moved = AtomicBool::new(false);
+        each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
+            store.replace(x, &change.replaced, &encoder.at(list), keeper)?;
+            bury(store, &change.left)?;
+            let packed = pack_if_due(store, columns, &|| cancel.check());
+            if packed || !change.left.is_empty() || !change.arriving.is_empty() {
+                moved.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        })?;
         self.count -= gone;
         self.age_curve(x.rows());
         if moved.into_inner() {
@@ -194,4 +191,31 @@ fn rows_by_id(ids: &[i64], control: &Control<'_>) -> Result<HashMap<i64, u32>> {
         }
     }
     Ok(rows)
+}
+
+/// Does `work` (the list's number, the list, its change) for every list with a change.
+fn each_changed(
+    context: &Context,
+    lists: &mut Lists,
+    changes: &HashMap<u32, Change>,
+    workers: usize,
+    work: &(impl Fn(usize, &mut List, &Change) -> Result<()> + Sync),
+) -> Result<()> {
+    let jobs = lists.lists.iter_mut().enumerate();
+    let jobs = Mutex::new(jobs.filter_map(|(list, store)| {
+        let change = changes.get(&u32::try_from(list).ok()?)?;
+        Some((list, store, change))
+    }));
+    let failure = Mutex::new(None);
+    context.parallel(workers, &|_| {
+        loop {
+            let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+            let Some((list, store, change)) = next else { break };
+            if let Err(error) = work(list, store, change) {
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                break;
+            }
+        }
+    })?;
+    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }

@@ -9,8 +9,19 @@ use crate::element::Scalar;
 /// Vectors in a full block.
 pub(crate) const BLOCK: usize = 32;
 
+/// Values written between two looks at a cancel flag.
+const VALUES_A_STEP: usize = 1 << 20;
+
 /// Vectors in a narrow last block.
 pub(crate) const NARROW: usize = 16;
+
+/// Vectors of so many columns that are written between two looks at a cancel flag: whole blocks, so that no step ends
+/// in a narrow one.
+#[inline]
+pub(crate) fn rows_a_step(columns: usize) -> usize {
+    // Without columns (a check of a file) a vector takes no time.
+    (VALUES_A_STEP / columns.max(1)).next_multiple_of(BLOCK).max(BLOCK)
+}
 
 /// Lanes that a list of `len` vectors occupies: whole blocks, the last one narrow if that is enough.
 #[inline]

@@ -1,7 +1,7 @@
 //! The rows that a two-stage search compares again with, one after another: whoever needs one reads it as a whole, and
 //! dimension-major blocks would spread it over as many cache lines as it has dimensions.
 
-use super::storage::Storage;
+use super::storage::{Check, Storage};
 use crate::codec::Keeper;
 use crate::error::Result;
 
@@ -38,13 +38,17 @@ impl KeptRows {
     }
 
     /// Allocates for `len` rows in all, or for as many as `room` makes of what there is room for.
-    pub(super) fn reserve(&mut self, len: usize, room: impl Fn(usize) -> usize) -> Result<()> {
+    pub(super) fn reserve(
+        &mut self,
+        len: usize,
+        room: impl Fn(usize) -> usize,
+        check: Check<'_>,
+    ) -> Result<()> {
         if self.bytes == 0 {
             return Ok(());
         }
         let rows = room(self.len());
-        let own = self.data.own()?;
-        if own.capacity() < len * self.bytes { own.reserve_exact(rows * self.bytes) } else { Ok(()) }
+        self.data.reserve(len * self.bytes, rows * self.bytes, check)
     }
 
     /// Appends these rows.
@@ -70,9 +74,13 @@ impl KeptRows {
         Ok(())
     }
 
-    pub(super) fn replace(&mut self, slot: usize, keeper: &Keeper<'_>, number: u32) -> Result<()> {
+    /// Replaces what is kept in slots by rows of these numbers.
+    pub(super) fn replace(&mut self, slots_and_rows: &[(u32, u32)], keeper: &Keeper<'_>) -> Result<()> {
         let own = self.data.to_mut()?.as_mut_slice();
-        keeper.keep(&[number], &mut own[slot * self.bytes..(slot + 1) * self.bytes]);
+        for &(slot, row) in slots_and_rows {
+            let slot = slot as usize;
+            keeper.keep(&[row], &mut own[slot * self.bytes..(slot + 1) * self.bytes]);
+        }
         Ok(())
     }
 

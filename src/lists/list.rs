@@ -1,8 +1,8 @@
 //! One inverted list: vectors in blocks, a bias and an id for each.
 
-use super::block::{BLOCK, NARROW, lanes, locate};
+use super::block::{BLOCK, NARROW, lanes, locate, rows_a_step};
 use super::kept::KeptRows;
-use super::storage::Storage;
+use super::storage::{Check, Storage};
 use crate::backend::{ListView, Version};
 use crate::codec::{Encoder, Keeper};
 use crate::element::{Element, Scalar, Values, with_element};
@@ -91,8 +91,9 @@ impl List {
     }
 
     /// Allocates for `more` vectors: exactly on the first call, then with room to grow, so that adding
-    /// one by one costs amortised constant time. Changes nothing else; on failure nothing is lost.
-    pub(crate) fn reserve(&mut self, more: usize, columns: usize) -> Result<()> {
+    /// one by one costs amortised constant time. Changes nothing else; on failure nothing is lost. What
+    /// is there may have to move: `check` is asked now and then whether to go on.
+    pub(crate) fn reserve(&mut self, more: usize, columns: usize, check: Check<'_>) -> Result<()> {
         let len = self.len() + more;
         let first = self.len() == 0;
         let room = |capacity: usize| if first { len } else { len.max(capacity + capacity / 8) };
@@ -100,19 +101,10 @@ impl List {
         // Without columns (a check of a file) no vector takes room.
         let vectors = self.vectors.len().checked_div(lane).unwrap_or(0);
         let (vectors, bias, ids) = (room(vectors), room(self.bias.len()), room(self.ids.len()));
-        let own = self.vectors.own()?;
-        if own.capacity() < lanes(len) * lane {
-            own.reserve_exact(lanes(vectors) * lane)?;
-        }
-        let own = self.bias.own()?;
-        if own.capacity() < lanes(len) {
-            own.reserve_exact(lanes(bias))?;
-        }
-        let own = self.ids.own()?;
-        if own.capacity() < len {
-            own.reserve_exact(ids)?;
-        }
-        self.rows.reserve(len, room)
+        self.vectors.reserve(lanes(len) * lane, lanes(vectors) * lane, check)?;
+        self.bias.reserve(lanes(len), lanes(bias), check)?;
+        self.ids.reserve(len, ids, check)?;
+        self.rows.reserve(len, room, check)
     }
 
     /// Appends `rows` (indices into `x`, and into the rows that are kept) with their ids.
@@ -134,22 +126,13 @@ impl List {
         self.spread(old + rows.len(), encoder.columns(dim))?;
         let new_lanes = lanes(old + rows.len());
         let vectors = self.vectors.grow()?.as_mut_slice();
-        let direct = x.as_matrix();
         let mut buffer = Vec::new();
         let mut slot = old;
         let mut rest = rows;
         while !rest.is_empty() {
             let (base, stride) = locate(slot, new_lanes, encoder.columns(dim));
             let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
-            // Rows of another type are widened a block at a time.
-            let (x, numbers) = match direct {
-                Some(x) => (x.data(), now),
-                None => {
-                    x.gather(now.iter().map(|&row| row as usize), &mut buffer);
-                    (&buffer[..], &FIRST[..now.len()])
-                }
-            };
-            encoder.encode(x, dim, numbers, &mut vectors[base * size..], stride);
+            encode(x, now, encoder, &mut vectors[base * size..], stride, &mut buffer);
             slot += now.len();
             rest = later;
         }
@@ -259,55 +242,59 @@ impl List {
         Ok(())
     }
 
-    /// Replaces the vector in `slot` by `row` (`[dim]`), and what is kept of it by a row of this number; the id stays.
+    /// Replaces the vectors in slots, in rising order, by rows of `x`, and what is kept of them; the ids stay.
     pub(crate) fn replace(
         &mut self,
-        slot: usize,
-        row: &[f32],
+        x: RowsRef<'_>,
+        slots_and_rows: &[(u32, u32)],
         encoder: &Encoder<'_>,
-        kept: Option<(&Keeper<'_>, u32)>,
+        kept: Option<&Keeper<'_>>,
     ) -> Result<()> {
-        if let Some((keeper, number)) = kept {
-            self.rows.replace(slot, keeper, number)?;
+        if slots_and_rows.is_empty() {
+            return Ok(());
+        }
+        if let Some(keeper) = kept {
+            self.rows.replace(slots_and_rows, keeper)?;
         }
         let all = lanes(self.len());
-        let columns = encoder.columns(row.len());
+        let columns = encoder.columns(x.dim());
         let lane = self.lane_bytes(columns);
-        let (base, stride) = locate(slot, all, columns);
         let vectors = self.vectors.to_mut()?.as_mut_slice();
-        encoder.encode(row, row.len(), &[0], &mut vectors[base * self.element.size()..], stride);
-        // The whole block, as when it was added: the same vector has the same bias.
-        let start = slot / BLOCK * BLOCK;
-        let width = super::block::width(slot / BLOCK, all);
-        let mut scratch = [0f32; BLOCK];
-        let values = Values::of_bytes(self.element, &vectors[start * lane..(start + width) * lane]);
-        encoder.bias(values, &mut scratch[..width]);
-        self.bias.to_mut()?.as_mut_slice()[slot] = scratch[slot - start];
+        let bias = self.bias.to_mut()?.as_mut_slice();
+        let (mut buffer, mut scratch) = (Vec::new(), [0f32; BLOCK]);
+        for replaced in slots_and_rows.chunk_by(|(a, _), (b, _)| *a as usize / BLOCK == *b as usize / BLOCK) {
+            for neighbours in replaced.chunk_by(|(a, _), (b, _)| a + 1 == *b) {
+                let mut rows = [0; BLOCK];
+                rows.iter_mut().zip(neighbours).for_each(|(row, &(_, number))| *row = number);
+                let (base, stride) = locate(neighbours[0].0 as usize, all, columns);
+                let out = &mut vectors[base * self.element.size()..];
+                encode(x, &rows[..neighbours.len()], encoder, out, stride, &mut buffer);
+            }
+            // Of the whole block, as when it was added: the same vector has the same bias.
+            let block = replaced[0].0 as usize / BLOCK;
+            let (start, width) = (block * BLOCK, super::block::width(block, all));
+            let values = Values::of_bytes(self.element, &vectors[start * lane..(start + width) * lane]);
+            encoder.bias(values, &mut scratch[..width]);
+            for &(slot, _) in replaced {
+                bias[slot as usize] = scratch[slot as usize - start];
+            }
+        }
         Ok(())
     }
 
-    /// Drops the slots that are not live and gives memory back.
-    pub(crate) fn compact(&mut self, columns: usize) -> Result<()> {
+    /// Drops the slots that are not live and gives memory back. `check` is asked now and then whether to go on; if not,
+    /// the list is as before.
+    pub(crate) fn compact(&mut self, columns: usize, check: Check<'_>) -> Result<()> {
         if self.dead > 0 {
             let keep: Vec<usize> = (0..self.len()).filter(|&slot| self.is_live(slot)).collect();
             let mut packed = Self::new(self.element, self.rows.bytes());
-            packed.rows.append_from(&self.rows, &keep)?;
-            let new_lanes = lanes(keep.len());
-            packed.vectors.to_mut()?.resize(new_lanes * self.lane_bytes(columns))?;
-            packed.bias.to_mut()?.resize(new_lanes)?;
-            packed.ids.to_mut()?.resize(keep.len())?;
-            let vectors = packed.vectors.to_mut()?.as_mut_slice();
-            with_element!(self.element, E => {
-                let (from, to) = (bytemuck::cast_slice(&self.vectors), bytemuck::cast_slice_mut(vectors));
-                repack::<E>(from, lanes(self.len()), &keep, to, (0, new_lanes), columns);
-            });
-            let bias = packed.bias.to_mut()?.as_mut_slice();
-            bias.fill(NEVER);
-            for (to, &from) in bias.iter_mut().zip(&keep) {
-                *to = self.bias[from];
-            }
-            for (to, &from) in packed.ids.to_mut()?.as_mut_slice().iter_mut().zip(&keep) {
-                *to = self.ids[from];
+            // Another state than any of this list: a device's copy of that is none of it.
+            packed.vectors.to_mut()?;
+            packed.bias.to_mut()?;
+            packed.reserve(keep.len(), columns, check)?;
+            for slots in keep.chunks(rows_a_step(columns)) {
+                check()?;
+                packed.append_from(self, slots, |id| id, columns)?;
             }
             *self = packed;
         } else {
@@ -317,6 +304,25 @@ impl List {
             self.rows.shrink();
         }
         Ok(())
+    }
+}
+
+/// Writes rows of `x` as neighbouring lanes of a block; see [`Encoder::encode`]. At most [`BLOCK`] rows: those of another
+/// type than float32 are widened in `buffer`.
+fn encode(
+    x: RowsRef<'_>,
+    rows: &[u32],
+    encoder: &Encoder<'_>,
+    out: &mut [u8],
+    stride: usize,
+    buffer: &mut Vec<f32>,
+) {
+    match x.as_matrix() {
+        Some(matrix) => encoder.encode(matrix.data(), x.dim(), rows, out, stride),
+        None => {
+            x.gather(rows.iter().map(|&row| row as usize), buffer);
+            encoder.encode(buffer, x.dim(), &FIRST[..rows.len()], out, stride);
+        }
     }
 }
 

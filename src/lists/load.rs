@@ -4,6 +4,7 @@ use super::Lists;
 use super::block::{BLOCK, lanes, width};
 use super::kept::KeptRows;
 use super::list::{FIRST, List, NEVER};
+use super::storage::Check;
 use crate::codec::Encoder;
 use crate::element::{Element, Values, with_element};
 use crate::error::Result;
@@ -27,12 +28,12 @@ impl Lists {
         lens: impl Iterator<Item = usize> + Clone,
         columns: usize,
         row_bytes: usize,
-        check: &dyn Fn() -> Result<()>,
+        check: Check<'_>,
     ) -> Result<Self> {
         let mut lists = Self::new(0, element, row_bytes);
         for len in lens.clone() {
             let mut list = List::new(element, row_bytes);
-            list.reserve(len, columns)?;
+            list.reserve(len, columns, check)?;
             lists.lists.push(list);
         }
         lists.advise_huge_pages();
@@ -43,7 +44,7 @@ impl Lists {
     }
 
     /// Makes room for rows of `row_bytes` beside vectors that keep none yet: zeros.
-    pub(crate) fn keep_rows(&mut self, row_bytes: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
+    pub(crate) fn keep_rows(&mut self, row_bytes: usize, check: Check<'_>) -> Result<()> {
         self.row_bytes = row_bytes;
         for list in &mut self.lists {
             list.rows = KeptRows::new(row_bytes);
@@ -56,7 +57,7 @@ impl Lists {
 
 impl List {
     /// Sets the length of an empty list.
-    fn resize(&mut self, len: usize, columns: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
+    fn resize(&mut self, len: usize, columns: usize, check: Check<'_>) -> Result<()> {
         let lanes = lanes(len);
         self.vectors.to_mut()?.resize_in_steps(lanes * columns * self.element.size(), check)?;
         let bytes = len * self.rows.bytes();

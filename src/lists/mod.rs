@@ -11,7 +11,7 @@ mod storage;
 pub(crate) use kept::KeptRows;
 pub(crate) use list::{List, NEVER};
 pub(crate) use load::{fill_blocks, fill_stored};
-pub(crate) use storage::{Region, Storage};
+pub(crate) use storage::{Check, Region, Storage};
 
 use crate::backend::{DeviceSlot, ListSource, ListView, Version};
 use crate::element::Element;

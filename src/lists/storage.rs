@@ -8,6 +8,12 @@ use bytemuck::{Pod, Zeroable};
 use crate::backend::Version;
 use crate::error::{Error, Result};
 
+/// Asked now and then whether to go on.
+pub(crate) type Check<'a> = &'a dyn Fn() -> Result<()>;
+
+/// Lines written between two such questions: 8 MB.
+const LINES_A_STEP: usize = 1 << 17;
+
 /// One cache line, the unit of allocation: what makes every list start on a 64-byte boundary.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C, align(64))]
@@ -47,6 +53,29 @@ impl<T: Pod> AlignedVec<T> {
             .map_err(|_| Error::Memory { what: "inverted lists", bytes: (lines * size_of::<Line>()) as u64 })
     }
 
+    /// The same, asking `check` every so many bytes that are moved whether to go on.
+    pub(crate) fn reserve_in_steps(&mut self, capacity: usize, check: Check<'_>) -> Result<()> {
+        if self.lines.is_empty() {
+            return self.reserve_exact(capacity);
+        }
+        let mut moved = Self::new();
+        moved.reserve_exact(capacity.max(self.len))?;
+        moved.extend_in_steps(self, check)?;
+        *self = moved;
+        Ok(())
+    }
+
+    /// Appends elements to none, asking `check` now and then.
+    fn extend_in_steps(&mut self, elements: &[T], check: Check<'_>) -> Result<()> {
+        for part in elements.chunks(LINES_A_STEP * Self::PER_LINE) {
+            let from = self.len;
+            self.resize(from + part.len())?;
+            self.as_mut_slice()[from..].copy_from_slice(part);
+            check()?;
+        }
+        Ok(())
+    }
+
     /// Sets the length; new elements are zero. Allocates nothing within the capacity.
     pub(crate) fn resize(&mut self, len: usize) -> Result<()> {
         self.reserve_exact(len)?;
@@ -61,11 +90,10 @@ impl<T: Pod> AlignedVec<T> {
     }
 
     /// The same, asking `check` every so many bytes whether to go on.
-    pub(crate) fn resize_in_steps(&mut self, len: usize, check: &dyn Fn() -> Result<()>) -> Result<()> {
-        const LINES: usize = 1 << 19;
+    pub(crate) fn resize_in_steps(&mut self, len: usize, check: Check<'_>) -> Result<()> {
         self.reserve_exact(len)?;
         while self.len < len {
-            self.resize(len.min(self.len + LINES * Self::PER_LINE))?;
+            self.resize(len.min(self.len + LINES_A_STEP * Self::PER_LINE))?;
             check()?;
         }
         Ok(())
@@ -143,16 +171,28 @@ impl<T: Pod> Storage<T> {
 
     /// The owned elements, not to be changed: their capacity may be.
     pub(crate) fn own(&mut self) -> Result<&mut AlignedVec<T>> {
+        self.own_in_steps(&|| Ok(()))
+    }
+
+    /// The same, asking `check` now and then whether to go on.
+    fn own_in_steps(&mut self, check: Check<'_>) -> Result<&mut AlignedVec<T>> {
         if let Place::Shared { .. } = self.place {
             let mut own = AlignedVec::new();
-            own.resize(self.len())?;
-            own.as_mut_slice().copy_from_slice(self);
+            own.reserve_exact(self.len())?;
+            own.extend_in_steps(self, check)?;
             self.place = Place::Owned(own);
         }
         match &mut self.place {
             Place::Owned(own) => Ok(own),
             Place::Shared { .. } => unreachable!("invariant: copied above"),
         }
+    }
+
+    /// Makes room for `len` elements, or where that takes an allocation for as many as `room` says. Asks `check` now
+    /// and then whether to go on.
+    pub(crate) fn reserve(&mut self, len: usize, room: usize, check: Check<'_>) -> Result<()> {
+        let own = self.own_in_steps(check)?;
+        if own.capacity() < len { own.reserve_in_steps(room, check) } else { Ok(()) }
     }
 
     /// The same elements in memory of their own; those in a region stay there.
