@@ -1,8 +1,7 @@
-// The nearest centroid of each row: a tiled product of rows and centroids with the best kept as it goes, so that no
-// matrix of distances is ever written.
+// The nearest centroid of each row: product.wgsl over all centroids, 64 rows a workgroup, with the best kept as it
+// goes, so that no matrix of distances is ever written.
 //
-// A workgroup takes 64 rows and passes over the centroids 64 at a time; a thread holds the scores of 8 rows and 4
-// centroids. The best is the lowest key, of equal ones the lowest slot, whatever the order of threads. The CPU's twin
+// The best is the lowest key, of equal ones the lowest slot, whatever the order of threads. The CPU's twin
 // is src/backend/assign.rs.
 
 struct Shape {
@@ -33,36 +32,32 @@ struct Best {
 @group(0) @binding(4) var<storage, read> bias: array<vec4<u32>>;
 @group(0) @binding(5) var<storage, read_write> bests: array<Best>;
 
-override THREADS: u32 = 128u;
-const ROWS: u32 = 64u;
-// Threads side by side, of 4 centroids each.
-const ACROSS: u32 = 16u;
-const CHUNK: u32 = 16u;
-// Groups of four rows that are staged of a dimension: one more than there are, against bank conflicts.
-const ROW_STRIDE: u32 = 17u;
-const CENTROIDS: u32 = 272u;
 const EMPTY_LANE: u32 = 0xff800000u;
+// In the end `staged` holds [ROWS][ACROSS] bests.
+const STAGED: u32 = 1024u;
 
-// [CHUNK][ROW_STRIDE] groups of four rows, then [CHUNK][ACROSS] of four centroids; in the end [ROWS][ACROSS] bests.
-var<workgroup> staged: array<vec4<u32>, 1024>;
+// The rows of this workgroup begin here, and the pair of blocks that it looks at.
+var<private> first: u32;
+var<private> tile: u32;
 
-fn row_value(row: u32, d: u32) -> u32 {
+fn row_value(number: u32, d: u32) -> f32 {
+    let row = first + number;
     if (row >= shape.count || d >= shape.dim) {
-        return 0u;
+        return 0.0;
     }
     var place = shape.first + row;
     if (shape.direct == 0u) {
         place = places[place];
     }
-    return bitcast<u32>(rows[place * shape.dim + d]);
+    return rows[place * shape.dim + d];
 }
 
-fn centroid_values(tile: u32, quad: u32, d: u32) -> vec4<u32> {
+fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     let block = tile + quad / 8u;
     if (block >= shape.blocks || d >= shape.dim) {
-        return vec4<u32>();
+        return vec4<f32>();
     }
-    return vectors[((shape.block + block) * shape.dim + d) * 8u + quad % 8u];
+    return bitcast<vec4<f32>>(vectors[((shape.block + block) * shape.dim + d) * 8u + quad % 8u]);
 }
 
 // The better of both, and what is left over.
@@ -90,7 +85,7 @@ fn assign(
     @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let first = (group.y * groups.x + group.x) * ROWS;
+    first = (group.y * groups.x + group.x) * ROWS;
     if (first >= shape.count) {
         return;
     }
@@ -105,59 +100,21 @@ fn assign(
     var best5 = nothing;
     var best6 = nothing;
     var best7 = nothing;
-    for (var tile = 0u; tile < shape.blocks; tile += 2u) {
-        var s0 = vec4<f32>();
-        var s1 = vec4<f32>();
-        var s2 = vec4<f32>();
-        var s3 = vec4<f32>();
-        var s4 = vec4<f32>();
-        var s5 = vec4<f32>();
-        var s6 = vec4<f32>();
-        var s7 = vec4<f32>();
-        for (var start = 0u; start < shape.dim; start += CHUNK) {
-            workgroupBarrier();
-            for (var i = thread; i < CHUNK * ROWS / 4u; i += THREADS) {
-                let d = i % CHUNK;
-                let row = first + i / CHUNK * 4u;
-                staged[d * ROW_STRIDE + i / CHUNK] = vec4<u32>(
-                    row_value(row, start + d),
-                    row_value(row + 1u, start + d),
-                    row_value(row + 2u, start + d),
-                    row_value(row + 3u, start + d),
-                );
-            }
-            for (var i = thread; i < CHUNK * ACROSS; i += THREADS) {
-                staged[CENTROIDS + i] = centroid_values(tile, i % ACROSS, start + i / ACROSS);
-            }
-            workgroupBarrier();
-            for (var d = 0u; d < CHUNK; d += 1u) {
-                let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);
-                let high = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u + 1u]);
-                let c = bitcast<vec4<f32>>(staged[CENTROIDS + d * ACROSS + across]);
-                s0 += low.x * c;
-                s1 += low.y * c;
-                s2 += low.z * c;
-                s3 += low.w * c;
-                s4 += high.x * c;
-                s5 += high.y * c;
-                s6 += high.z * c;
-                s7 += high.w * c;
-            }
-        }
-        let block = tile + across / 8u;
-        if (block < shape.blocks) {
-            let begin = bias[(shape.block + block) * 8u + across % 8u];
+    for (tile = 0u; tile < shape.blocks; tile += 2u) {
+        let block = min(tile + across / 8u, shape.blocks - 1u);
+        let begin = bias[(shape.block + block) * 8u + across % 8u];
+        let all = scores(thread, shape.dim, bitcast<vec4<f32>>(begin));
+        if (tile + across / 8u < shape.blocks) {
             let empty = begin == vec4<u32>(EMPTY_LANE);
-            let start = bitcast<vec4<f32>>(begin);
             let slot = shape.slot + block * 32u + across % 8u * 4u;
-            best0 = consider(best0, start + s0, empty, slot);
-            best1 = consider(best1, start + s1, empty, slot);
-            best2 = consider(best2, start + s2, empty, slot);
-            best3 = consider(best3, start + s3, empty, slot);
-            best4 = consider(best4, start + s4, empty, slot);
-            best5 = consider(best5, start + s5, empty, slot);
-            best6 = consider(best6, start + s6, empty, slot);
-            best7 = consider(best7, start + s7, empty, slot);
+            best0 = consider(best0, all.s0, empty, slot);
+            best1 = consider(best1, all.s1, empty, slot);
+            best2 = consider(best2, all.s2, empty, slot);
+            best3 = consider(best3, all.s3, empty, slot);
+            best4 = consider(best4, all.s4, empty, slot);
+            best5 = consider(best5, all.s5, empty, slot);
+            best6 = consider(best6, all.s6, empty, slot);
+            best7 = consider(best7, all.s7, empty, slot);
         }
     }
     workgroupBarrier();

@@ -1,4 +1,6 @@
-// Keys: integers in the order of distances, smaller is better.
+// What all kernels share: the size of a workgroup, and keys: integers in the order of distances, smaller is better.
+
+override THREADS: u32 = 128u;
 
 // The key of a lane that holds nothing to find. No score gives it: it would be a NaN.
 const NONE: u32 = 0xffffffffu;

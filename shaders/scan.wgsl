@@ -1,54 +1,11 @@
-// Scores blocks of 32 vectors for the queries that visit their list, and writes a key for every lane.
+// Scores the blocks of a tile for up to eight queries, each of which a thread holds for four vectors.
 //
-// A thread is a lane, a workgroup a tile: some blocks of one list and up to eight queries, staged a chunk of
-// dimensions at a time. No float leaves in an order that threads decide, so the keys are the same on every run.
-// `value` is one of value_*.wgsl. The CPU's twin is src/kernel/scalar.rs.
+// Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
+// added one after another to the vector's bias. `widened` is of one of value_*.wgsl. The CPU's twin is
+// src/kernel/tile.rs.
 
-struct Shape {
-    dim: u32,
-    // 1 = a key is a squared distance, 0 = minus a similarity.
-    squared: u32,
-    // 1 = a bit in `passing` for each lane says whether it may be found.
-    filtered: u32,
-    // The dispatch's tiles, and where they begin.
-    first: u32,
-    count: u32,
-}
-
-struct Tile {
-    // In the segment.
-    block: u32,
-    blocks: u32,
-    // The list's slot at which the tile begins.
-    slot: u32,
-    // Of `passing`.
-    word: u32,
-    pair: u32,
-    pairs: u32,
-}
-
-struct Pair {
-    query: u32,
-    // Where the key of the list's slot 0 is, or would be.
-    place: u32,
-    // Slots beyond are not looked at.
-    slots: u32,
-    // The query's squared length, if a key is a squared distance.
-    norm: f32,
-}
-
-@group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> vectors: array<u32>;
-@group(0) @binding(2) var<storage, read> bias: array<u32>;
-@group(0) @binding(3) var<storage, read> tiles: array<Tile>;
-@group(0) @binding(4) var<storage, read> pairs: array<Pair>;
-@group(0) @binding(5) var<storage, read> queries: array<f32>;
-@group(0) @binding(6) var<storage, read> passing: array<u32>;
-@group(0) @binding(7) var<storage, read_write> keys: array<u32>;
-
-override THREADS: u32 = 128u;
 const CHUNK: u32 = 64u;
-const EMPTY_LANE: u32 = 0xff800000u;
+const SUM: u32 = 256u;
 
 // [CHUNK][8 queries].
 var<workgroup> staged: array<vec4<f32>, 128>;
@@ -58,20 +15,6 @@ fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
         return 0.0;
     }
     return queries[pairs[tile.pair + number].query * shape.dim + d];
-}
-
-fn write(pair: Pair, slot: u32, found: bool, start: f32, product: f32) {
-    var key = NONE;
-    if (found && slot < pair.slots) {
-        let score = start + product;
-        if (shape.squared == 1u) {
-            key = ordered(pair.norm - 2.0 * score);
-        } else {
-            key = ordered(-score);
-        }
-        key = min(key, NONE - 1u);
-    }
-    keys[pair.place + slot] = key;
 }
 
 @compute @workgroup_size(THREADS)
@@ -85,50 +28,78 @@ fn scan(
         return;
     }
     let tile = tiles[shape.first + number];
-    let lane = thread % 32u;
-    for (var at = 0u; at < tile.blocks; at += THREADS / 32u) {
+    for (var at = 0u; at < tile.blocks; at += THREADS / 8u) {
         // A thread without a block of its own reads the last one and writes nothing.
-        let own = at + thread / 32u;
+        let own = at + thread / 8u;
         let block = min(own, tile.blocks - 1u);
-        let base = (tile.block + block) * 32u * shape.dim + lane;
-        var low = vec4<f32>();
-        var high = vec4<f32>();
-        for (var start_d = 0u; start_d < shape.dim; start_d += CHUNK) {
-            workgroupBarrier();
-            for (var i = thread; i < CHUNK * 2u; i += THREADS) {
-                let d = start_d + (i >> 1u);
-                let q = (i & 1u) * 4u;
-                staged[i] = vec4<f32>(
-                    query_value(tile, q, d),
-                    query_value(tile, q + 1u, d),
-                    query_value(tile, q + 2u, d),
-                    query_value(tile, q + 3u, d),
-                );
+        let begin = bias[(tile.block + block) * 8u + thread % 8u];
+        let base = (tile.block + block) * shape.dim * 8u + thread % 8u;
+        var t0 = bitcast<vec4<f32>>(begin);
+        var t1 = t0;
+        var t2 = t0;
+        var t3 = t0;
+        var t4 = t0;
+        var t5 = t0;
+        var t6 = t0;
+        var t7 = t0;
+        for (var sum = 0u; sum < shape.dim; sum += SUM) {
+            var s0 = vec4<f32>();
+            var s1 = vec4<f32>();
+            var s2 = vec4<f32>();
+            var s3 = vec4<f32>();
+            var s4 = vec4<f32>();
+            var s5 = vec4<f32>();
+            var s6 = vec4<f32>();
+            var s7 = vec4<f32>();
+            let end = min(sum + SUM, shape.dim);
+            for (var start = sum; start < end; start += CHUNK) {
+                workgroupBarrier();
+                for (var i = thread; i < CHUNK * 2u; i += THREADS) {
+                    let d = start + (i >> 1u);
+                    let q = (i & 1u) * 4u;
+                    staged[i] = vec4<f32>(
+                        query_value(tile, q, d),
+                        query_value(tile, q + 1u, d),
+                        query_value(tile, q + 2u, d),
+                        query_value(tile, q + 3u, d),
+                    );
+                }
+                workgroupBarrier();
+                let count = min(CHUNK, end - start);
+                for (var d = 0u; d < count; d += 1u) {
+                    let v = widened(vectors[base + (start + d) * 8u]);
+                    let low = staged[d * 2u];
+                    let high = staged[d * 2u + 1u];
+                    s0 = fma(vec4<f32>(low.x), v, s0);
+                    s1 = fma(vec4<f32>(low.y), v, s1);
+                    s2 = fma(vec4<f32>(low.z), v, s2);
+                    s3 = fma(vec4<f32>(low.w), v, s3);
+                    s4 = fma(vec4<f32>(high.x), v, s4);
+                    s5 = fma(vec4<f32>(high.y), v, s5);
+                    s6 = fma(vec4<f32>(high.z), v, s6);
+                    s7 = fma(vec4<f32>(high.w), v, s7);
+                }
             }
-            workgroupBarrier();
-            var part_low = vec4<f32>();
-            var part_high = vec4<f32>();
-            let count = min(CHUNK, shape.dim - start_d);
-            for (var d = 0u; d < count; d += 1u) {
-                let v = value(base + (start_d + d) * 32u);
-                part_low += v * staged[d * 2u];
-                part_high += v * staged[d * 2u + 1u];
-            }
-            low += part_low;
-            high += part_high;
+            t0 += s0;
+            t1 += s1;
+            t2 += s2;
+            t3 += s3;
+            t4 += s4;
+            t5 += s5;
+            t6 += s6;
+            t7 += s7;
         }
         if (own < tile.blocks) {
-            let start = bias[(tile.block + block) * 32u + lane];
-            let passes = shape.filtered == 0u || ((passing[tile.word + block] >> lane) & 1u) == 1u;
-            let found = start != EMPTY_LANE && passes;
-            let slot = tile.slot + block * 32u + lane;
-            for (var q = 0u; q < tile.pairs; q += 1u) {
-                var product = low[q & 3u];
-                if (q >= 4u) {
-                    product = high[q & 3u];
-                }
-                write(pairs[tile.pair + q], slot, found, bitcast<f32>(start), product);
-            }
+            let quad = own * 8u + thread % 8u;
+            let found = findable(tile, quad, begin);
+            write(tile, 0u, quad, found, t0);
+            write(tile, 1u, quad, found, t1);
+            write(tile, 2u, quad, found, t2);
+            write(tile, 3u, quad, found, t3);
+            write(tile, 4u, quad, found, t4);
+            write(tile, 5u, quad, found, t5);
+            write(tile, 6u, quad, found, t6);
+            write(tile, 7u, quad, found, t7);
         }
     }
 }

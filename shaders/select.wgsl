@@ -1,5 +1,8 @@
-// The k smallest keys of each row, by radix selection: four passes find the k-th key, one more collects. k and the
-// rows' lengths have no limit.
+// The k smallest keys of each row. k and the rows' lengths have no limit.
+//
+// Two passes as a rule: of the threads' own least keys the k-th bounds the row's k-th key, and few others lie below it.
+// Where too many do, or k is larger than that, four passes of a radix selection find the k-th key and one more
+// collects.
 //
 // The set found depends on the keys alone, except which of several equal to the k-th are kept; the caller, who sees
 // that key, knows when that matters. The CPU's twin is `select_nth_unstable` in src/backend/cpu.rs.
@@ -10,6 +13,7 @@ struct Shape {
 }
 
 struct Row {
+    // Both a multiple of 32.
     start: u32,
     length: u32,
     k: u32,
@@ -31,29 +35,86 @@ struct Summary {
 
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> rows: array<Row>;
-@group(0) @binding(2) var<storage, read> keys: array<u32>;
+@group(0) @binding(2) var<storage, read> keys: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> hits: array<Hit>;
 @group(0) @binding(4) var<storage, read_write> summaries: array<Summary>;
 
-override THREADS: u32 = 128u;
+// Keys below the bound that there is room for.
+const ROOM: u32 = 512u;
 
+var<workgroup> least: array<u32, THREADS>;
+var<workgroup> below_bound: array<Hit, ROOM>;
 var<workgroup> histogram: array<atomic<u32>, 256>;
-var<workgroup> digit: u32;
-var<workgroup> below: u32;
-var<workgroup> less: atomic<u32>;
+// What a thread tells the others.
+var<workgroup> told: u32;
+var<workgroup> also_told: u32;
+var<workgroup> total: atomic<u32>;
 var<workgroup> equal: atomic<u32>;
 
-@compute @workgroup_size(THREADS)
-fn best(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = group.y * groups.x + group.x;
-    if (number >= shape.count) {
-        return;
+// A key that at least k of the row's do not exceed; the largest that there is, if that is not known.
+fn bound_of(thread: u32, row: Row) -> u32 {
+    var four = vec4<u32>(NONE);
+    for (var i = thread; i < row.length / 4u; i += THREADS) {
+        four = min(four, keys[row.start / 4u + i]);
     }
-    let row = rows[shape.first + number];
+    let own = min(min(four.x, four.y), min(four.z, four.w));
+    least[thread] = own;
+    if (thread == 0u) {
+        told = NONE - 1u;
+        atomicStore(&total, 0u);
+    }
+    workgroupBarrier();
+    var rank = 0u;
+    for (var j = 0u; j < THREADS; j += 1u) {
+        let other = least[j];
+        rank += select(0u, 1u, other < own || (other == own && j < thread));
+    }
+    if (rank + 1u == row.k) {
+        told = min(own, NONE - 1u);
+    }
+    return workgroupUniformLoad(&told);
+}
+
+fn keep_below(bound: u32, key: u32, at: u32) {
+    if (key <= bound) {
+        let place = atomicAdd(&total, 1u);
+        if (place < ROOM) {
+            below_bound[place] = Hit(key, at);
+        }
+    }
+}
+
+// Writes the k best of `count` hits, in order; the k-th key.
+fn write_best(thread: u32, row: Row, count: u32) -> u32 {
+    if (thread == 0u) {
+        also_told = NONE;
+    }
+    workgroupBarrier();
+    for (var i = thread; i < count; i += THREADS) {
+        let own = below_bound[i];
+        var rank = 0u;
+        for (var j = 0u; j < count; j += 1u) {
+            let other = below_bound[j];
+            rank += select(0u, 1u, other.key < own.key || (other.key == own.key && other.at < own.at));
+        }
+        if (rank < row.k) {
+            hits[row.place + rank] = own;
+        }
+        if (rank + 1u == row.k) {
+            also_told = own.key;
+        }
+    }
+    return workgroupUniformLoad(&also_told);
+}
+
+fn count_digit(key: u32, prefix: u32, mask: u32, shift: u32) {
+    if ((key & mask) == prefix && key != NONE) {
+        atomicAdd(&histogram[(key >> shift) & 0xffu], 1u);
+    }
+}
+
+// The k-th key, and how many equal to it are among the k; NONE and 0 if there are fewer.
+fn kth(thread: u32, row: Row) -> vec2<u32> {
     // Digits of the k-th key that are known, and how many keys with these digits are still wanted.
     var prefix = 0u;
     var mask = 0u;
@@ -64,11 +125,12 @@ fn best(
             atomicStore(&histogram[i], 0u);
         }
         workgroupBarrier();
-        for (var i = thread; i < row.length; i += THREADS) {
-            let key = keys[row.start + i];
-            if ((key & mask) == prefix && key != NONE) {
-                atomicAdd(&histogram[(key >> shift) & 0xffu], 1u);
-            }
+        for (var i = thread; i < row.length / 4u; i += THREADS) {
+            let four = keys[row.start / 4u + i];
+            count_digit(four.x, prefix, mask, shift);
+            count_digit(four.y, prefix, mask, shift);
+            count_digit(four.z, prefix, mask, shift);
+            count_digit(four.w, prefix, mask, shift);
         }
         workgroupBarrier();
         if (thread == 0u) {
@@ -81,41 +143,85 @@ fn best(
                 }
                 sum += count;
             }
-            digit = bin;
-            below = sum;
+            told = bin;
+            also_told = sum;
         }
-        let chosen = workgroupUniformLoad(&digit);
-        let passed = workgroupUniformLoad(&below);
-        if (chosen == 256u) {
+        let digit = workgroupUniformLoad(&told);
+        let passed = workgroupUniformLoad(&also_told);
+        if (digit == 256u) {
             // Fewer than k in all (only the first pass can tell): every key is below NONE.
-            prefix = NONE;
-            wanted = 0u;
-            break;
+            return vec2<u32>(NONE, 0u);
         }
-        prefix |= chosen << shift;
+        prefix |= digit << shift;
         mask |= 0xffu << shift;
         wanted -= passed;
     }
+    return vec2<u32>(prefix, wanted);
+}
+
+fn collect(row: Row, wanted: u32, last: u32, key: u32, at: u32) {
+    if (key < last) {
+        hits[row.place + atomicAdd(&total, 1u)] = Hit(key, at);
+    } else if (key == last && key != NONE) {
+        let rank = atomicAdd(&equal, 1u);
+        if (rank < wanted) {
+            // Behind the smaller ones, of which there are k - wanted.
+            hits[row.place + row.k - wanted + rank] = Hit(key, at);
+        }
+    }
+}
+
+@compute @workgroup_size(THREADS)
+fn best(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = group.y * groups.x + group.x;
+    if (number >= shape.count) {
+        return;
+    }
+    let row = rows[shape.first + number];
+    if (row.k <= THREADS) {
+        let bound = bound_of(thread, row);
+        for (var i = thread; i < row.length / 4u; i += THREADS) {
+            let four = keys[row.start / 4u + i];
+            if (any(four <= vec4<u32>(bound))) {
+                keep_below(bound, four.x, i * 4u);
+                keep_below(bound, four.y, i * 4u + 1u);
+                keep_below(bound, four.z, i * 4u + 2u);
+                keep_below(bound, four.w, i * 4u + 3u);
+            }
+        }
+        workgroupBarrier();
+        if (thread == 0u) {
+            told = atomicLoad(&total);
+        }
+        let count = workgroupUniformLoad(&told);
+        if (count <= ROOM) {
+            let bar = write_best(thread, row, count);
+            if (thread == 0u) {
+                summaries[shape.first + number] = Summary(min(count, row.k), bar);
+            }
+            return;
+        }
+    }
+    let last = kth(thread, row);
     if (thread == 0u) {
-        atomicStore(&less, 0u);
+        atomicStore(&total, 0u);
         atomicStore(&equal, 0u);
     }
     workgroupBarrier();
-    for (var i = thread; i < row.length; i += THREADS) {
-        let key = keys[row.start + i];
-        if (key < prefix) {
-            hits[row.place + atomicAdd(&less, 1u)] = Hit(key, i);
-        } else if (key == prefix && key != NONE) {
-            let rank = atomicAdd(&equal, 1u);
-            if (rank < wanted) {
-                // Behind the smaller ones, of which there are k - wanted.
-                hits[row.place + row.k - wanted + rank] = Hit(key, i);
-            }
-        }
+    for (var i = thread; i < row.length / 4u; i += THREADS) {
+        let four = keys[row.start / 4u + i];
+        collect(row, last.y, last.x, four.x, i * 4u);
+        collect(row, last.y, last.x, four.y, i * 4u + 1u);
+        collect(row, last.y, last.x, four.z, i * 4u + 2u);
+        collect(row, last.y, last.x, four.w, i * 4u + 3u);
     }
     workgroupBarrier();
     if (thread == 0u) {
-        let kept = atomicLoad(&less) + min(atomicLoad(&equal), wanted);
-        summaries[shape.first + number] = Summary(kept, prefix);
+        let kept = atomicLoad(&total) + min(atomicLoad(&equal), last.y);
+        summaries[shape.first + number] = Summary(kept, last.x);
     }
 }

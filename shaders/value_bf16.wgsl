@@ -1,4 +1,6 @@
-// A value of `vectors` as float32: two bfloat16 a word, each the upper half of a float32.
-fn value(index: u32) -> f32 {
-    return bitcast<f32>((vectors[index >> 1u] >> ((index & 1u) * 16u)) << 16u);
+// Four values of `vectors`, as they lie there and as float32: two bfloat16 a word, each the upper half of a float32.
+alias Quad = vec2<u32>;
+
+fn widened(quad: Quad) -> vec4<f32> {
+    return bitcast<vec4<f32>>(vec4<u32>(quad.x << 16u, quad.x & 0xffff0000u, quad.y << 16u, quad.y & 0xffff0000u));
 }

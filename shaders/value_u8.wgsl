@@ -1,4 +1,6 @@
-// A value of `vectors` as float32: four bytes a word.
-fn value(index: u32) -> f32 {
-    return f32((vectors[index >> 2u] >> ((index & 3u) * 8u)) & 0xffu);
+// Four values of `vectors`, as they lie there and as float32: four bytes of a word.
+alias Quad = u32;
+
+fn widened(quad: Quad) -> vec4<f32> {
+    return vec4<f32>((vec4<u32>(quad) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu));
 }

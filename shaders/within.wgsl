@@ -20,7 +20,6 @@ struct Row {
 // `count`: the number of each row's hits. `gather`: the hits, each counted from its row's start, in no order.
 @group(0) @binding(3) var<storage, read_write> found: array<u32>;
 
-override THREADS: u32 = 128u;
 
 var<workgroup> total: atomic<u32>;
 

@@ -112,11 +112,21 @@ impl<'a> Scorer<'a> {
     #[inline]
     pub(super) fn key(&self, score: f32, list: &ListView<'_>, slot: usize) -> f32 {
         let score = score + self.constant;
+        let key = match self.metric {
+            Metric::L2 => self.norm - 2.0 * score,
+            Metric::InnerProduct | Metric::Cosine => 0.0 - score,
+        };
+        self.settled(key, list, slot)
+    }
+
+    /// The same from what a key is before it is looked at closely: the squared distance by its expansion, or minus the
+    /// similarity.
+    #[inline]
+    pub(super) fn settled(&self, key: f32, list: &ListView<'_>, slot: usize) -> f32 {
         match self.metric {
             Metric::L2 => {
-                let distance = self.norm - 2.0 * score;
-                if distance >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
-                    return distance;
+                if key >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
+                    return key;
                 }
                 match self.of {
                     Scored::Values => difference(self.query, list, slot),
@@ -126,16 +136,23 @@ impl<'a> Scorer<'a> {
                     Scored::Words(codes, number) => {
                         difference_of(self.query, codes.values(list, number, slot))
                     }
-                    Scored::Estimates => distance,
+                    Scored::Estimates => key,
                 }
             }
             // + 0.0: a similarity of 0 has one key, not two.
-            Metric::InnerProduct => 0.0 - score + 0.0,
+            Metric::InnerProduct => key + 0.0,
             // The order of what codes stand for is not lost where it passes 1.
-            Metric::Cosine if matches!(self.of, Scored::Values) => 0.0 - score.clamp(-1.0, 1.0) + 0.0,
-            Metric::Cosine => 0.0 - score + 0.0,
+            Metric::Cosine if matches!(self.of, Scored::Values) => key.clamp(-1.0, 1.0) + 0.0,
+            Metric::Cosine => key + 0.0,
         }
     }
+}
+
+/// Whether the key of any vector no longer than `largest` (squared) is the squared distance's expansion where that is
+/// at least `key`, for a query of squared length `norm`.
+#[cfg(feature = "gpu")]
+pub(super) fn is_settled(metric: Metric, key: f32, norm: f32, largest: f32) -> bool {
+    metric != Metric::L2 || key >= CANCELLED * 1.01 * (norm + largest)
 }
 
 /// A bound on the rounding error of a score, as a share of the size of what is added up: it decides which vectors near

@@ -5,14 +5,18 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 7] = [
-    &["key", "value_f32", "scan"],
-    &["key", "value_f16", "scan"],
-    &["key", "value_bf16", "scan"],
-    &["key", "value_u8", "scan"],
+const MODULES: [&[&str]; 11] = [
+    &["key", "value_f32", "visit", "scan"],
+    &["key", "value_f16", "visit", "scan"],
+    &["key", "value_bf16", "visit", "scan"],
+    &["key", "value_u8", "visit", "scan"],
+    &["key", "value_f32", "visit", "product", "scan_many"],
+    &["key", "value_f16", "visit", "product", "scan_many"],
+    &["key", "value_bf16", "visit", "product", "scan_many"],
+    &["key", "value_u8", "visit", "product", "scan_many"],
     &["key", "select"],
     &["key", "within"],
-    &["key", "assign"],
+    &["key", "product", "assign"],
 ];
 
 fn source(parts: &[&str]) -> String {

@@ -7,9 +7,10 @@ use ivf::{
     SearchOptions, SearchOutput, TrainOptions, devices,
 };
 
-/// The software adapter; `None` where there is none.
+/// The software adapter, or with `IVF_REAL_GPU` the first of all others; `None` where there is none.
 pub(crate) fn adapter() -> Option<DeviceInfo> {
-    let found = devices().into_iter().skip(1).find(|device| device.kind == DeviceKind::Cpu);
+    let real = std::env::var_os("IVF_REAL_GPU").is_some();
+    let found = devices().into_iter().skip(1).find(|device| (device.kind == DeviceKind::Cpu) != real);
     if found.is_none() {
         assert!(
             std::env::var_os("IVF_REQUIRE_GPU").is_none(),

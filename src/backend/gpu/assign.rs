@@ -10,9 +10,10 @@ use super::device::{Engine, Fault, Gpu, Memory, Outcome};
 use super::exact::{from_ordered, rounding};
 use super::pipelines::Kernel;
 use super::resident::Resident;
-use super::scan::{NONE, SUBMISSION_SECONDS, Shape, dispatch, to32};
+use super::scan::{NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
 use super::scratch::Use;
-use crate::backend::scorer::Scorer;
+use super::verify::{LEAST, assigning_is_the_cpus, least};
+use crate::backend::scorer::{Scorer, is_settled};
 use crate::backend::{AssignJob, Rows, nearest};
 use crate::context::Context;
 use crate::element::{Scalar, with_values};
@@ -67,7 +68,8 @@ pub(super) fn assign(
             keep(gpu, engine, slot, kept.all)?;
         }
         let kept = kept.as_ref().and_then(|slot| slot.as_ref()).map(|rows| rows.0.buffer());
-        let mut call = Call { engine, job, resident, kept, words: Vec::new(), order: Vec::new() };
+        let same = assigning_is_the_cpus(context, gpu, engine, resident)?;
+        let mut call = Call { engine, job, resident, kept, same, words: Vec::new(), order: Vec::new() };
         let mut left = Vec::new();
         let mut from = 0;
         while from < job.rows.len() {
@@ -82,6 +84,25 @@ pub(super) fn assign(
     let Some(left) = left else { return Ok(false) };
     nearest::assign_some(context, job, &left, labels, keys)?;
     Ok(true)
+}
+
+/// Whether the device's labels and keys are the CPU's, all of them.
+pub(super) fn agrees(
+    context: &Context,
+    engine: &mut Engine,
+    resident: &Resident,
+    job: &AssignJob<'_>,
+) -> Outcome<bool> {
+    let count = job.rows.len();
+    let mut call =
+        Call { engine, job, resident, kept: None, same: true, words: Vec::new(), order: Vec::new() };
+    let (mut labels, mut keys, mut left) = (vec![0; count], vec![0.0; count], Vec::new());
+    call.run(0, count)?;
+    call.accept(context, 0, &mut labels, &mut keys, &mut left)?;
+    let (mut own_labels, mut own_keys) = (vec![0; count], vec![0.0; count]);
+    nearest::assign(context, job, &mut own_labels, &mut own_keys)?;
+    let bits = |keys: Vec<f32>| keys.into_iter().map(f32::to_bits).collect::<Vec<_>>();
+    Ok(left.is_empty() && labels == own_labels && bits(keys) == bits(own_keys))
 }
 
 /// Makes `slot` a copy of `rows`, if they fit into one buffer.
@@ -131,6 +152,8 @@ struct Call<'a> {
     engine: &'a mut Engine,
     job: &'a AssignJob<'a>,
     resident: &'a Resident,
+    /// Whether the device's arithmetic is the CPU's, but for rows with factors below [`LEAST`].
+    same: bool,
     /// All rows, if the device keeps them.
     kept: Option<&'a wgpu::Buffer>,
     /// The chunk's bests.
@@ -224,7 +247,7 @@ impl Call<'_> {
                 engine.at(Use::Bests),
             ];
             engine.bind(&mut pass, pipeline, 0, &buffers);
-            dispatch(&mut pass, count.div_ceil(GROUP));
+            dispatch_groups(&mut pass, count.div_ceil(GROUP));
         }
         let start = Instant::now();
         engine.run(encoder)?;
@@ -244,14 +267,17 @@ impl Call<'_> {
         keys: &mut [f32],
         left: &mut Vec<u32>,
     ) -> Outcome<()> {
+        if self.same {
+            return self.accept(context, from, labels, keys, left);
+        }
         let bests: &[Best] = bytemuck::cast_slice(&self.words);
         let centroids = self.job.centroids.list(0).ids.len();
         group(bests, centroids, &mut self.order);
         let mut exact = vec![f32::NAN; self.order.len()];
-        let largest = self.resident.norm;
-        let pieces = Mutex::new(self.order.chunks(PIECE).zip(exact.chunks_mut(PIECE)));
+        let call = &*self;
+        let pieces = Mutex::new(call.order.chunks(PIECE).zip(exact.chunks_mut(PIECE)));
         context.parallel(self.job.workers.min(1 + self.order.len() / PIECE), &|_| {
-            let mut judge = Judge::new(context.kernels(), self.job, largest);
+            let mut judge = Judge::new(context.kernels(), call);
             loop {
                 let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((rows, keys)) = next else { break };
@@ -276,6 +302,67 @@ impl Call<'_> {
     }
 }
 
+impl Call<'_> {
+    /// Writes the label and the key of each row whose best is proven, as the device has them; the others go to `left`.
+    fn accept(
+        &self,
+        context: &Context,
+        from: usize,
+        labels: &mut [u32],
+        keys: &mut [f32],
+        left: &mut Vec<u32>,
+    ) -> Outcome<()> {
+        let bests: &[Best] = bytemuck::cast_slice(&self.words);
+        let (list, metric) = (self.job.centroids.list(0), self.job.metric);
+        let pieces = Mutex::new(labels.chunks_mut(PIECE).zip(keys.chunks_mut(PIECE)).enumerate());
+        let unproven = Mutex::new(Vec::new());
+        context.parallel(self.job.workers.min(1 + bests.len() / PIECE), &|_| {
+            let (mut row, mut own) = (Vec::new(), Vec::new());
+            loop {
+                let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some((piece, (labels, keys))) = next else { break };
+                for (number, (label, key)) in (piece * PIECE..).zip(labels.iter_mut().zip(keys)) {
+                    let best = &bests[number];
+                    let values = self.job.rows.row(from + number, &mut row);
+                    let norm = squared_norm(values);
+                    let slot = best.slot as usize;
+                    if slot < list.ids.len() && least(values) >= LEAST {
+                        let norm_of_key = if metric == Metric::L2 { norm } else { 0.0 };
+                        let scorer = Scorer::new(metric, values, norm_of_key);
+                        let found = scorer.key(-from_ordered(best.key), &list, slot);
+                        if found.is_finite() && self.proven(best.second, norm, found) {
+                            (*label, *key) = (best.slot, found);
+                            continue;
+                        }
+                    }
+                    own.push(to32(from + number));
+                }
+            }
+            unproven.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
+        })?;
+        left.append(&mut unproven.into_inner().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+
+    /// Whether a best of this key is better than one of the device's key `second`, for a row of squared length `norm`.
+    fn proven(&self, second: u32, norm: f32, key: f32) -> bool {
+        if second == NONE {
+            return true;
+        }
+        let (metric, largest) = (self.job.metric, self.resident.norm);
+        // The device leaves |q|^2 out, which is the same for all.
+        let raw = from_ordered(second);
+        let second = if metric == Metric::L2 { norm + 2.0 * raw } else { raw };
+        if !second.is_finite() {
+            return false;
+        }
+        if self.same && is_settled(metric, second, norm, largest) {
+            return second > key;
+        }
+        f64::from(second) > f64::from(key) + rounding(metric, self.job.rows.x.dim(), largest, norm, key)
+    }
+}
+
 /// The rows by their best, in `order`; those without one of `centroids` are left out.
 fn group(bests: &[Best], centroids: usize, order: &mut Vec<u32>) {
     let mut places = vec![0u32; centroids + 1];
@@ -297,8 +384,8 @@ fn group(bests: &[Best], centroids: usize, order: &mut Vec<u32>) {
 /// query: the same products are added in the same order.
 struct Judge<'a> {
     kernels: &'static Kernels,
+    call: &'a Call<'a>,
     job: &'a AssignJob<'a>,
-    largest: f32,
     centroid: Vec<f32>,
     packed: Vec<f32>,
     block: Vec<f32>,
@@ -307,9 +394,10 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn new(kernels: &'static Kernels, job: &'a AssignJob<'a>, largest: f32) -> Self {
+    fn new(kernels: &'static Kernels, call: &'a Call<'a>) -> Self {
+        let job = call.job;
         let (centroid, packed, block, row) = Default::default();
-        Self { kernels, job, largest, centroid, packed, block, row, tile: Box::new(TileOutput::new()) }
+        Self { kernels, call, job, centroid, packed, block, row, tile: Box::new(TileOutput::new()) }
     }
 
     /// Writes the keys of `rows` (at most a block of them, counted from `from`), which have the same best; NaN where
@@ -347,15 +435,7 @@ impl<'a> Judge<'a> {
             let norm = squared_norm(values);
             let scorer = Scorer::new(metric, values, if metric == Metric::L2 { norm } else { 0.0 });
             let own = scorer.key(self.tile.scores[0][0][lane], &list, slot);
-            let second = bests[row as usize].second;
-            let proven = second == NONE || {
-                // The device leaves |q|^2 out, which is the same for all.
-                let (start, factor) = if metric == Metric::L2 { (f64::from(norm), 2.0) } else { (0.0, 1.0) };
-                let second = start + factor * f64::from(from_ordered(second));
-                // assign.wgsl adds all products one after another.
-                let error = rounding(metric, dim, dim + 16, self.largest, norm, own);
-                second.is_finite() && second > f64::from(own) + error
-            };
+            let proven = self.call.proven(bests[row as usize].second, norm, own);
             *key = if proven { own } else { f32::NAN };
         }
     }

@@ -101,6 +101,8 @@ pub(super) struct Engine {
     pub(super) limits: wgpu::Limits,
     pub(super) pipelines: Pipelines,
     pub(super) scratch: Scratch,
+    /// Whether the device's arithmetic is the CPU's, as far as that was seen.
+    pub(super) verified: super::verify::Verified,
     /// Multiply-adds a second of scans, from the last few submissions.
     pub(super) rate: f64,
     /// The same of assignments.
@@ -139,13 +141,19 @@ impl Engine {
 
     /// Submits what `encoder` holds and waits for it.
     pub(super) fn run(&self, encoder: wgpu::CommandEncoder) -> Outcome<()> {
-        let commands = encoder.finish();
-        self.check()?;
-        let index = self.queue.submit([commands]);
+        let index = self.submit(encoder)?;
         self.wait(index)
     }
 
-    fn wait(&self, index: wgpu::SubmissionIndex) -> Outcome<()> {
+    /// Submits what `encoder` holds.
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Outcome<wgpu::SubmissionIndex> {
+        let commands = encoder.finish();
+        self.check()?;
+        Ok(self.queue.submit([commands]))
+    }
+
+    /// Waits for a submission.
+    pub(super) fn wait(&self, index: wgpu::SubmissionIndex) -> Outcome<()> {
         let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: Some(self.timeout) };
         if let Err(error) = self.device.poll(wait) {
             // What is still running may write to any buffer: none of them is trusted again.
@@ -161,7 +169,7 @@ impl Engine {
     }
 
     /// Copies the beginning of `memory`, which can be mapped, into `out`.
-    pub(super) fn read(&self, memory: &Memory, out: &mut Vec<u32>, words: usize) -> Outcome<()> {
+    pub(super) fn read_memory(&self, memory: &Memory, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
         out.clear();
         if words == 0 {
             return Ok(());
@@ -173,7 +181,10 @@ impl Engine {
         buffer.map_async(wgpu::MapMode::Read, range.clone(), move |result| {
             flag.store(result.is_ok(), Ordering::Release);
         });
-        self.flush()?;
+        // Whatever wrote to it is done: the answer is there at the next look.
+        if let Err(error) = self.device.poll(wgpu::PollType::Poll) {
+            return Err(self.fail(&error.to_string()));
+        }
         if !mapped.load(Ordering::Acquire) {
             return Err(self.fail("a result could not be read"));
         }
@@ -387,6 +398,7 @@ fn open(
         limits,
         pipelines,
         scratch,
+        verified: super::verify::Verified::default(),
         rate: FIRST_RATE,
         assign_rate: FIRST_RATE,
         health,

@@ -1,15 +1,19 @@
-//! The CPU's own distances for what the device found, and the proof that nothing else belongs to it.
+//! What the device found, as the CPU would have: its distances, and the proof that nothing else belongs to them.
 //!
-//! The device sums in another order than the CPU, so its keys differ by rounding. Both errors are bounded by
-//! gamma |q| |v| a dot product and gamma |v|^2 a norm (Higham, Accuracy and Stability of Numerical Algorithms, 3.1),
-//! with gamma = steps * epsilon for the longer of both chains of additions. If the best key that the device left out
-//! lies above the k-th exact key by more than the bound, none of those left out can be among the k best, and none
-//! can tie.
+//! The shaders add as the CPU's fused kernels do, so on a device whose arithmetic was seen to be theirs
+//! ([`super::verify`]) its keys are the CPU's. Elsewhere they differ by rounding, and the CPU computes them again. Both
+//! errors are bounded by gamma |q| |v| a dot product and gamma |v|^2 a norm (Higham, Accuracy and Stability of
+//! Numerical Algorithms, 3.1), with gamma = steps * epsilon for the longer of both chains of additions. If the best
+//! key that the device left out lies above the k-th exact key by more than the bound, none of those left out can be
+//! among the k best, and none can tie.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::backend::scorer::Scorer;
+use super::land::Landed;
+use super::scan::to32;
+use super::verify::{LEAST, least};
+use crate::backend::scorer::{Scorer, is_settled};
 use crate::backend::{ListView, ScanJob};
 use crate::collect::Sink;
 use crate::context::Context;
@@ -21,28 +25,37 @@ use crate::matrix::squared_norm;
 use crate::metric::Metric;
 use crate::topk::Hit;
 
-/// A vector that the device thinks is near.
+/// A vector that the device thinks is near, and its key there.
 #[derive(Clone, Copy)]
 pub(super) struct Candidate {
-    pub(super) query: usize,
     pub(super) list: u32,
     pub(super) slot: u32,
+    pub(super) key: u32,
+}
+
+/// What earlier rounds found for the query that the next begins with.
+#[derive(Default)]
+pub(super) struct Carried {
+    candidates: Vec<Candidate>,
+    bar: Option<u32>,
 }
 
 /// Queries that a worker takes at a time.
 const QUERIES: usize = 16;
 
-/// Recomputes a job's keys.
+/// Makes the device's keys the CPU's.
 pub(super) struct Judge<'a> {
     context: &'a Context,
     job: &'a ScanJob<'a>,
     /// No vector's squared length is larger.
     largest: f32,
+    /// Whether the device's arithmetic is the CPU's, but for queries with factors below [`LEAST`].
+    same: bool,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(context: &'a Context, job: &'a ScanJob<'a>, largest: f32) -> Self {
-        Self { context, job, largest }
+    pub(super) fn new(context: &'a Context, job: &'a ScanJob<'a>, largest: f32, same: bool) -> Self {
+        Self { context, job, largest, same }
     }
 
     fn query(&self, query: usize) -> &'a [f32] {
@@ -51,9 +64,7 @@ impl<'a> Judge<'a> {
 
     /// How far the device's key of a vector can be from the CPU's, if that is at most `key`.
     fn error(&self, norm: f32, key: f32) -> f64 {
-        let dim = self.job.dim;
-        // scan.wgsl sums 64 products at a time, then their sums.
-        rounding(self.job.metric, dim, dim.min(CHUNK) + dim.div_ceil(64) + 16, self.largest, norm, key)
+        rounding(self.job.metric, self.job.dim, self.largest, norm, key)
     }
 
     /// The device's keys of all vectors whose key is below `key` are at most this.
@@ -63,37 +74,43 @@ impl<'a> Judge<'a> {
         (reach as f32).next_up()
     }
 
-    /// Hands over the `k` best of the queries `from..to` of those in `candidates`, of which none but theirs may be
-    /// there then; those of which `bars` does not prove that nothing else belongs to them go to `left`.
+    /// Hands over the `k` best of the queries `from..to`, of which the round is the last; those of which it is not
+    /// proven that nothing else belongs to them go to `left`. What there is of the next query waits in `carried`.
     pub(super) fn best(
         &self,
         (from, to): (usize, usize),
         k: usize,
-        candidates: &mut Vec<Candidate>,
-        bars: &mut Vec<(usize, u32)>,
+        landed: &Landed,
+        carried: &mut Carried,
         sink: &dyn Sink,
         left: &mut Vec<usize>,
     ) -> Result<()> {
-        // What is there of the next query waits for the rest of it.
-        let ready = candidates.iter().position(|candidate| candidate.query >= to).unwrap_or(candidates.len());
-        let later = candidates.split_off(ready);
+        let before = std::mem::take(carried);
         let unproven = Mutex::new(Vec::new());
         let next = AtomicUsize::new(from);
-        let candidates_now = &*candidates;
-        let bars_now = &*bars;
         self.context.parallel(self.job.workers.min(1 + (to - from) / QUERIES), &|_| {
             let mut arithmetic = Arithmetic::new(self.context.kernels());
-            let mut hits = Vec::new();
+            let (mut hits, mut own) = (Vec::new(), Vec::new());
             loop {
                 let first = next.fetch_add(QUERIES, Ordering::Relaxed);
                 for query in first..(first + QUERIES).min(to) {
-                    let own = of_query(candidates_now, query, |candidate| candidate.query);
+                    own.clear();
+                    let mut bar = landed.add(query, &mut own);
+                    if query == from {
+                        own.extend_from_slice(&before.candidates);
+                        bar = bar.into_iter().chain(before.bar).min();
+                    }
                     hits.clear();
-                    let norm = arithmetic.keys(self, query, own, &mut hits);
+                    let norm = squared_norm(self.query(query));
+                    let same = self.same && least(self.query(query)) >= LEAST;
+                    if same {
+                        self.accept(query, norm, &own, &mut hits);
+                    } else {
+                        arithmetic.keys(self, query, norm, &own, &mut hits);
+                    }
                     hits.sort_unstable_by(Hit::order);
                     hits.truncate(k);
-                    let bar = of_query(bars_now, query, |bar| bar.0).iter().map(|bar| bar.1).min();
-                    if self.proven(norm, k, &hits, bar) {
+                    if self.proven(same, norm, k, &hits, bar) {
                         sink.take(query, &hits);
                     } else {
                         unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
@@ -105,42 +122,65 @@ impl<'a> Judge<'a> {
             }
         })?;
         left.append(&mut unproven.into_inner().unwrap_or_else(PoisonError::into_inner));
-        *candidates = later;
-        bars.retain(|bar| bar.0 >= to);
+        if to == from {
+            *carried = before;
+        }
+        let bar = landed.add(to, &mut carried.candidates);
+        carried.bar = bar.into_iter().chain(carried.bar).min();
         Ok(())
     }
 
-    /// Whether these are the k best, if the device left out only what it thinks is at `bar` or beyond.
-    fn proven(&self, norm: f32, k: usize, hits: &[Hit], bar: Option<u32>) -> bool {
+    /// Adds a hit for each of `candidates`, all of `query`, with the key that the device has.
+    fn accept(&self, query: usize, norm: f32, candidates: &[Candidate], hits: &mut Vec<Hit>) {
+        let scorer = Scorer::new(self.job.metric, self.query(query), norm);
+        hits.extend(candidates.iter().map(|candidate| {
+            let list = self.job.lists.list(candidate.list as usize);
+            let (slot, key) = (candidate.slot as usize, from_ordered(candidate.key));
+            Hit { key: scorer.settled(key, &list, slot), id: list.ids[slot] }
+        }));
+    }
+
+    /// Whether these are the k best, if the device left out only what it thinks is at `bar` or beyond; `same`: its keys
+    /// are the CPU's.
+    fn proven(&self, same: bool, norm: f32, k: usize, hits: &[Hit], bar: Option<u32>) -> bool {
         if hits.iter().any(|hit| !hit.key.is_finite()) {
             return false;
         }
         let Some(bar) = bar else { return true };
         let Some(last) = hits.get(k - 1) else { return false };
-        let bar = f64::from(from_ordered(bar));
+        let bar = from_ordered(bar);
         // Cut off at the largest cosine, all further keys are equal.
         let cut = self.job.metric == Metric::Cosine && last.key >= 1.0;
-        bar.is_finite() && !cut && bar > f64::from(last.key) + self.error(norm, last.key)
+        if !bar.is_finite() || cut {
+            return false;
+        }
+        if same && is_settled(self.job.metric, bar, norm, self.largest) {
+            return bar > last.key;
+        }
+        f64::from(bar) > f64::from(last.key) + self.error(norm, last.key)
     }
 
-    /// Adds those of `candidates` whose key is below `key` to `found`, and empties `candidates`.
+    /// Adds those of `candidates`, in the order of their queries, whose key is below `key` to `found`, and empties
+    /// `candidates`.
     pub(super) fn within(
         &self,
         key: f32,
-        candidates: &mut Vec<Candidate>,
+        candidates: &mut Vec<(usize, Candidate)>,
         found: &mut Vec<(u32, Hit)>,
     ) -> Result<()> {
         let all = Mutex::new(std::mem::take(found));
-        let parts: Vec<&[Candidate]> = candidates.chunk_by(|a, b| a.query == b.query).collect();
+        let parts: Vec<&[(usize, Candidate)]> = candidates.chunk_by(|a, b| a.0 == b.0).collect();
         let next = AtomicUsize::new(0);
         self.context.parallel(self.job.workers.min(1 + candidates.len() / 256), &|_| {
             let mut arithmetic = Arithmetic::new(self.context.kernels());
-            let (mut hits, mut own) = (Vec::new(), Vec::new());
+            let (mut hits, mut places, mut own) = (Vec::new(), Vec::new(), Vec::new());
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let query = part[0].0;
                 hits.clear();
-                arithmetic.keys(self, part[0].query, part, &mut hits);
-                let query = super::scan::to32(part[0].query);
-                own.extend(hits.iter().filter(|hit| hit.key < key).map(|&hit| (query, hit)));
+                places.clear();
+                places.extend(part.iter().map(|candidate| candidate.1));
+                arithmetic.keys(self, query, squared_norm(self.query(query)), &places, &mut hits);
+                own.extend(hits.iter().filter(|hit| hit.key < key).map(|&hit| (to32(query), hit)));
             }
             all.lock().unwrap_or_else(PoisonError::into_inner).append(&mut own);
         })?;
@@ -148,11 +188,30 @@ impl<'a> Judge<'a> {
         candidates.clear();
         Ok(())
     }
+
+    /// Whether every key of these rows is what the CPU computes.
+    pub(super) fn agrees(&self, landed: &Landed) -> bool {
+        let mut arithmetic = Arithmetic::new(self.context.kernels());
+        let (mut hits, mut own) = (Vec::new(), Vec::new());
+        landed.round.queries.clone().all(|query| {
+            own.clear();
+            hits.clear();
+            landed.add(query, &mut own);
+            let norm = squared_norm(self.query(query));
+            arithmetic.keys(self, query, norm, &own, &mut hits);
+            let count = hits.len();
+            self.accept(query, norm, &own, &mut hits);
+            let (want, got) = hits.split_at(count);
+            want.iter().zip(got).all(|(want, got)| want.key.to_bits() == got.key.to_bits())
+        })
+    }
 }
 
-/// How far two ways to compute a key can lie apart that add at most `steps` numbers one after another, for vectors
-/// whose key is at most `key` and squared length at most `largest`, and a query of squared length `norm`.
-pub(super) fn rounding(metric: Metric, dim: usize, steps: usize, largest: f32, norm: f32, key: f32) -> f64 {
+/// How far the CPU's key and a device's of the same additions, rounded otherwise, can lie apart, for vectors whose key is
+/// at most `key` and squared length at most `largest`, and a query of squared length `norm`.
+pub(super) fn rounding(metric: Metric, dim: usize, largest: f32, norm: f32, key: f32) -> f64 {
+    // Within a chunk, then the chunks' sums, and a few more.
+    let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 16;
     #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
     let (gamma, dim) = (f64::from(f32::EPSILON) * steps as f64, dim as f64);
     let q = f64::from(norm).sqrt();
@@ -169,13 +228,6 @@ pub(super) fn rounding(metric: Metric, dim: usize, steps: usize, largest: f32, n
     2.0 * gamma * size + dim * 1e-37
 }
 
-/// The part of `all`, which is in the order of queries, that is of `query`.
-fn of_query<T>(all: &[T], query: usize, number: impl Fn(&T) -> usize) -> &[T] {
-    let from = all.partition_point(|one| number(one) < query);
-    let to = from + all[from..].partition_point(|one| number(one) == query);
-    &all[from..to]
-}
-
 /// One worker's memory for recomputing keys as the CPU's scan computes them: with the same kernel, which adds the
 /// same terms in the same order whichever vectors share a block.
 struct Arithmetic {
@@ -190,17 +242,17 @@ impl Arithmetic {
         Self { kernels, packed: Vec::new(), block: Vec::new(), tile: Box::new(TileOutput::new()) }
     }
 
-    /// Adds a hit for each of `candidates`, all of `query`; the query's squared length.
+    /// Adds a hit for each of `candidates`, all of `query`, whose squared length is `norm`.
     fn keys(
         &mut self,
         judge: &Judge<'_>,
         query: usize,
+        norm: f32,
         candidates: &[Candidate],
         hits: &mut Vec<Hit>,
-    ) -> f32 {
+    ) {
         let job = judge.job;
         let row = judge.query(query);
-        let norm = squared_norm(row);
         let scorer = Scorer::new(job.metric, row, norm);
         pack(&[row], job.dim, &mut self.packed);
         for part in candidates.chunks(BLOCK) {
@@ -230,7 +282,6 @@ impl Arithmetic {
                 hits.push(Hit { key, id: list.ids[slot] });
             }
         }
-        norm
     }
 }
 

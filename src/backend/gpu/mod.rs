@@ -10,12 +10,14 @@ mod choice;
 mod cost;
 mod device;
 mod exact;
+mod land;
 mod pipelines;
 mod probe;
 mod resident;
 mod rounds;
 mod scan;
 mod scratch;
+mod verify;
 
 pub(crate) use adapter::infos;
 pub(crate) use assign::KeptRows;

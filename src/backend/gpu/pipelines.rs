@@ -16,6 +16,7 @@ pub(super) const SHARED_BYTES: u32 = 16_384;
 #[derive(Clone, Copy)]
 pub(super) enum Kernel {
     Scan(Element),
+    ScanMany(Element),
     Best,
     Count,
     Gather,
@@ -23,7 +24,10 @@ pub(super) enum Kernel {
 }
 
 const KEY: &str = include_str!("../../../shaders/key.wgsl");
+const VISIT: &str = include_str!("../../../shaders/visit.wgsl");
 const SCAN: &str = include_str!("../../../shaders/scan.wgsl");
+const PRODUCT: &str = include_str!("../../../shaders/product.wgsl");
+const SCAN_MANY: &str = include_str!("../../../shaders/scan_many.wgsl");
 const SELECT: &str = include_str!("../../../shaders/select.wgsl");
 const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
 const ASSIGN: &str = include_str!("../../../shaders/assign.wgsl");
@@ -36,20 +40,19 @@ impl Kernel {
     /// A number for each.
     fn place(self) -> usize {
         match self {
-            Self::Scan(Element::F32) => 0,
-            Self::Scan(Element::F16) => 1,
-            Self::Scan(Element::Bf16) => 2,
-            Self::Scan(Element::U8) => 3,
-            Self::Best => 4,
-            Self::Count => 5,
-            Self::Gather => 6,
-            Self::Assign => 7,
+            Self::Scan(element) => of(element).0,
+            Self::ScanMany(element) => 4 + of(element).0,
+            Self::Best => 8,
+            Self::Count => 9,
+            Self::Gather => 10,
+            Self::Assign => 11,
         }
     }
 
     fn entry(self) -> &'static str {
         match self {
             Self::Scan(_) => "scan",
+            Self::ScanMany(_) => "scan_many",
             Self::Best => "best",
             Self::Count => "count",
             Self::Gather => "gather",
@@ -59,19 +62,27 @@ impl Kernel {
 
     fn source(self) -> String {
         let parts: &[&str] = match self {
-            Self::Scan(Element::F32) => &[KEY, VALUE_F32, SCAN],
-            Self::Scan(Element::F16) => &[KEY, VALUE_F16, SCAN],
-            Self::Scan(Element::Bf16) => &[KEY, VALUE_BF16, SCAN],
-            Self::Scan(Element::U8) => &[KEY, VALUE_U8, SCAN],
+            Self::Scan(element) => &[KEY, of(element).1, VISIT, SCAN],
+            Self::ScanMany(element) => &[KEY, of(element).1, VISIT, PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
-            Self::Assign => &[KEY, ASSIGN],
+            Self::Assign => &[KEY, PRODUCT, ASSIGN],
         };
         parts.concat()
     }
 }
 
-const KERNELS: usize = 8;
+/// A number for each type of element, and what widens it.
+fn of(element: Element) -> (usize, &'static str) {
+    match element {
+        Element::F32 => (0, VALUE_F32),
+        Element::F16 => (1, VALUE_F16),
+        Element::Bf16 => (2, VALUE_BF16),
+        Element::U8 => (3, VALUE_U8),
+    }
+}
+
+const KERNELS: usize = 12;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

@@ -5,6 +5,7 @@
 //! Lists know their versions: only what changed since the last call is copied again.
 
 use super::device::{Engine, Gpu, Memory, Outcome};
+use super::verify::least;
 use crate::backend::{ListSource, ListView, Version};
 use crate::element::{Element, with_values};
 use crate::kernel::Kernels;
@@ -53,6 +54,8 @@ pub(crate) struct Resident {
     waste: usize,
     /// No vector's squared length is larger.
     pub(super) norm: f32,
+    /// No value but zero has a smaller magnitude.
+    pub(super) least: f32,
     /// Bytes put aside and not yet sent.
     pending: usize,
     spread: Vec<u8>,
@@ -67,9 +70,15 @@ impl Resident {
             lists: Vec::new(),
             waste: 0,
             norm: 0.0,
+            least: f32::INFINITY,
             pending: 0,
             spread: Vec::new(),
         }
+    }
+
+    /// What its values are held in.
+    pub(super) fn element(&self) -> Element {
+        self.element
     }
 
     /// Bytes of a block.
@@ -97,6 +106,11 @@ impl Resident {
             };
             (low < high).then_some((part, low))
         })
+    }
+
+    /// Slots of a list, those of removed vectors included.
+    pub(super) fn slots(&self, list: usize) -> usize {
+        self.lists[list].len
     }
 
     /// Bytes that `copy` lacks of `lists`, about.
@@ -230,6 +244,7 @@ impl Resident {
                     let values =
                         view.vectors.slice(block * BLOCK * self.dim..(block * BLOCK + lanes) * self.dim);
                     kernels.squares(values, &mut squares[..lanes]);
+                    self.least = self.least.min(with_values!(values, values => least(values)));
                     self.norm = squares.iter().fold(self.norm, |norm, &square| norm.max(square));
                 }
                 if block >= first[1] {

@@ -1,7 +1,7 @@
 //! A job in rounds that fit the device: which lists each query visits, cut where a round is full.
 //!
 //! A round's keys lie in one buffer, a row a query; a row is the blocks that its query visits in this round, one
-//! after another. The same blocks are tiles for up to eight queries, whichever rows their keys go to.
+//! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
 
 use super::resident::Resident;
 use crate::backend::plan::slot_after;
@@ -12,32 +12,55 @@ use crate::lists::block::{BLOCK, blocks};
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 
-/// Queries of a tile, as scan.wgsl has it.
-const TILE_QUERIES: usize = 8;
+/// A kind of tile: most queries and blocks of one. Of many queries it is a product of two matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// scan.wgsl: 128 threads of four lanes.
+    Few,
+    /// scan_many.wgsl.
+    Many,
+}
 
-/// Most blocks of a tile: large enough to pay for staging the queries, small enough to share out.
-const TILE_BLOCKS: usize = 32;
+impl Shape {
+    const ALL: [Self; 2] = [Self::Few, Self::Many];
 
-/// `Tile` in scan.wgsl.
+    fn size(self) -> (usize, usize) {
+        match self {
+            Self::Few => (8, 16),
+            Self::Many => (64, 2),
+        }
+    }
+}
+
+/// From so many queries on a tile of many is faster, however many of its rows are empty.
+const MANY: usize = 20;
+
+/// `Tile` in visit.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Tile {
     block: u32,
     blocks: u32,
     slot: u32,
+    slots: u32,
     word: u32,
     pair: u32,
     pairs: u32,
 }
 
-/// `Pair` in scan.wgsl.
+/// `Pair` in visit.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Pair {
     query: u32,
     place: u32,
-    slots: u32,
-    norm: f32,
+}
+
+/// Tiles of one shape in one segment.
+pub(super) struct Dispatch {
+    pub(super) shape: Shape,
+    pub(super) segment: usize,
+    pub(super) tiles: std::ops::Range<usize>,
 }
 
 /// Blocks of a list that a query visits.
@@ -48,8 +71,15 @@ pub(super) struct Piece {
     first: u32,
     blocks: u32,
     /// Where its keys begin.
-    pub(super) place: u32,
+    place: u32,
     slots: u32,
+}
+
+impl Piece {
+    /// Pieces of which this is the same can share tiles.
+    fn blocks(&self) -> (u32, u32, u32) {
+        (self.first, self.blocks, self.slots)
+    }
 }
 
 /// A query's keys in a round.
@@ -67,22 +97,20 @@ pub(super) struct Row {
 pub(super) struct Round {
     /// The job's queries that take part.
     pub(super) queries: std::ops::Range<usize>,
+    /// Their squared lengths, if keys are squared distances.
+    pub(super) norms: Vec<f32>,
     pub(super) rows: Vec<Row>,
     pieces: Vec<Piece>,
     pub(super) lanes: usize,
-    /// All segments' tiles, one segment after another.
     pub(super) tiles: Vec<Tile>,
-    /// Where each segment's begin, and the end.
-    pub(super) segments: Vec<usize>,
+    pub(super) dispatches: Vec<Dispatch>,
     pub(super) pairs: Vec<Pair>,
-    order: Vec<u32>,
-    by_segment: Vec<Vec<Tile>>,
 }
 
 impl Round {
     /// The list and the slot that a key of `row` is of.
     pub(super) fn locate(&self, row: &Row, at: u32) -> (u32, u32) {
-        let place = row.start + at;
+        let place = row.start + at.min(row.length - 1);
         let pieces = &self.pieces[row.pieces.0..row.pieces.1];
         let piece = pieces[pieces.partition_point(|piece| piece.place <= place) - 1];
         (piece.list, piece.first * to32(BLOCK) + place - piece.place)
@@ -107,6 +135,11 @@ pub(super) struct Rounds<'a> {
     /// With a filter: a bit a lane, list by list, for the lists visited so far, and where each list's begin.
     pub(super) passing: Vec<u32>,
     words: Vec<u32>,
+    /// Where each list's pieces begin in `order`, which has them list by list.
+    starts: Vec<u32>,
+    order: Vec<u32>,
+    /// The tiles of a segment, by shape.
+    sorted: Vec<[Vec<Tile>; 2]>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -115,7 +148,18 @@ impl<'a> Rounds<'a> {
     pub(super) fn new(job: &'a ScanJob<'a>) -> Self {
         let lists = if job.filter.is_some() { job.lists.list_count() } else { 0 };
         let words = vec![UNKNOWN; lists];
-        Self { job, query: 0, rank: 0, block: 0, budget: job.max_codes, passing: Vec::new(), words }
+        Self {
+            job,
+            query: 0,
+            rank: 0,
+            block: 0,
+            budget: job.max_codes,
+            passing: Vec::new(),
+            words,
+            starts: Vec::new(),
+            order: Vec::new(),
+            sorted: Vec::new(),
+        }
     }
 
     /// All queries before this one are done.
@@ -129,6 +173,7 @@ impl<'a> Rounds<'a> {
             return Ok(false);
         }
         round.rows.clear();
+        round.norms.clear();
         round.pieces.clear();
         round.lanes = 0;
         let first = self.query;
@@ -137,7 +182,12 @@ impl<'a> Rounds<'a> {
             self.job.cancel.check()?;
             last = self.query + 1;
             let start = (round.lanes, round.pieces.len());
-            let finished = self.visit(limits, round);
+            if self.job.metric == Metric::L2 {
+                round
+                    .norms
+                    .push(squared_norm(&self.job.queries[self.query * self.job.dim..][..self.job.dim]));
+            }
+            let finished = self.visit(limits, resident, round);
             if round.lanes > start.0 {
                 round.rows.push(Row {
                     query: self.query,
@@ -158,7 +208,7 @@ impl<'a> Rounds<'a> {
     }
 
     /// Adds what the query still has to visit to the round; false if the round was full before.
-    fn visit(&mut self, limits: &Limits, round: &mut Round) -> bool {
+    fn visit(&mut self, limits: &Limits, resident: &Resident, round: &mut Round) -> bool {
         let lists = self.job.lists;
         let (row, probes) = match self.job.probes {
             Probes::All => (None, lists.list_count()),
@@ -167,10 +217,14 @@ impl<'a> Rounds<'a> {
         while self.rank < probes && self.budget > 0 {
             let list = row.map_or(Ok(self.rank), |row| usize::try_from(row[self.rank]));
             if let Ok(list) = list {
-                let view = lists.list(list);
-                let mut slots = view.ids.len();
-                if self.budget < view.live {
-                    slots = slot_after(view.bias, self.budget);
+                let mut slots = resident.slots(list);
+                let mut live = 0;
+                if self.budget != usize::MAX {
+                    let view = lists.list(list);
+                    live = view.live;
+                    if self.budget < live {
+                        slots = slot_after(view.bias, self.budget);
+                    }
                 }
                 let end = blocks(slots);
                 let room = (limits.lanes - round.lanes) / BLOCK;
@@ -191,7 +245,7 @@ impl<'a> Rounds<'a> {
                     return false;
                 }
                 if self.budget != usize::MAX {
-                    self.budget -= self.budget.min(view.live);
+                    self.budget -= self.budget.min(live);
                 }
             }
             self.rank += 1;
@@ -200,60 +254,92 @@ impl<'a> Rounds<'a> {
         true
     }
 
-    /// Makes tiles of the round's pieces: the same blocks for up to eight queries at once.
+    /// Makes tiles of the round's pieces: the same blocks for many queries at once.
     fn tile(&mut self, resident: &Resident, round: &mut Round) {
-        let Round { pieces, tiles, segments, pairs, order, by_segment, queries, .. } = round;
-        order.clear();
-        order.extend(0..to32(pieces.len()));
-        order.sort_unstable_by_key(|&i| {
-            let piece = &pieces[i as usize];
-            (piece.list, piece.first, piece.blocks, i)
-        });
-        pairs.clear();
-        by_segment.iter_mut().for_each(Vec::clear);
-        by_segment.resize_with(resident.segments.len(), Vec::new);
-        let key = |&i: &u32| {
-            let piece = &pieces[i as usize];
-            (piece.list, piece.first, piece.blocks)
-        };
-        for group in order.chunk_by(|a, b| key(a) == key(b)) {
-            let same = pieces[group[0] as usize];
-            let (list, first) = (same.list as usize, same.first as usize);
-            let word = self.words_of(list);
-            let start = pairs.len();
-            for &i in group {
-                let piece = &pieces[i as usize];
-                let query = &self.job.queries[piece.query as usize * self.job.dim..][..self.job.dim];
-                pairs.push(Pair {
-                    query: piece.query - to32(queries.start),
-                    // Where slot 0 would be: the sum may wrap, and wraps back when the slot is added.
-                    place: piece.place.wrapping_sub(piece.first * to32(BLOCK)),
-                    slots: piece.slots,
-                    norm: if self.job.metric == Metric::L2 { squared_norm(query) } else { 0.0 },
-                });
+        self.sort(&round.pieces);
+        self.sorted.iter_mut().flatten().for_each(Vec::clear);
+        self.sorted.resize_with(resident.segments.len(), Default::default);
+        round.pairs.clear();
+        let mut begin = 0;
+        while begin < self.order.len() {
+            let list = round.pieces[self.order[begin] as usize].list as usize;
+            let end = self.starts[list] as usize;
+            let own = &mut self.order[begin..end];
+            let blocks = |&i: &u32| round.pieces[i as usize].blocks();
+            if own.windows(2).any(|two| blocks(&two[0]) != blocks(&two[1])) {
+                own.sort_by_key(blocks);
             }
-            for (extent, begin) in resident.extents(list, first, same.blocks as usize) {
-                for from in (0..extent.blocks).step_by(TILE_BLOCKS) {
-                    for pair in (start..pairs.len()).step_by(TILE_QUERIES) {
-                        by_segment[extent.segment].push(Tile {
-                            block: to32(extent.start + from),
-                            blocks: to32((extent.blocks - from).min(TILE_BLOCKS)),
-                            slot: to32((begin + from) * BLOCK),
-                            word: word + to32(begin + from),
-                            pair: to32(pair),
-                            pairs: to32((pairs.len() - pair).min(TILE_QUERIES)),
-                        });
+            while begin < end {
+                let (pieces, order) = (&round.pieces, &self.order[begin..end]);
+                let same = pieces[order[0] as usize];
+                let pair = round.pairs.len();
+                for piece in order.iter().map(|&i| &pieces[i as usize]) {
+                    if piece.blocks() != same.blocks() {
+                        break;
                     }
+                    // Where slot 0 would be: the sum may wrap, and wraps back when the slot is added.
+                    let place = piece.place.wrapping_sub(piece.first * to32(BLOCK));
+                    round.pairs.push(Pair { query: piece.query - to32(round.queries.start), place });
                 }
+                begin += round.pairs.len() - pair;
+                self.tile_group(resident, &same, pair..round.pairs.len());
             }
         }
-        tiles.clear();
-        segments.clear();
-        for own in by_segment {
-            segments.push(tiles.len());
-            tiles.append(own);
+        round.tiles.clear();
+        round.dispatches.clear();
+        for (segment, sorted) in self.sorted.iter_mut().enumerate() {
+            for (shape, own) in Shape::ALL.into_iter().zip(sorted).filter(|(_, own)| !own.is_empty()) {
+                let first = round.tiles.len();
+                round.tiles.append(own);
+                round.dispatches.push(Dispatch { shape, segment, tiles: first..round.tiles.len() });
+            }
         }
-        segments.push(tiles.len());
+    }
+
+    /// Puts the numbers of `pieces` into `order`, list by list; `starts` has the ends of the lists then.
+    fn sort(&mut self, pieces: &[Piece]) {
+        self.starts.clear();
+        self.starts.resize(self.job.lists.list_count(), 0);
+        for piece in pieces {
+            self.starts[piece.list as usize] += 1;
+        }
+        let mut sum = 0;
+        for start in &mut self.starts {
+            sum += *start;
+            *start = sum - *start;
+        }
+        self.order.resize(pieces.len(), 0);
+        for (i, piece) in (0u32..).zip(pieces) {
+            let place = &mut self.starts[piece.list as usize];
+            self.order[*place as usize] = i;
+            *place += 1;
+        }
+    }
+
+    /// Makes tiles of the blocks of `piece` and the pairs that visit them.
+    fn tile_group(&mut self, resident: &Resident, piece: &Piece, pairs: std::ops::Range<usize>) {
+        let list = piece.list as usize;
+        let word = self.words_of(list);
+        for (extent, begin) in resident.extents(list, piece.first as usize, piece.blocks as usize) {
+            let mut pair = pairs.start;
+            while pair < pairs.end {
+                let shape = if pairs.end - pair < MANY { Shape::Few } else { Shape::Many };
+                let (most_pairs, most_blocks) = shape.size();
+                let count = (pairs.end - pair).min(most_pairs);
+                for from in (0..extent.blocks).step_by(most_blocks) {
+                    self.sorted[extent.segment][shape as usize].push(Tile {
+                        block: to32(extent.start + from),
+                        blocks: to32((extent.blocks - from).min(most_blocks)),
+                        slot: to32((begin + from) * BLOCK),
+                        slots: piece.slots,
+                        word: word + to32(begin + from),
+                        pair: to32(pair),
+                        pairs: to32(count),
+                    });
+                }
+                pair += count;
+            }
+        }
     }
 
     /// Where a list's bits begin in `passing`; they are made when they are first asked for.

@@ -1,21 +1,23 @@
 //! Runs a job on the device, round by round: keys of all that the queries visit, then what is best of each row.
 //!
-//! The device's keys are rounded otherwise than the CPU's. So a little more than k is selected, and
-//! [`super::exact`] recomputes those with the CPU's arithmetic and proves that nothing else can be among the k best;
-//! queries for which it cannot go to the CPU.
+//! While the device works on a round, the CPU prepares the next and judges the last: a little more than k is selected,
+//! and [`super::exact`] proves that nothing else can be among the k best; queries for which it cannot go to the CPU.
 
 use std::time::Instant;
 
 use super::assign;
 use super::device::{Engine, Fault, Gpu, Outcome};
-use super::exact::{Candidate, Judge};
+use super::exact::{Candidate, Carried, Judge};
+use super::land::Flight;
 use super::pipelines::Kernel;
 use super::resident::Resident;
-use super::rounds::{Limits, Round, Rounds};
+use super::rounds::{self, Limits, Round, Rounds};
 use super::scratch::Use;
+use super::verify::arithmetic_is_the_cpus;
 use crate::backend::{AssignJob, Backend, ScanJob, cpu};
 use crate::collect::Sink;
 use crate::context::Context;
+use crate::element::Element;
 use crate::error::Result;
 use crate::metric::Metric;
 use crate::topk::Hit;
@@ -23,7 +25,8 @@ use crate::topk::Hit;
 /// How long a submission should take: a system resets a driver that is busy for about two seconds.
 pub(super) const SUBMISSION_SECONDS: f64 = 0.05;
 
-/// Lanes of a round: at least enough to fill a device, at most what memory is kept for.
+/// Lanes of a round: at least enough to fill a device; at most what memory is kept for, and what leaves a large job in
+/// enough rounds for the CPU's part to be done meanwhile.
 const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 24;
 
 /// Bytes of queries in a round.
@@ -51,28 +54,34 @@ impl Shape {
 /// `Row` of select.wgsl and within.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
-struct DeviceRow {
+pub(super) struct DeviceRow {
     start: u32,
     length: u32,
-    wanted: u32,
-    place: u32,
+    pub(super) wanted: u32,
+    pub(super) place: u32,
 }
 
 impl Backend for Gpu {
     fn best(&self, context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<bool> {
-        // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
-        let more = k + k / 16 + 16;
         let left = self.with_lists(context, job, |engine, resident| {
-            let judge = Judge::new(context, job, resident.norm);
-            let mut left = Vec::new();
-            let (mut candidates, mut bars) = (Vec::new(), Vec::new());
-            let mut done = 0;
+            let same = arithmetic_is_the_cpus(context, self, engine, resident)?;
+            let judge = Judge::new(context, job, resident.norm, same);
+            // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
+            let more = if same { k + 2 } else { k + k / 16 + 16 };
             let mut call = Call::new(engine, job);
-            while call.next(resident)? {
-                call.select(more, &mut candidates, &mut bars)?;
+            let (mut left, mut carried, mut done) = (Vec::new(), Carried::default(), 0);
+            let mut flying: Option<(Flight, usize)> = None;
+            loop {
+                let next = call.launch(resident, more)?;
                 let ready = call.rounds.done();
-                judge.best((done, ready), k, &mut candidates, &mut bars, sink, &mut left)?;
-                done = ready;
+                if let Some((flight, ready)) = flying.take() {
+                    let landed = call.land(flight)?;
+                    judge.best((done, ready), k, &landed, &mut carried, sink, &mut left)?;
+                    done = ready;
+                    call.reuse(landed);
+                }
+                let Some(next) = next else { break };
+                flying = Some((next, ready));
             }
             Ok(left)
         })?;
@@ -87,12 +96,12 @@ impl Backend for Gpu {
 
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
         self.with_lists(context, job, |engine, resident| {
-            let judge = Judge::new(context, job, resident.norm);
+            let judge = Judge::new(context, job, resident.norm, false);
             let mut found = Vec::new();
             let mut candidates = Vec::new();
             let mut call = Call::new(engine, job);
-            while call.next(resident)? {
-                call.gather(|query| ordered(judge.reach(query, key)), &mut candidates)?;
+            while call.prepare(resident)? {
+                call.gather(resident, |query| ordered(judge.reach(query, key)), &mut candidates)?;
                 judge.within(key, &mut candidates, &mut found)?;
             }
             Ok(found)
@@ -128,7 +137,7 @@ impl Gpu {
 }
 
 /// A job under way.
-struct Call<'a> {
+pub(super) struct Call<'a> {
     engine: &'a mut Engine,
     job: &'a ScanJob<'a>,
     rounds: Rounds<'a>,
@@ -138,10 +147,14 @@ struct Call<'a> {
     rows: Vec<DeviceRow>,
     words: Vec<u32>,
     more_words: Vec<u32>,
+    /// When the last round was done.
+    landed: Instant,
+    /// Which of the two places the next round's results go to: the other may be read meanwhile.
+    back: bool,
 }
 
 impl<'a> Call<'a> {
-    fn new(engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
+    pub(super) fn new(engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
         Self {
             engine,
             job,
@@ -151,11 +164,71 @@ impl<'a> Call<'a> {
             rows: Vec::new(),
             words: Vec::new(),
             more_words: Vec::new(),
+            landed: Instant::now(),
+            back: false,
         }
     }
 
-    /// Computes the keys of the next round; false when there is none.
-    fn next(&mut self, resident: &Resident) -> Outcome<bool> {
+    /// Hands the next round to the device, the keys of all that its queries visit and the `k` best of each; `None` when
+    /// there is none.
+    pub(super) fn launch(&mut self, resident: &Resident, k: usize) -> Outcome<Option<Flight>> {
+        if !self.prepare(resident)? {
+            return Ok(None);
+        }
+        let mut submitted = None;
+        let mut hits = 0;
+        self.rows.clear();
+        if self.round.lanes > 0 {
+            let lengths: Vec<u32> = self.round.rows.iter().map(|row| row.length).collect();
+            hits = self.put_rows(|row| {
+                let wanted = k.min(lengths[row] as usize);
+                (to32(wanted), wanted)
+            })?;
+            let rows = self.rows.len();
+            let word = size_of::<u32>() as u64;
+            let (summaries, found) = (2 * rows as u64 * word, 2 * hits as u64 * word);
+            self.back = !self.back;
+            let back = if self.back { Use::ReadBack } else { Use::OtherReadBack };
+            self.engine.scratch(Use::Hits, found)?;
+            self.engine.scratch(Use::Summaries, summaries)?;
+            self.engine.scratch(back, summaries + found)?;
+            let mut encoder = self.encode_keys(resident);
+            self.encode_rows(&mut encoder, Kernel::Best, &[Use::Hits, Use::Summaries]);
+            let (engine, to) = (&self.engine, self.engine.at(back));
+            encoder.copy_buffer_to_buffer(engine.at(Use::Summaries), 0, to, 0, summaries);
+            encoder.copy_buffer_to_buffer(engine.at(Use::Hits), 0, to, summaries, found);
+            submitted = Some((self.engine.submit(encoder)?, back));
+        }
+        let (round, rows) = (std::mem::take(&mut self.round), std::mem::take(&mut self.rows));
+        Ok(Some(Flight { round, rows, hits, submitted, started: Instant::now() }))
+    }
+
+    /// Waits for a round.
+    pub(super) fn land(&mut self, flight: Flight) -> Outcome<super::land::Landed> {
+        let (lanes, started) = (flight.round.lanes, flight.started);
+        let landed = flight.land(self.engine, std::mem::take(&mut self.words))?;
+        self.time(lanes, started);
+        Ok(landed)
+    }
+
+    /// Takes the memory of a round that is done with.
+    fn reuse(&mut self, landed: super::land::Landed) {
+        (self.round, self.rows, self.words) = landed.into_parts();
+    }
+
+    /// Notes how fast the device was, if it began at `start` and was not busy before.
+    fn time(&mut self, lanes: usize, start: Instant) {
+        let work = (lanes * self.job.dim) as f64;
+        let start = start.max(self.landed);
+        self.landed = Instant::now();
+        if work > 1e6 {
+            let rate = work / (self.landed - start).as_secs_f64().max(1e-6);
+            self.engine.rate = (self.engine.rate + rate) / 2.0;
+        }
+    }
+
+    /// Sends what the next round needs; false when there is none.
+    fn prepare(&mut self, resident: &Resident) -> Outcome<bool> {
         let limits = self.limits()?;
         if !self.rounds.next(&limits, resident, &mut self.round)? {
             return Ok(false);
@@ -165,7 +238,10 @@ impl<'a> Call<'a> {
             return Ok(true);
         }
         let dim = job.dim;
-        engine.put(Use::Queries, &job.queries[round.queries.start * dim..round.queries.end * dim])?;
+        let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
+        engine.scratch(Use::Queries, ((queries.len() + round.queries.len()) * size_of::<f32>()) as u64)?;
+        engine.put(Use::Queries, queries)?;
+        engine.put_at(Use::Queries, queries.len(), &round.norms)?;
         engine.put(Use::Tiles, &round.tiles)?;
         engine.put(Use::Pairs, &round.pairs)?;
         if self.sent != rounds.passing.len() {
@@ -173,32 +249,37 @@ impl<'a> Call<'a> {
             self.sent = rounds.passing.len();
         }
         engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
-        let shapes: Vec<Shape> = round
-            .segments
-            .windows(2)
-            .map(|range| {
+        let mut shapes: Vec<Shape> = round
+            .dispatches
+            .iter()
+            .map(|dispatch| {
                 Shape::new(&[
                     to32(dim),
                     u32::from(job.metric == Metric::L2),
                     u32::from(job.filter.is_some()),
-                    to32(range[0]),
-                    to32(range[1] - range[0]),
+                    to32(dispatch.tiles.start),
+                    to32(dispatch.tiles.len()),
+                    to32(queries.len()),
                 ])
             })
             .collect();
+        // Behind them the rows' own.
+        shapes.push(Shape::new(&[0, to32(round.rows.len())]));
         engine.put(Use::Shapes, &shapes)?;
+        Ok(true)
+    }
+
+    /// The commands that compute the round's keys.
+    fn encode_keys(&self, resident: &Resident) -> wgpu::CommandEncoder {
+        let Self { engine, job, round, .. } = self;
         let element = job.lists.list(0).vectors.element();
         let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let pipeline = engine.pipelines.get(Kernel::Scan(element));
-            pass.set_pipeline(pipeline);
-            for (number, (segment, tiles)) in
-                resident.segments.iter().zip(round.segments.windows(2)).enumerate()
-            {
-                if tiles[0] == tiles[1] {
-                    continue;
-                }
+            for (number, dispatch) in round.dispatches.iter().enumerate() {
+                let pipeline = engine.pipelines.get(kernel(dispatch.shape, element));
+                pass.set_pipeline(pipeline);
+                let segment = &resident.segments[dispatch.segment];
                 let buffers = [
                     segment.vectors.buffer(),
                     segment.bias.buffer(),
@@ -209,17 +290,10 @@ impl<'a> Call<'a> {
                     engine.at(Use::Keys),
                 ];
                 engine.bind(&mut pass, pipeline, number, &buffers);
-                dispatch(&mut pass, tiles[1] - tiles[0]);
+                dispatch_groups(&mut pass, dispatch.tiles.len());
             }
         }
-        let start = Instant::now();
-        engine.run(encoder)?;
-        let work = (round.lanes * dim) as f64;
-        if work > 1e6 {
-            let rate = work / start.elapsed().as_secs_f64().max(1e-6);
-            engine.rate = (engine.rate + rate) / 2.0;
-        }
-        Ok(true)
+        encoder
     }
 
     /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
@@ -227,8 +301,8 @@ impl<'a> Call<'a> {
         let engine = &self.engine;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
         let work = (engine.rate * SUBMISSION_SECONDS) as usize / self.job.dim;
-        // A key, and at worst a hit of twice its size, there and to be read back.
-        let lane_bytes = (size_of::<u32>() + 2 * size_of::<[u32; 2]>()) as u64;
+        // A key, and at worst a hit of twice its size, there and twice to be read back.
+        let lane_bytes = (size_of::<u32>() + 3 * size_of::<[u32; 2]>()) as u64;
         let room = (engine.room() + engine.scratch.bytes()) / 2 / lane_bytes;
         let bound = engine.limits.max_storage_buffer_binding_size / size_of::<[u32; 2]>() as u64;
         let most = usize::try_from(room.min(bound)).unwrap_or(usize::MAX);
@@ -250,64 +324,28 @@ impl<'a> Call<'a> {
             place += hits;
         }
         self.engine.put(Use::Rows, &self.rows)?;
-        self.engine.put(Use::Shapes, &[Shape::new(&[0, to32(self.rows.len())])])?;
         Ok(place)
     }
 
-    /// Dispatches `kernel`, a workgroup a row.
-    fn run_rows(&mut self, kernel: Kernel, outputs: &[Use]) -> Outcome<()> {
-        let engine = &mut *self.engine;
-        let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            let pipeline = engine.pipelines.get(kernel);
-            pass.set_pipeline(pipeline);
-            let mut buffers = vec![engine.at(Use::Rows), engine.at(Use::Keys)];
-            buffers.extend(outputs.iter().map(|&output| engine.at(output)));
-            engine.bind(&mut pass, pipeline, 0, &buffers);
-            dispatch(&mut pass, self.rows.len());
-        }
-        engine.run(encoder)
+    /// Adds `kernel` to the commands, a workgroup a row.
+    fn encode_rows(&self, encoder: &mut wgpu::CommandEncoder, kernel: Kernel, outputs: &[Use]) {
+        let engine = &*self.engine;
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let pipeline = engine.pipelines.get(kernel);
+        pass.set_pipeline(pipeline);
+        let mut buffers = vec![engine.at(Use::Rows), engine.at(Use::Keys)];
+        buffers.extend(outputs.iter().map(|&output| engine.at(output)));
+        engine.bind(&mut pass, pipeline, self.round.dispatches.len(), &buffers);
+        dispatch_groups(&mut pass, self.rows.len());
     }
 
-    /// The `k` best of each row, into `candidates`, and in `bars` the key of each query below which nothing else is.
-    fn select(
+    /// All keys of each row of the round up to its query's `bar`, into `candidates`.
+    fn gather(
         &mut self,
-        k: usize,
-        candidates: &mut Vec<Candidate>,
-        bars: &mut Vec<(usize, u32)>,
+        resident: &Resident,
+        bar: impl Fn(usize) -> u32,
+        candidates: &mut Vec<(usize, Candidate)>,
     ) -> Outcome<()> {
-        if self.round.lanes == 0 {
-            return Ok(());
-        }
-        let length: Vec<u32> = self.round.rows.iter().map(|row| row.length).collect();
-        let wanted = |row: usize| {
-            let wanted = k.min(length[row] as usize);
-            (to32(wanted), wanted)
-        };
-        let hits = self.put_rows(wanted)?;
-        self.engine.scratch(Use::Hits, (hits * size_of::<[u32; 2]>()) as u64)?;
-        let rows = self.rows.len();
-        self.engine.scratch(Use::Summaries, (rows * size_of::<[u32; 2]>()) as u64)?;
-        self.run_rows(Kernel::Best, &[Use::Hits, Use::Summaries])?;
-        self.engine.take(Use::Summaries, rows * 2, &mut self.words)?;
-        self.engine.take(Use::Hits, hits * 2, &mut self.more_words)?;
-        for ((row, sent), summary) in self.round.rows.iter().zip(&self.rows).zip(self.words.chunks_exact(2)) {
-            let (count, bar) = (summary[0].min(sent.wanted) as usize, summary[1]);
-            let hits = &self.more_words[2 * sent.place as usize..][..2 * count];
-            for hit in hits.chunks_exact(2) {
-                let (list, slot) = self.round.locate(row, hit[1].min(row.length - 1));
-                candidates.push(Candidate { query: row.query, list, slot });
-            }
-            if bar != NONE {
-                bars.push((row.query, bar));
-            }
-        }
-        Ok(())
-    }
-
-    /// All keys of each row up to its query's `bar`, into `candidates`.
-    fn gather(&mut self, bar: impl Fn(usize) -> u32, candidates: &mut Vec<Candidate>) -> Outcome<()> {
         if self.round.lanes == 0 {
             return Ok(());
         }
@@ -315,23 +353,38 @@ impl<'a> Call<'a> {
         self.put_rows(|row| (bars[row], 0))?;
         let rows = self.rows.len();
         self.engine.scratch(Use::Summaries, (rows * size_of::<u32>()) as u64)?;
-        self.run_rows(Kernel::Count, &[Use::Summaries])?;
+        let start = Instant::now();
+        let mut encoder = self.encode_keys(resident);
+        self.encode_rows(&mut encoder, Kernel::Count, &[Use::Summaries]);
+        self.engine.run(encoder)?;
+        self.time(self.round.lanes, start);
         self.engine.take(Use::Summaries, rows, &mut self.words)?;
         let counts = std::mem::take(&mut self.words);
         let total = self.put_rows(|row| (bars[row], counts[row] as usize))?;
         if total > 0 {
             self.engine.scratch(Use::Hits, (total * size_of::<u32>()) as u64)?;
-            self.run_rows(Kernel::Gather, &[Use::Hits])?;
+            let mut encoder =
+                self.engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.encode_rows(&mut encoder, Kernel::Gather, &[Use::Hits]);
+            self.engine.run(encoder)?;
             self.engine.take(Use::Hits, total, &mut self.more_words)?;
             for ((row, sent), &count) in self.round.rows.iter().zip(&self.rows).zip(&counts) {
                 for &at in &self.more_words[sent.place as usize..][..count as usize] {
-                    let (list, slot) = self.round.locate(row, at.min(row.length - 1));
-                    candidates.push(Candidate { query: row.query, list, slot });
+                    let (list, slot) = self.round.locate(row, at);
+                    candidates.push((row.query, Candidate { list, slot, key: NONE }));
                 }
             }
         }
         self.words = counts;
         Ok(())
+    }
+}
+
+/// The kernel for tiles of this shape.
+fn kernel(shape: rounds::Shape, element: Element) -> Kernel {
+    match shape {
+        rounds::Shape::Few => Kernel::Scan(element),
+        rounds::Shape::Many => Kernel::ScanMany(element),
     }
 }
 
@@ -361,7 +414,7 @@ impl Engine {
 }
 
 /// Dispatches `groups` workgroups: a dimension has 65,535 at most, so they fold into two.
-pub(super) fn dispatch(pass: &mut wgpu::ComputePass<'_>, groups: usize) {
+pub(super) fn dispatch_groups(pass: &mut wgpu::ComputePass<'_>, groups: usize) {
     let x = groups.clamp(1, 65_535);
     pass.dispatch_workgroups(to32(x), to32(groups.div_ceil(x)), 1);
 }

@@ -23,9 +23,10 @@ pub(super) enum Use {
     Places,
     Bests,
     ReadBack,
+    OtherReadBack,
 }
 
-const COUNT: usize = Use::ReadBack as usize + 1;
+const COUNT: usize = Use::OtherReadBack as usize + 1;
 
 impl Engine {
     /// The buffer for `what`, of at least `bytes`.
@@ -35,7 +36,9 @@ impl Engine {
             let old = self.scratch.places[place].take().map_or(0, |memory| memory.bytes());
             let usage = match what {
                 Use::Shapes => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                Use::ReadBack => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+                Use::ReadBack | Use::OtherReadBack => {
+                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST
+                }
                 _ => {
                     wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC
                 }
@@ -65,6 +68,20 @@ impl Engine {
         self.check()
     }
 
+    /// Puts `data` into the buffer for `what`, which was asked for before, behind its first `words`.
+    pub(super) fn put_at<T: bytemuck::NoUninit>(
+        &mut self,
+        what: Use,
+        words: usize,
+        data: &[T],
+    ) -> Outcome<()> {
+        if !data.is_empty() {
+            let at = (words * size_of::<u32>()) as u64;
+            self.queue.write_buffer(self.at(what), at, bytemuck::cast_slice(data));
+        }
+        self.check()
+    }
+
     /// Copies the first `words` of the buffer for `what` back.
     pub(super) fn take(&mut self, what: Use, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
         out.clear();
@@ -76,8 +93,13 @@ impl Engine {
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         encoder.copy_buffer_to_buffer(self.at(what), 0, self.at(Use::ReadBack), 0, bytes);
         self.run(encoder)?;
-        let memory = self.scratch.places[Use::ReadBack as usize].as_ref().expect("invariant: made above");
-        self.read(memory, out, words)
+        self.read(Use::ReadBack, words, out)
+    }
+
+    /// Copies the first `words` of the buffer for `what`, which can be mapped and which no command under way writes to.
+    pub(super) fn read(&self, what: Use, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
+        let memory = self.scratch.places[what as usize].as_ref().expect("invariant: asked for before");
+        self.read_memory(memory, words, out)
     }
 }
 

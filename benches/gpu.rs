@@ -1,0 +1,139 @@
+//! A GPU beside the CPU of the same machine: searches by batch, with the time of each stage; training; the way of the
+//! index to the device. Results must be equal.
+//!
+//! ```text
+//! cargo bench --bench gpu               # 262144 x 128 normal numbers, 512 lists, nprobe 32, k 20
+//! IVF_DEVICE=llvmpipe cargo bench --bench gpu -- 20000     # another device, fewer vectors
+//! ```
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench: it prints, and ends where something is wrong"
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use ivf::{
+    Context, ContextOptions, Control, Index, IndexOptions, MatrixRef, Metric, SearchOptions, SearchOutput,
+    SearchStats, TrainOptions,
+};
+
+const DIM: usize = 128;
+const NPROBE: usize = 32;
+const K: usize = 20;
+const BATCHES: [usize; 6] = [1, 32, 128, 1024, 4096, 19_600];
+/// How long a batch is repeated, and how often at least.
+const ROUND: Duration = Duration::from_millis(400);
+const LEAST: usize = 3;
+
+fn main() {
+    let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(262_144);
+    let base = normal(1, count);
+    let queries = normal(2, *BATCHES.last().unwrap());
+    let device = std::env::var("IVF_DEVICE").unwrap_or_else(|_| "gpu".to_owned());
+    let contexts = ["cpu", &device, "auto"].map(context);
+    println!("{} | {}", contexts[0].kernel_name(), contexts[1].device_name());
+    let mut cpu = index(&contexts[0], 512);
+    cpu.train(matrix(&base[..20_480.min(count) * DIM]), &TrainOptions::default(), &Control::default())
+        .unwrap();
+    cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
+    let copies = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
+    let start = Instant::now();
+    search(&copies[0], &queries[..DIM], None);
+    println!("device opened, {} MB of lists sent: {:?}", count * DIM * 4 >> 20, start.elapsed());
+    for batch in BATCHES {
+        let queries = &queries[..batch * DIM];
+        let want = search(&cpu, queries, None);
+        let mut line = format!("batch {batch:6}: ");
+        for (index, name) in [&cpu, &copies[0], &copies[1]].into_iter().zip(["cpu", "gpu", "auto"]) {
+            let got = search(index, queries, None);
+            assert_eq!(got, want, "results differ");
+            let start = Instant::now();
+            let mut times = Vec::new();
+            let stats = Mutex::new(SearchStats::default());
+            while times.len() < LEAST || start.elapsed() < ROUND {
+                let start = Instant::now();
+                search(index, queries, Some(&stats));
+                times.push(start.elapsed());
+            }
+            let rounds = times.len() as f64;
+            times.sort();
+            let time = times[times.len() / 2].as_secs_f64();
+            let stats = stats.into_inner().unwrap();
+            line += &format!(
+                "{name} {:10.0} QPS ({:.3} ms: coarse {:.3}, scan {:.3})   ",
+                batch as f64 / time,
+                time * 1e3,
+                stats.coarse_ns as f64 / 1e6 / rounds,
+                stats.scan_ns as f64 / 1e6 / rounds,
+            );
+        }
+        println!("{line}");
+    }
+    for nlist in [1024, 4096].into_iter().filter(|nlist| nlist * 39 <= count) {
+        let mut line = format!("train {nlist} lists on {count}, add: ");
+        let mut all = Vec::new();
+        for context in &contexts[..2] {
+            let mut index = index(context, nlist);
+            for _ in 0..2 {
+                let start = Instant::now();
+                index.train(matrix(&base), &TrainOptions::default(), &Control::default()).unwrap();
+                line += &format!("{:?} ", start.elapsed());
+            }
+            let start = Instant::now();
+            index.add(matrix(&base), None, 0, &Control::default()).unwrap();
+            line += &format!("+ {:?}; ", start.elapsed());
+            all.push(index.centroids().unwrap().to_vec());
+        }
+        println!("{line}");
+        assert!(all[0] == all[1], "centroids differ");
+    }
+    let status = contexts[1].device_status();
+    println!(
+        "{} calls on the device, {} MB in use, lost: {:?}",
+        status.calls,
+        status.memory_bytes >> 20,
+        status.lost
+    );
+}
+
+fn context(device: &str) -> Arc<Context> {
+    Arc::new(Context::new(&ContextOptions { device: Some(device.to_owned()), ..Default::default() }).unwrap())
+}
+
+fn index(context: &Arc<Context>, nlist: usize) -> Index {
+    let description = format!("IVF{nlist},Flat");
+    Index::new(context.clone(), DIM, Metric::L2, &description, &IndexOptions::default()).unwrap()
+}
+
+fn search(index: &Index, queries: &[f32], stats: Option<&Mutex<SearchStats>>) -> (Vec<i64>, Vec<u32>) {
+    let count = queries.len() / DIM;
+    let (mut distances, mut ids) = (vec![0.0; count * K], vec![0; count * K]);
+    let options = SearchOptions { nprobe: NPROBE, stats, ..Default::default() };
+    let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
+    index.search(matrix(queries), K, &options, output, &Control::default()).unwrap();
+    (ids, distances.into_iter().map(f32::to_bits).collect())
+}
+
+fn matrix(rows: &[f32]) -> MatrixRef<'_> {
+    MatrixRef::new("rows", rows, rows.len() / DIM, DIM).unwrap()
+}
+
+/// Sums of twelve uniform numbers: near enough to normal.
+fn normal(seed: u64, count: usize) -> Vec<f32> {
+    let mut state = seed;
+    let mut number = || {
+        let sum: u64 = (0..12)
+            .map(|_| {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                state >> 40
+            })
+            .sum();
+        sum as f32 / (1u64 << 24) as f32 - 6.0
+    };
+    (0..count * DIM).map(|_| number()).collect()
+}

@@ -1,0 +1,77 @@
+// The scores of 64 rows and 64 vectors, of which a thread holds 8 rows by 4 vectors.
+//
+// Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
+// added one after another to where the score starts. The kernel has `row_value`, `vector_values` and the constant
+// STAGED, the room that it needs in `staged`. The CPU's twin is src/kernel/tile.rs.
+
+const ROWS: u32 = 64u;
+// Threads side by side, of 4 vectors each.
+const ACROSS: u32 = 16u;
+const SUM: u32 = 256u;
+const CHUNK: u32 = 16u;
+// Groups of four rows that are staged of a dimension: one more than there are, against bank conflicts.
+const ROW_STRIDE: u32 = 17u;
+const VECTORS: u32 = 272u;
+
+// [CHUNK][ROW_STRIDE] groups of four rows, then [CHUNK][ACROSS] of four vectors.
+var<workgroup> staged: array<vec4<u32>, STAGED>;
+
+struct Scores {
+    s0: vec4<f32>,
+    s1: vec4<f32>,
+    s2: vec4<f32>,
+    s3: vec4<f32>,
+    s4: vec4<f32>,
+    s5: vec4<f32>,
+    s6: vec4<f32>,
+    s7: vec4<f32>,
+}
+
+fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
+    let across = thread % ACROSS;
+    let down = thread / ACROSS;
+    var t = Scores(start, start, start, start, start, start, start, start);
+    for (var sum = 0u; sum < dim; sum += SUM) {
+        var s0 = vec4<f32>();
+        var s1 = vec4<f32>();
+        var s2 = vec4<f32>();
+        var s3 = vec4<f32>();
+        var s4 = vec4<f32>();
+        var s5 = vec4<f32>();
+        var s6 = vec4<f32>();
+        var s7 = vec4<f32>();
+        let end = min(sum + SUM, dim);
+        for (var at = sum; at < end; at += CHUNK) {
+            workgroupBarrier();
+            for (var i = thread; i < CHUNK * ROWS / 4u; i += THREADS) {
+                let d = i % CHUNK;
+                let row = i / CHUNK * 4u;
+                staged[d * ROW_STRIDE + i / CHUNK] = bitcast<vec4<u32>>(vec4<f32>(
+                    row_value(row, at + d),
+                    row_value(row + 1u, at + d),
+                    row_value(row + 2u, at + d),
+                    row_value(row + 3u, at + d),
+                ));
+            }
+            for (var i = thread; i < CHUNK * ACROSS; i += THREADS) {
+                staged[VECTORS + i] = bitcast<vec4<u32>>(vector_values(i % ACROSS, at + i / ACROSS));
+            }
+            workgroupBarrier();
+            for (var d = 0u; d < CHUNK; d += 1u) {
+                let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);
+                let high = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u + 1u]);
+                let v = bitcast<vec4<f32>>(staged[VECTORS + d * ACROSS + across]);
+                s0 = fma(vec4<f32>(low.x), v, s0);
+                s1 = fma(vec4<f32>(low.y), v, s1);
+                s2 = fma(vec4<f32>(low.z), v, s2);
+                s3 = fma(vec4<f32>(low.w), v, s3);
+                s4 = fma(vec4<f32>(high.x), v, s4);
+                s5 = fma(vec4<f32>(high.y), v, s5);
+                s6 = fma(vec4<f32>(high.z), v, s6);
+                s7 = fma(vec4<f32>(high.w), v, s7);
+            }
+        }
+        t = Scores(t.s0 + s0, t.s1 + s1, t.s2 + s2, t.s3 + s3, t.s4 + s4, t.s5 + s5, t.s6 + s6, t.s7 + s7);
+    }
+    return t;
+}

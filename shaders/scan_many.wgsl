@@ -1,0 +1,48 @@
+// Scores two blocks for up to 64 queries: product.wgsl for visit.wgsl.
+
+const STAGED: u32 = 528u;
+
+var<private> own: Tile;
+
+fn row_value(row: u32, d: u32) -> f32 {
+    if (row >= own.pairs || d >= shape.dim) {
+        return 0.0;
+    }
+    return queries[pairs[own.pair + row].query * shape.dim + d];
+}
+
+fn vector_values(quad: u32, d: u32) -> vec4<f32> {
+    if (quad / 8u >= own.blocks || d >= shape.dim) {
+        return vec4<f32>();
+    }
+    return widened(vectors[((own.block + quad / 8u) * shape.dim + d) * 8u + quad % 8u]);
+}
+
+@compute @workgroup_size(THREADS)
+fn scan_many(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = group.y * groups.x + group.x;
+    if (number >= shape.count) {
+        return;
+    }
+    own = tiles[shape.first + number];
+    let quad = thread % ACROSS;
+    let block = min(quad / 8u, own.blocks - 1u);
+    let begin = bias[(own.block + block) * 8u + quad % 8u];
+    let all = scores(thread, shape.dim, bitcast<vec4<f32>>(begin));
+    if (quad / 8u < own.blocks) {
+        let found = findable(own, quad, begin);
+        let row = thread / ACROSS * 8u;
+        write(own, row, quad, found, all.s0);
+        write(own, row + 1u, quad, found, all.s1);
+        write(own, row + 2u, quad, found, all.s2);
+        write(own, row + 3u, quad, found, all.s3);
+        write(own, row + 4u, quad, found, all.s4);
+        write(own, row + 5u, quad, found, all.s5);
+        write(own, row + 6u, quad, found, all.s6);
+        write(own, row + 7u, quad, found, all.s7);
+    }
+}

@@ -1,0 +1,84 @@
+// What scan.wgsl and scan_many.wgsl share: queries that visit blocks of 32 vectors, four vectors at a time, and the
+// keys that they write, one for every lane.
+//
+// No float leaves in an order that threads decide, so the keys are the same on every run.
+
+struct Shape {
+    dim: u32,
+    // 1 = a key is a squared distance, 0 = minus a similarity.
+    squared: u32,
+    // 1 = a bit in `passing` for each lane says whether it may be found.
+    filtered: u32,
+    // The dispatch's tiles, and where they begin.
+    first: u32,
+    count: u32,
+    // Where the queries' squared lengths begin in `queries`.
+    norms: u32,
+}
+
+// Some blocks of one list, and queries that visit them.
+struct Tile {
+    // In the segment.
+    block: u32,
+    blocks: u32,
+    // The list's slot at which the tile begins.
+    slot: u32,
+    // Slots beyond are not looked at.
+    slots: u32,
+    // Of `passing`.
+    word: u32,
+    pair: u32,
+    pairs: u32,
+}
+
+struct Pair {
+    query: u32,
+    // Where the key of the list's slot 0 is, or would be.
+    place: u32,
+}
+
+@group(0) @binding(0) var<uniform> shape: Shape;
+@group(0) @binding(1) var<storage, read> vectors: array<Quad>;
+@group(0) @binding(2) var<storage, read> bias: array<vec4<u32>>;
+@group(0) @binding(3) var<storage, read> tiles: array<Tile>;
+@group(0) @binding(4) var<storage, read> pairs: array<Pair>;
+@group(0) @binding(5) var<storage, read> queries: array<f32>;
+@group(0) @binding(6) var<storage, read> passing: array<u32>;
+@group(0) @binding(7) var<storage, read_write> keys: array<vec4<u32>>;
+
+// The bias of a lane that holds nothing.
+const EMPTY_LANE: u32 = 0xff800000u;
+
+// Which of a tile's four lanes from `quad * 4` on may be found.
+fn findable(tile: Tile, quad: u32, begin: vec4<u32>) -> vec4<bool> {
+    let slots = vec4<u32>(tile.slot + quad * 4u) + vec4<u32>(0u, 1u, 2u, 3u);
+    var found = (begin != vec4<u32>(EMPTY_LANE)) & (slots < vec4<u32>(tile.slots));
+    if (shape.filtered == 1u) {
+        let bits = vec4<u32>(passing[tile.word + quad / 8u]) >> (vec4<u32>(quad % 8u * 4u) + vec4<u32>(0u, 1u, 2u, 3u));
+        found = found & ((bits & vec4<u32>(1u)) == vec4<u32>(1u));
+    }
+    return found;
+}
+
+fn key_of(norm: f32, score: f32) -> u32 {
+    return min(ordered(select(-score, norm - 2.0 * score, shape.squared == 1u)), NONE - 1u);
+}
+
+// Writes the keys of a tile's four lanes from `quad * 4` on for its query of this number.
+fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, scores: vec4<f32>) {
+    if (number >= tile.pairs) {
+        return;
+    }
+    let pair = pairs[tile.pair + number];
+    var norm = 0.0;
+    if (shape.squared == 1u) {
+        norm = queries[shape.norms + pair.query];
+    }
+    let written = vec4<u32>(
+        key_of(norm, scores.x),
+        key_of(norm, scores.y),
+        key_of(norm, scores.z),
+        key_of(norm, scores.w),
+    );
+    keys[(pair.place + tile.slot) / 4u + quad] = select(vec4<u32>(NONE), written, found);
+}

@@ -1,0 +1,63 @@
+//! A round under way, and what it found once it is done.
+
+use std::time::Instant;
+
+use super::device::{Engine, Outcome};
+use super::exact::Candidate;
+use super::rounds::Round;
+use super::scan::{DeviceRow, NONE};
+use super::scratch::Use;
+
+/// A round whose work was handed to the device.
+pub(super) struct Flight {
+    pub(super) round: Round,
+    /// What was asked of each of its rows.
+    pub(super) rows: Vec<DeviceRow>,
+    /// Room for so many hits.
+    pub(super) hits: usize,
+    /// Where its results can be read; `None` = it had nothing to do.
+    pub(super) submitted: Option<(wgpu::SubmissionIndex, Use)>,
+    pub(super) started: Instant,
+}
+
+/// What a round found.
+pub(super) struct Landed {
+    pub(super) round: Round,
+    rows: Vec<DeviceRow>,
+    /// A summary of each row (how many hits, the last key of them), then the hits (key, where in the row).
+    words: Vec<u32>,
+}
+
+impl Flight {
+    /// Waits for it, and reads into `words`.
+    pub(super) fn land(self, engine: &mut Engine, words: Vec<u32>) -> Outcome<Landed> {
+        let mut words = words;
+        words.clear();
+        if let Some((index, back)) = self.submitted {
+            engine.wait(index)?;
+            engine.read(back, 2 * (self.rows.len() + self.hits), &mut words)?;
+        }
+        Ok(Landed { round: self.round, rows: self.rows, words })
+    }
+}
+
+impl Landed {
+    /// Adds what was found for `query` to `candidates`. The last key of it, if that is not all that there is: what was
+    /// left out is no better.
+    pub(super) fn add(&self, query: usize, candidates: &mut Vec<Candidate>) -> Option<u32> {
+        let number = self.round.rows.binary_search_by_key(&query, |row| row.query).ok()?;
+        let (row, asked) = (&self.round.rows[number], &self.rows[number]);
+        let (count, bar) = (self.words[2 * number].min(asked.wanted) as usize, self.words[2 * number + 1]);
+        let begin = 2 * (self.rows.len() + asked.place as usize);
+        candidates.extend(self.words[begin..][..2 * count].chunks_exact(2).map(|hit| {
+            let (list, slot) = self.round.locate(row, hit[1]);
+            Candidate { list, slot, key: hit[0] }
+        }));
+        (bar != NONE).then_some(bar)
+    }
+
+    /// Its memory, for another.
+    pub(super) fn into_parts(self) -> (Round, Vec<DeviceRow>, Vec<u32>) {
+        (self.round, self.rows, self.words)
+    }
+}

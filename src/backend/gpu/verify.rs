@@ -1,0 +1,184 @@
+//! Whether a device computes what the CPU computes, bit by bit: seen on numbers that would tell.
+//!
+//! The shaders' additions are those of the CPU's fused kernels, in the same order. Then results are the same where the
+//! device's fused multiply-add rounds once, as on every GPU since about 2010, and where the driver's compiler leaves
+//! the order alone: each kind of kernel is tried once on a sample. One thing stays: GPUs flush numbers below the
+//! smallest normal one to zero. If no factor but zero is below 2^-40, every product and every sum of products is a
+//! multiple of 2^-126, so that there is no such number.
+
+use super::assign;
+use super::device::{Engine, Gpu, Outcome};
+use super::exact::Judge;
+use super::resident::Resident;
+use super::scan::Call;
+use crate::backend::{AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
+use crate::context::Context;
+use crate::element::{Element, Scalar, with_element};
+use crate::lists::block::BLOCK;
+use crate::matrix::MatrixRef;
+use crate::metric::Metric;
+use crate::progress::Cancel;
+use crate::random::Random;
+
+/// The smallest factor but zero with which no sum is flushed: 2^-40.
+pub(super) const LEAST: f32 = f32::from_bits((127 - 40) << 23);
+
+/// What was seen of a device so far, by type of element.
+#[derive(Default)]
+pub(super) struct Verified {
+    scans: [Option<bool>; 4],
+    assign: Option<bool>,
+}
+
+/// The smallest magnitude but zero of these values; infinity if there is none.
+pub(super) fn least<E: Scalar>(values: &[E]) -> f32 {
+    let magnitude = |&value: &E| {
+        let value: f32 = value.into();
+        if value == 0.0 { f32::INFINITY } else { value.abs() }
+    };
+    values.iter().map(magnitude).fold(f32::INFINITY, f32::min)
+}
+
+/// Whether the keys of scans of `resident` are the CPU's, for queries without a factor below [`LEAST`] but zero.
+pub(super) fn arithmetic_is_the_cpus(
+    context: &Context,
+    gpu: &Gpu,
+    engine: &mut Engine,
+    resident: &Resident,
+) -> Outcome<bool> {
+    if resident.least < LEAST {
+        return Ok(false);
+    }
+    let place = resident.element() as usize;
+    if let Some(known) = engine.verified.scans[place] {
+        return Ok(known);
+    }
+    let same =
+        with_element!(resident.element(), E => scans_agree(&Sample::<E>::new(), context, gpu, engine))?;
+    engine.verified.scans[place] = Some(same);
+    Ok(same)
+}
+
+/// Whether the labels and keys of rows are the CPU's, but for rows with a factor below [`LEAST`] that is not zero.
+pub(super) fn assigning_is_the_cpus(
+    context: &Context,
+    gpu: &Gpu,
+    engine: &mut Engine,
+    resident: &Resident,
+) -> Outcome<bool> {
+    if resident.least < LEAST {
+        return Ok(false);
+    }
+    if let Some(known) = engine.verified.assign {
+        return Ok(known);
+    }
+    let sample = Sample::<f32>::new();
+    let job = AssignJob {
+        rows: Rows { x: MatrixRef::new("rows", &sample.queries, QUERIES, DIM)?.into(), numbers: None },
+        kept: None,
+        centroids: &sample,
+        metric: Metric::L2,
+        hints: None,
+        workers: 1,
+        cancel: Cancel::default(),
+    };
+    let mut copy = None;
+    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), &sample, DIM)?;
+    let same = assign::agrees(context, engine, centroids, &job)?;
+    engine.verified.assign = Some(same);
+    Ok(same)
+}
+
+/// Dimensions of the sample: more than are summed up at once.
+const DIM: usize = 300;
+/// Its vectors: one tile of many queries and a half.
+const VECTORS: usize = 3 * BLOCK;
+/// Its queries: one tile of many, and some more.
+const QUERIES: usize = 70;
+
+/// Whether all keys of the sample are the CPU's.
+fn scans_agree<E: Scalar>(
+    sample: &Sample<E>,
+    context: &Context,
+    gpu: &Gpu,
+    engine: &mut Engine,
+) -> Outcome<bool> {
+    let job = ScanJob {
+        dim: DIM,
+        metric: Metric::L2,
+        queries: &sample.queries,
+        count: QUERIES,
+        probes: Probes::All,
+        codes: Codes::Plain,
+        lists: sample,
+        vectors: VECTORS,
+        places: false,
+        filter: None,
+        keys: None,
+        budget: None,
+        max_codes: usize::MAX,
+        workers: 1,
+        cancel: Cancel::default(),
+    };
+    let mut copy = None;
+    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
+    let judge = Judge::new(context, &job, resident.norm, true);
+    let mut call = Call::new(engine, &job);
+    while let Some(flight) = call.launch(resident, VECTORS)? {
+        if !judge.agrees(&call.land(flight)?) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// A list, and queries.
+struct Sample<E> {
+    vectors: Vec<E>,
+    bias: Vec<f32>,
+    ids: Vec<i64>,
+    queries: Vec<f32>,
+    version: Version,
+}
+
+impl<E: Scalar> Sample<E> {
+    fn new() -> Self {
+        let mut random = Random::new(1);
+        // Of bytes the whole range is meant.
+        let scale = if E::values(&[]).element() == Element::U8 { 255.0 } else { 1.0 };
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let mut number = |from: f64| (from + random.unit() * (1.0 - from)) as f32;
+        let from = if scale == 1.0 { -1.0 } else { 0.0 };
+        let wide: Vec<f32> = (0..VECTORS * DIM).map(|_| scale * number(from)).collect();
+        let mut vectors = vec![E::zeroed(); wide.len()];
+        let narrow = E::narrow(&wide, &mut vectors).to_vec();
+        let bias = (0..VECTORS).map(|_| -40.0 * number(0.0)).collect();
+        let queries = (0..QUERIES * DIM).map(|_| number(-1.0)).collect();
+        Self {
+            vectors: narrow,
+            bias,
+            ids: (0i64..).take(VECTORS).collect(),
+            queries,
+            version: Version::new(),
+        }
+    }
+}
+
+impl<E: Scalar> ListSource for Sample<E> {
+    fn list_count(&self) -> usize {
+        1
+    }
+
+    fn list(&self, _: usize) -> ListView<'_> {
+        let vectors = E::values(&self.vectors);
+        ListView { vectors, bias: &self.bias, ids: &self.ids, live: self.ids.len() }
+    }
+
+    fn version(&self, _: usize) -> [Version; 2] {
+        [self.version; 2]
+    }
+
+    fn device(&self) -> Option<&DeviceSlot> {
+        None
+    }
+}
