@@ -63,9 +63,10 @@ fn main() {
             let time = times[times.len() / 2].as_secs_f64();
             let stats = stats.into_inner().unwrap();
             line += &format!(
-                "{name} {:10.0} QPS ({:.3} ms: coarse {:.3}, scan {:.3})   ",
+                "{name} {:10.0} QPS ({:.3} ms: prepare {:.3}, coarse {:.3}, scan {:.3})   ",
                 batch as f64 / time,
                 time * 1e3,
+                stats.prepare_ns as f64 / 1e6 / rounds,
                 stats.coarse_ns as f64 / 1e6 / rounds,
                 stats.scan_ns as f64 / 1e6 / rounds,
             );

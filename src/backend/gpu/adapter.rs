@@ -3,6 +3,8 @@
 //! Libraries of the system are loaded when this is first called and not before; a machine without a loader or a
 //! driver simply has no adapters.
 
+use std::sync::Mutex;
+
 use crate::backend::device::{DeviceInfo, DeviceKind};
 
 /// A GPU, or what emulates one, that could be opened.
@@ -18,7 +20,7 @@ pub(crate) fn infos() -> Vec<DeviceInfo> {
 
 /// All adapters, the fastest kind first and those that a CPU emulates last. The order is the same on every call.
 pub(super) fn adapters() -> Vec<Adapter> {
-    let Some(instance) = instance() else { return Vec::new() };
+    let Some(instance) = process_instance() else { return Vec::new() };
     let mut found = pollster::block_on(instance.enumerate_adapters(BACKENDS));
     found.sort_by_key(|adapter| {
         let info = adapter.get_info();
@@ -34,6 +36,23 @@ pub(super) fn adapters() -> Vec<Adapter> {
         first && !(real && info.backend == wgpu::Backend::Dx12 && seen.contains(&other))
     });
     found.into_iter().map(|adapter| Adapter { info: describe(&adapter), adapter }).collect()
+}
+
+/// The process's only instance, never destroyed: with the last of them a driver is unloaded, and some (NVIDIA's for one)
+/// do not survive being loaded again and again. A process that was forked has its own.
+fn process_instance() -> Option<wgpu::Instance> {
+    static KEPT: Mutex<Option<(u32, wgpu::Instance)>> = Mutex::new(None);
+    let process = std::process::id();
+    // A lock that is taken is another thread's, which makes the one to be kept, or one that a fork left.
+    let Ok(mut kept) = KEPT.try_lock() else { return instance() };
+    if let Some((_, instance)) = kept.as_ref().filter(|(owner, _)| *owner == process) {
+        return Some(instance.clone());
+    }
+    // The parent's is forgotten, not dropped: its driver's threads do not exist in this process.
+    std::mem::forget(kept.take());
+    let instance = instance()?;
+    *kept = Some((process, instance.clone()));
+    Some(instance)
 }
 
 const BACKENDS: wgpu::Backends =

@@ -101,6 +101,8 @@ pub(super) struct Engine {
     pub(super) limits: wgpu::Limits,
     pub(super) pipelines: Pipelines,
     pub(super) scratch: Scratch,
+    /// What rounds use again on the CPU's side.
+    pub(super) spare: super::scan::Spare,
     /// Whether the device's arithmetic is the CPU's, as far as that was seen.
     pub(super) verified: super::verify::Verified,
     /// Multiply-adds a second of scans, from the last few submissions.
@@ -168,35 +170,13 @@ impl Engine {
         self.wait(index)
     }
 
-    /// Copies the beginning of `memory`, which can be mapped, into `out`.
-    pub(super) fn read_memory(&self, memory: &Memory, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
-        out.clear();
-        if words == 0 {
-            return Ok(());
-        }
-        let range = 0..(words * size_of::<u32>()) as u64;
-        let mapped = Arc::new(AtomicBool::new(false));
-        let flag = mapped.clone();
-        let buffer = memory.buffer();
-        buffer.map_async(wgpu::MapMode::Read, range.clone(), move |result| {
-            flag.store(result.is_ok(), Ordering::Release);
-        });
-        // Whatever wrote to it is done: the answer is there at the next look.
-        if let Err(error) = self.device.poll(wgpu::PollType::Poll) {
-            return Err(self.fail(&error.to_string()));
-        }
-        if !mapped.load(Ordering::Acquire) {
-            return Err(self.fail("a result could not be read"));
-        }
-        match buffer.get_mapped_range(range) {
-            Ok(view) => out.extend_from_slice(bytemuck::cast_slice(&view)),
-            Err(error) => return Err(self.fail(&error.to_string())),
-        }
-        buffer.unmap();
+    /// Looks at what is done by now.
+    pub(super) fn poll(&self) -> Outcome<()> {
+        self.device.poll(wgpu::PollType::Poll).map_err(|error| self.fail(&error.to_string()))?;
         self.check()
     }
 
-    fn fail(&self, reason: &str) -> Fault {
+    pub(super) fn fail(&self, reason: &str) -> Fault {
         self.health.lose(reason);
         Fault::Lost(reason.into())
     }
@@ -398,6 +378,7 @@ fn open(
         limits,
         pipelines,
         scratch,
+        spare: super::scan::Spare::default(),
         verified: super::verify::Verified::default(),
         rate: FIRST_RATE,
         assign_rate: FIRST_RATE,

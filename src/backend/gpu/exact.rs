@@ -40,6 +40,15 @@ pub(super) struct Carried {
     bar: Option<u32>,
 }
 
+/// What is to be judged: the queries `from..to`, of which the round is the last.
+pub(super) struct Judged<'a> {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Of each so many are wanted.
+    pub(super) k: usize,
+    pub(super) landed: &'a Landed,
+}
+
 /// Queries that a worker takes at a time.
 const QUERIES: usize = 16;
 
@@ -74,21 +83,29 @@ impl<'a> Judge<'a> {
         (reach as f32).next_up()
     }
 
-    /// Hands over the `k` best of the queries `from..to`, of which the round is the last; those of which it is not
-    /// proven that nothing else belongs to them go to `left`. What there is of the next query waits in `carried`.
+    /// Hands over what is best of the queries to be judged; those of which it is not proven that nothing else belongs to
+    /// them go to `left`. What there is of the query after them waits in `carried`. The calling thread does `meanwhile`
+    /// first.
     pub(super) fn best(
         &self,
-        (from, to): (usize, usize),
-        k: usize,
-        landed: &Landed,
+        judged: &Judged<'_>,
         carried: &mut Carried,
         sink: &dyn Sink,
         left: &mut Vec<usize>,
+        meanwhile: impl FnOnce() + Send,
     ) -> Result<()> {
+        let &Judged { from, to, k, landed } = judged;
         let before = std::mem::take(carried);
         let unproven = Mutex::new(Vec::new());
         let next = AtomicUsize::new(from);
-        self.context.parallel(self.job.workers.min(1 + (to - from) / QUERIES), &|_| {
+        let meanwhile = Mutex::new(Some(meanwhile));
+        let workers = self.job.workers.min(1 + (to - from) / QUERIES);
+        self.context.parallel(workers, &|worker| {
+            let meanwhile =
+                (worker == 0).then(|| meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take());
+            if let Some(meanwhile) = meanwhile.flatten() {
+                meanwhile();
+            }
             let mut arithmetic = Arithmetic::new(self.context.kernels());
             let (mut hits, mut own) = (Vec::new(), Vec::new());
             loop {

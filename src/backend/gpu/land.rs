@@ -7,6 +7,7 @@ use super::exact::Candidate;
 use super::rounds::Round;
 use super::scan::{DeviceRow, NONE};
 use super::scratch::Use;
+use super::staging::Mapped;
 
 /// A round whose work was handed to the device.
 pub(super) struct Flight {
@@ -25,17 +26,17 @@ pub(super) struct Landed {
     pub(super) round: Round,
     rows: Vec<DeviceRow>,
     /// A summary of each row (how many hits, the last key of them), then the hits (key, where in the row).
-    words: Vec<u32>,
+    words: Option<Mapped>,
 }
 
 impl Flight {
-    /// Waits for it, and reads into `words`.
-    pub(super) fn land(self, engine: &mut Engine, words: Vec<u32>) -> Outcome<Landed> {
-        let mut words = words;
-        words.clear();
+    /// Waits for it.
+    pub(super) fn land(self, engine: &Engine) -> Outcome<Landed> {
+        let mut words = None;
         if let Some((index, back)) = self.submitted {
             engine.wait(index)?;
-            engine.read(back, 2 * (self.rows.len() + self.hits), &mut words)?;
+            let bytes = 2 * (self.rows.len() + self.hits) * size_of::<u32>();
+            words = Some(engine.mapped(back, bytes as u64)?);
         }
         Ok(Landed { round: self.round, rows: self.rows, words })
     }
@@ -47,9 +48,10 @@ impl Landed {
     pub(super) fn add(&self, query: usize, candidates: &mut Vec<Candidate>) -> Option<u32> {
         let number = self.round.rows.binary_search_by_key(&query, |row| row.query).ok()?;
         let (row, asked) = (&self.round.rows[number], &self.rows[number]);
-        let (count, bar) = (self.words[2 * number].min(asked.wanted) as usize, self.words[2 * number + 1]);
+        let words: &[u32] = bytemuck::cast_slice(self.words.as_deref().unwrap_or_default());
+        let (count, bar) = (words[2 * number].min(asked.wanted) as usize, words[2 * number + 1]);
         let begin = 2 * (self.rows.len() + asked.place as usize);
-        candidates.extend(self.words[begin..][..2 * count].chunks_exact(2).map(|hit| {
+        candidates.extend(words[begin..][..2 * count].chunks_exact(2).map(|hit| {
             let (list, slot) = self.round.locate(row, hit[1]);
             Candidate { list, slot, key: hit[0] }
         }));
@@ -57,7 +59,7 @@ impl Landed {
     }
 
     /// Its memory, for another.
-    pub(super) fn into_parts(self) -> (Round, Vec<DeviceRow>, Vec<u32>) {
-        (self.round, self.rows, self.words)
+    pub(super) fn into_parts(self) -> (Round, Vec<DeviceRow>) {
+        (self.round, self.rows)
     }
 }

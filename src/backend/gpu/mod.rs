@@ -17,6 +17,7 @@ mod resident;
 mod rounds;
 mod scan;
 mod scratch;
+mod staging;
 mod verify;
 
 pub(crate) use adapter::infos;

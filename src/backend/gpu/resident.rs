@@ -50,6 +50,8 @@ pub(crate) struct Resident {
     element: Element,
     pub(super) segments: Vec<Segment>,
     lists: Vec<Placed>,
+    /// Slots of each list, those of removed vectors included.
+    pub(super) slots: Vec<u32>,
     /// Blocks that no list uses any more.
     waste: usize,
     /// No vector's squared length is larger.
@@ -68,6 +70,7 @@ impl Resident {
             element,
             segments: Vec::new(),
             lists: Vec::new(),
+            slots: Vec::new(),
             waste: 0,
             norm: 0.0,
             least: f32::INFINITY,
@@ -106,11 +109,6 @@ impl Resident {
             };
             (low < high).then_some((part, low))
         })
-    }
-
-    /// Slots of a list, those of removed vectors included.
-    pub(super) fn slots(&self, list: usize) -> usize {
-        self.lists[list].len
     }
 
     /// Bytes that `copy` lacks of `lists`, about.
@@ -165,6 +163,7 @@ impl Resident {
             None => {
                 let mut copy = Self::new(dim, element);
                 copy.lists.resize_with(lists.list_count(), Placed::default);
+                copy.slots.resize(lists.list_count(), 0);
                 slot.insert(copy).update(engine, kernels, lists)
             }
         };
@@ -267,6 +266,7 @@ impl Resident {
         engine.check()?;
         let placed = &mut self.lists[list];
         placed.len = len;
+        self.slots[list] = super::scan::to32(len);
         placed.versions = versions.map(|version| version.now);
         Ok(missing)
     }

@@ -63,23 +63,23 @@ pub(super) struct Dispatch {
     pub(super) tiles: std::ops::Range<usize>,
 }
 
-/// Blocks of a list that a query visits.
+/// Blocks of a list that a query visits: where their keys begin.
 #[derive(Clone, Copy)]
-pub(super) struct Piece {
-    query: u32,
+struct Piece {
     list: u32,
+    /// The first of them.
     first: u32,
-    blocks: u32,
-    /// Where its keys begin.
     place: u32,
-    slots: u32,
 }
 
-impl Piece {
-    /// Pieces of which this is the same can share tiles.
-    fn blocks(&self) -> (u32, u32, u32) {
-        (self.first, self.blocks, self.slots)
-    }
+/// A piece that is not all of its list.
+#[derive(Clone, Copy)]
+struct Part {
+    /// In `pieces`.
+    piece: u32,
+    query: u32,
+    blocks: u32,
+    slots: u32,
 }
 
 /// A query's keys in a round.
@@ -101,6 +101,7 @@ pub(super) struct Round {
     pub(super) norms: Vec<f32>,
     pub(super) rows: Vec<Row>,
     pieces: Vec<Piece>,
+    parts: Vec<Part>,
     pub(super) lanes: usize,
     pub(super) tiles: Vec<Tile>,
     pub(super) dispatches: Vec<Dispatch>,
@@ -135,31 +136,25 @@ pub(super) struct Rounds<'a> {
     /// With a filter: a bit a lane, list by list, for the lists visited so far, and where each list's begin.
     pub(super) passing: Vec<u32>,
     words: Vec<u32>,
-    /// Where each list's pieces begin in `order`, which has them list by list.
-    starts: Vec<u32>,
-    order: Vec<u32>,
+    pub(super) sorter: Sorter,
+}
+
+/// What a round is sorted by.
+#[derive(Default)]
+pub(super) struct Sorter {
+    /// How many pieces are the whole of each list, then where their pairs begin, then where they end.
+    ends: Vec<u32>,
     /// The tiles of a segment, by shape.
-    sorted: Vec<[Vec<Tile>; 2]>,
+    tiles: Vec<[Vec<Tile>; 2]>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(job: &'a ScanJob<'a>) -> Self {
+    pub(super) fn new(job: &'a ScanJob<'a>, sorter: Sorter) -> Self {
         let lists = if job.filter.is_some() { job.lists.list_count() } else { 0 };
         let words = vec![UNKNOWN; lists];
-        Self {
-            job,
-            query: 0,
-            rank: 0,
-            block: 0,
-            budget: job.max_codes,
-            passing: Vec::new(),
-            words,
-            starts: Vec::new(),
-            order: Vec::new(),
-            sorted: Vec::new(),
-        }
+        Self { job, query: 0, rank: 0, block: 0, budget: job.max_codes, passing: Vec::new(), words, sorter }
     }
 
     /// All queries before this one are done.
@@ -175,7 +170,10 @@ impl<'a> Rounds<'a> {
         round.rows.clear();
         round.norms.clear();
         round.pieces.clear();
+        round.parts.clear();
         round.lanes = 0;
+        self.sorter.ends.clear();
+        self.sorter.ends.resize(self.job.lists.list_count(), 0);
         let first = self.query;
         let mut last = first;
         while self.query < self.job.count && self.query - first < limits.queries {
@@ -209,35 +207,34 @@ impl<'a> Rounds<'a> {
 
     /// Adds what the query still has to visit to the round; false if the round was full before.
     fn visit(&mut self, limits: &Limits, resident: &Resident, round: &mut Round) -> bool {
-        let lists = self.job.lists;
         let (row, probes) = match self.job.probes {
-            Probes::All => (None, lists.list_count()),
+            Probes::All => (None, self.job.lists.list_count()),
             Probes::Lists { lists, nprobe } => (Some(&lists[self.query * nprobe..][..nprobe]), nprobe),
         };
         while self.rank < probes && self.budget > 0 {
             let list = row.map_or(Ok(self.rank), |row| usize::try_from(row[self.rank]));
             if let Ok(list) = list {
-                let mut slots = resident.slots(list);
-                let mut live = 0;
+                let all = resident.slots[list];
+                let (mut slots, mut live) = (all, 0);
                 if self.budget != usize::MAX {
-                    let view = lists.list(list);
+                    let view = self.job.lists.list(list);
                     live = view.live;
                     if self.budget < live {
-                        slots = slot_after(view.bias, self.budget);
+                        slots = to32(slot_after(view.bias, self.budget));
                     }
                 }
-                let end = blocks(slots);
+                let end = blocks(slots as usize);
                 let room = (limits.lanes - round.lanes) / BLOCK;
                 let take = (end - self.block).min(room);
                 if take > 0 {
-                    round.pieces.push(Piece {
-                        query: to32(self.query),
-                        list: to32(list),
-                        first: to32(self.block),
-                        blocks: to32(take),
-                        place: to32(round.lanes),
-                        slots: to32(slots),
-                    });
+                    if take == end && slots == all {
+                        self.sorter.ends[list] += 1;
+                    } else {
+                        let (piece, query) = (to32(round.pieces.len()), to32(self.query));
+                        round.parts.push(Part { piece, query, blocks: to32(take), slots });
+                    }
+                    let (first, place) = (to32(self.block), to32(round.lanes));
+                    round.pieces.push(Piece { list: to32(list), first, place });
                     round.lanes += take * BLOCK;
                     self.block += take;
                 }
@@ -256,38 +253,13 @@ impl<'a> Rounds<'a> {
 
     /// Makes tiles of the round's pieces: the same blocks for many queries at once.
     fn tile(&mut self, resident: &Resident, round: &mut Round) {
-        self.sort(&round.pieces);
-        self.sorted.iter_mut().flatten().for_each(Vec::clear);
-        self.sorted.resize_with(resident.segments.len(), Default::default);
-        round.pairs.clear();
-        let mut begin = 0;
-        while begin < self.order.len() {
-            let list = round.pieces[self.order[begin] as usize].list as usize;
-            let end = self.starts[list] as usize;
-            let own = &mut self.order[begin..end];
-            let blocks = |&i: &u32| round.pieces[i as usize].blocks();
-            if own.windows(2).any(|two| blocks(&two[0]) != blocks(&two[1])) {
-                own.sort_by_key(blocks);
-            }
-            while begin < end {
-                let (pieces, order) = (&round.pieces, &self.order[begin..end]);
-                let same = pieces[order[0] as usize];
-                let pair = round.pairs.len();
-                for piece in order.iter().map(|&i| &pieces[i as usize]) {
-                    if piece.blocks() != same.blocks() {
-                        break;
-                    }
-                    // Where slot 0 would be: the sum may wrap, and wraps back when the slot is added.
-                    let place = piece.place.wrapping_sub(piece.first * to32(BLOCK));
-                    round.pairs.push(Pair { query: piece.query - to32(round.queries.start), place });
-                }
-                begin += round.pairs.len() - pair;
-                self.tile_group(resident, &same, pair..round.pairs.len());
-            }
-        }
+        self.sorter.tiles.iter_mut().flatten().for_each(Vec::clear);
+        self.sorter.tiles.resize_with(resident.segments.len(), Default::default);
+        self.tile_lists(resident, round);
+        self.tile_parts(resident, round);
         round.tiles.clear();
         round.dispatches.clear();
-        for (segment, sorted) in self.sorted.iter_mut().enumerate() {
+        for (segment, sorted) in self.sorter.tiles.iter_mut().enumerate() {
             for (shape, own) in Shape::ALL.into_iter().zip(sorted).filter(|(_, own)| !own.is_empty()) {
                 let first = round.tiles.len();
                 round.tiles.append(own);
@@ -296,42 +268,84 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// Puts the numbers of `pieces` into `order`, list by list; `starts` has the ends of the lists then.
-    fn sort(&mut self, pieces: &[Piece]) {
-        self.starts.clear();
-        self.starts.resize(self.job.lists.list_count(), 0);
-        for piece in pieces {
-            self.starts[piece.list as usize] += 1;
-        }
+    /// Makes pairs and tiles of the pieces that are whole lists, by a counting sort.
+    fn tile_lists(&mut self, resident: &Resident, round: &mut Round) {
+        let ends = &mut self.sorter.ends;
         let mut sum = 0;
-        for start in &mut self.starts {
-            sum += *start;
-            *start = sum - *start;
+        for end in ends.iter_mut() {
+            sum += *end;
+            *end = sum - *end;
         }
-        self.order.resize(pieces.len(), 0);
-        for (i, piece) in (0u32..).zip(pieces) {
-            let place = &mut self.starts[piece.list as usize];
-            self.order[*place as usize] = i;
-            *place += 1;
+        round.pairs.clear();
+        round.pairs.resize(sum as usize, Pair { query: 0, place: 0 });
+        let mut parts = round.parts.iter().peekable();
+        for row in &round.rows {
+            let query = to32(row.query - round.queries.start);
+            for number in row.pieces.0..row.pieces.1 {
+                if parts.next_if(|part| part.piece as usize == number).is_some() {
+                    continue;
+                }
+                let piece = &round.pieces[number];
+                let end = &mut ends[piece.list as usize];
+                round.pairs[*end as usize] = Pair { query, place: piece.place };
+                *end += 1;
+            }
+        }
+        let mut start = 0;
+        for list in 0..self.sorter.ends.len() {
+            let end = self.sorter.ends[list] as usize;
+            if start < end {
+                let slots = resident.slots[list];
+                let all = blocks(slots as usize);
+                self.tile_group(resident, (list, 0, all), slots, start..end);
+                start = end;
+            }
         }
     }
 
-    /// Makes tiles of the blocks of `piece` and the pairs that visit them.
-    fn tile_group(&mut self, resident: &Resident, piece: &Piece, pairs: std::ops::Range<usize>) {
-        let list = piece.list as usize;
+    /// Makes pairs and tiles of the other pieces: where a round was cut, and where a query may look at some vectors
+    /// only.
+    fn tile_parts(&mut self, resident: &Resident, round: &mut Round) {
+        let Round { parts, pieces, pairs, queries, .. } = round;
+        let of = |part: &Part| {
+            let piece = &pieces[part.piece as usize];
+            (piece.list, piece.first, part.blocks, part.slots)
+        };
+        parts.sort_by_key(of);
+        for group in parts.chunk_by(|a, b| of(a) == of(b)) {
+            let start = pairs.len();
+            let (list, first, blocks, slots) = of(&group[0]);
+            pairs.extend(group.iter().map(|part| Pair {
+                query: part.query - to32(queries.start),
+                // Where slot 0 would be: the sum may wrap, and wraps back when the slot is added.
+                place: pieces[part.piece as usize].place.wrapping_sub(first * to32(BLOCK)),
+            }));
+            let blocks = (list as usize, first as usize, blocks as usize);
+            self.tile_group(resident, blocks, slots, start..pairs.len());
+        }
+    }
+
+    /// Makes tiles of blocks, `(list, first, count)`, and the pairs that visit them.
+    fn tile_group(
+        &mut self,
+        resident: &Resident,
+        (list, first, count): (usize, usize, usize),
+        slots: u32,
+        pairs: std::ops::Range<usize>,
+    ) {
         let word = self.words_of(list);
-        for (extent, begin) in resident.extents(list, piece.first as usize, piece.blocks as usize) {
+        for (extent, begin) in resident.extents(list, first, count) {
             let mut pair = pairs.start;
             while pair < pairs.end {
                 let shape = if pairs.end - pair < MANY { Shape::Few } else { Shape::Many };
                 let (most_pairs, most_blocks) = shape.size();
                 let count = (pairs.end - pair).min(most_pairs);
                 for from in (0..extent.blocks).step_by(most_blocks) {
-                    self.sorted[extent.segment][shape as usize].push(Tile {
+                    self.sorter.tiles[extent.segment][shape as usize].push(Tile {
                         block: to32(extent.start + from),
                         blocks: to32((extent.blocks - from).min(most_blocks)),
                         slot: to32((begin + from) * BLOCK),
-                        slots: piece.slots,
+                        slots,
                         word: word + to32(begin + from),
                         pair: to32(pair),
                         pairs: to32(count),

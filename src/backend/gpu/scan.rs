@@ -1,18 +1,20 @@
 //! Runs a job on the device, round by round: keys of all that the queries visit, then what is best of each row.
 //!
-//! While the device works on a round, the CPU prepares the next and judges the last: a little more than k is selected,
+//! While the device works on a round, the CPU prepares the next and judges the last at once: a little more than k is selected,
 //! and [`super::exact`] proves that nothing else can be among the k best; queries for which it cannot go to the CPU.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use super::assign;
 use super::device::{Engine, Fault, Gpu, Outcome};
-use super::exact::{Candidate, Carried, Judge};
-use super::land::Flight;
+use super::exact::{Candidate, Carried, Judge, Judged};
+use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
 use super::resident::Resident;
-use super::rounds::{self, Limits, Round, Rounds};
-use super::scratch::Use;
+use super::rounds::{self, Limits, Round, Rounds, Row, Sorter};
+use super::scratch::{TURNS, Use};
+use super::staging::Part;
 use super::verify::arithmetic_is_the_cpus;
 use crate::backend::{AssignJob, Backend, ScanJob, cpu};
 use crate::collect::Sink;
@@ -27,10 +29,11 @@ pub(super) const SUBMISSION_SECONDS: f64 = 0.05;
 
 /// Lanes of a round: at least enough to fill a device; at most what memory is kept for, and what leaves a large job in
 /// enough rounds for the CPU's part to be done meanwhile.
-const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 24;
+const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
 
-/// Bytes of queries in a round.
+/// Bytes of queries in a round, and how many there are at most, for the same reason.
 const QUERY_BYTES: usize = 64 << 20;
+const QUERIES: usize = 1 << 12;
 
 /// `NONE` in key.wgsl.
 pub(super) const NONE: u32 = u32::MAX;
@@ -70,18 +73,22 @@ impl Backend for Gpu {
             let more = if same { k + 2 } else { k + k / 16 + 16 };
             let mut call = Call::new(engine, job);
             let (mut left, mut carried, mut done) = (Vec::new(), Carried::default(), 0);
-            let mut flying: Option<(Flight, usize)> = None;
-            loop {
-                let next = call.launch(resident, more)?;
-                let ready = call.rounds.done();
-                if let Some((flight, ready)) = flying.take() {
-                    let landed = call.land(flight)?;
-                    judge.best((done, ready), k, &landed, &mut carried, sink, &mut left)?;
-                    done = ready;
-                    call.reuse(landed);
+            let mut flying = VecDeque::new();
+            for _ in 1..TURNS {
+                if let Some(flight) = call.launch(resident, more)? {
+                    flying.push_back((flight, call.rounds.done()));
                 }
-                let Some(next) = next else { break };
-                flying = Some((next, ready));
+            }
+            while let Some((flight, ready)) = flying.pop_front() {
+                let landed = call.land(flight)?;
+                let mut next = Ok(None);
+                let judged = Judged { from: done, to: ready, k, landed: &landed };
+                judge.best(&judged, &mut carried, sink, &mut left, || next = call.launch(resident, more))?;
+                if let Some(flight) = next? {
+                    flying.push_back((flight, call.rounds.done()));
+                }
+                done = ready;
+                call.reuse(landed);
             }
             Ok(left)
         })?;
@@ -100,7 +107,7 @@ impl Backend for Gpu {
             let mut found = Vec::new();
             let mut candidates = Vec::new();
             let mut call = Call::new(engine, job);
-            while call.prepare(resident)? {
+            while call.next(resident)? {
                 call.gather(resident, |query| ordered(judge.reach(query, key)), &mut candidates)?;
                 judge.within(key, &mut candidates, &mut found)?;
             }
@@ -145,75 +152,81 @@ pub(super) struct Call<'a> {
     /// Words of `rounds.passing` that the device has.
     sent: usize,
     rows: Vec<DeviceRow>,
-    words: Vec<u32>,
-    more_words: Vec<u32>,
     /// When the last round was done.
     landed: Instant,
-    /// Which of the two places the next round's results go to: the other may be read meanwhile.
-    back: bool,
+    /// Which of the buffers the round goes through to the device and back.
+    turn: usize,
+}
+
+/// What rounds use again.
+#[derive(Default)]
+pub(super) struct Spare {
+    sorter: Sorter,
+    rounds: Vec<(Round, Vec<DeviceRow>)>,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.engine.spare.sorter = std::mem::take(&mut self.rounds.sorter);
+        self.keep();
+    }
 }
 
 impl<'a> Call<'a> {
     pub(super) fn new(engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
-        Self {
-            engine,
-            job,
-            rounds: Rounds::new(job),
-            round: Round::default(),
-            sent: usize::MAX,
-            rows: Vec::new(),
-            words: Vec::new(),
-            more_words: Vec::new(),
-            landed: Instant::now(),
-            back: false,
-        }
+        let rounds = Rounds::new(job, std::mem::take(&mut engine.spare.sorter));
+        let (round, rows) = engine.spare.rounds.pop().unwrap_or_default();
+        Self { engine, job, rounds, round, sent: usize::MAX, rows, landed: Instant::now(), turn: 0 }
     }
 
     /// Hands the next round to the device, the keys of all that its queries visit and the `k` best of each; `None` when
     /// there is none.
     pub(super) fn launch(&mut self, resident: &Resident, k: usize) -> Outcome<Option<Flight>> {
-        if !self.prepare(resident)? {
+        if !self.next(resident)? {
             return Ok(None);
         }
+        let hits = self.want(|row| {
+            let wanted = k.min(row.length as usize);
+            (to32(wanted), wanted)
+        });
         let mut submitted = None;
-        let mut hits = 0;
-        self.rows.clear();
         if self.round.lanes > 0 {
-            let lengths: Vec<u32> = self.round.rows.iter().map(|row| row.length).collect();
-            hits = self.put_rows(|row| {
-                let wanted = k.min(lengths[row] as usize);
-                (to32(wanted), wanted)
-            })?;
-            let rows = self.rows.len();
             let word = size_of::<u32>() as u64;
-            let (summaries, found) = (2 * rows as u64 * word, 2 * hits as u64 * word);
-            self.back = !self.back;
-            let back = if self.back { Use::ReadBack } else { Use::OtherReadBack };
+            let (summaries, found) = (2 * self.rows.len() as u64 * word, 2 * hits as u64 * word);
+            let back = Use::ReadBack(self.turn);
             self.engine.scratch(Use::Hits, found)?;
             self.engine.scratch(Use::Summaries, summaries)?;
             self.engine.scratch(back, summaries + found)?;
-            let mut encoder = self.encode_keys(resident);
+            let mut encoder = self.encode_keys(resident)?;
             self.encode_rows(&mut encoder, Kernel::Best, &[Use::Hits, Use::Summaries]);
             let (engine, to) = (&self.engine, self.engine.at(back));
             encoder.copy_buffer_to_buffer(engine.at(Use::Summaries), 0, to, 0, summaries);
             encoder.copy_buffer_to_buffer(engine.at(Use::Hits), 0, to, summaries, found);
             submitted = Some((self.engine.submit(encoder)?, back));
         }
-        let (round, rows) = (std::mem::take(&mut self.round), std::mem::take(&mut self.rows));
+        let (round, rows) = self.engine.spare.rounds.pop().unwrap_or_default();
+        let (round, rows) =
+            (std::mem::replace(&mut self.round, round), std::mem::replace(&mut self.rows, rows));
         Ok(Some(Flight { round, rows, hits, submitted, started: Instant::now() }))
     }
 
     /// Waits for a round.
-    pub(super) fn land(&mut self, flight: Flight) -> Outcome<super::land::Landed> {
+    pub(super) fn land(&mut self, flight: Flight) -> Outcome<Landed> {
         let (lanes, started) = (flight.round.lanes, flight.started);
-        let landed = flight.land(self.engine, std::mem::take(&mut self.words))?;
+        let landed = flight.land(self.engine)?;
         self.time(lanes, started);
         Ok(landed)
     }
 
     /// Takes the memory of a round that is done with.
-    fn reuse(&mut self, landed: super::land::Landed) {
-        (self.round, self.rows, self.words) = landed.into_parts();
+    fn reuse(&mut self, landed: Landed) {
+        self.engine.spare.rounds.push(landed.into_parts());
+    }
+
+    /// Gives back the memory of the round that was to come.
+    fn keep(&mut self) {
+        let round = (std::mem::take(&mut self.round), std::mem::take(&mut self.rows));
+        self.engine.spare.rounds.push(round);
     }
 
     /// Notes how fast the device was, if it began at `start` and was not busy before.
@@ -227,28 +240,18 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// Sends what the next round needs; false when there is none.
-    fn prepare(&mut self, resident: &Resident) -> Outcome<bool> {
+    /// Goes on to the next round; false when there is none.
+    fn next(&mut self, resident: &Resident) -> Outcome<bool> {
         let limits = self.limits()?;
-        if !self.rounds.next(&limits, resident, &mut self.round)? {
-            return Ok(false);
-        }
-        let Self { engine, job, rounds, round, .. } = self;
-        if round.lanes == 0 {
-            return Ok(true);
-        }
+        self.turn = (self.turn + 1) % TURNS;
+        Ok(self.rounds.next(&limits, resident, &mut self.round)?)
+    }
+
+    /// The commands that compute the round's keys, and send what that takes and `rows` for what follows.
+    fn encode_keys(&mut self, resident: &Resident) -> Outcome<wgpu::CommandEncoder> {
+        let Self { engine, job, rounds, round, rows, sent, turn, .. } = self;
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
-        engine.scratch(Use::Queries, ((queries.len() + round.queries.len()) * size_of::<f32>()) as u64)?;
-        engine.put(Use::Queries, queries)?;
-        engine.put_at(Use::Queries, queries.len(), &round.norms)?;
-        engine.put(Use::Tiles, &round.tiles)?;
-        engine.put(Use::Pairs, &round.pairs)?;
-        if self.sent != rounds.passing.len() {
-            engine.put(Use::Passing, &rounds.passing)?;
-            self.sent = rounds.passing.len();
-        }
-        engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
         let mut shapes: Vec<Shape> = round
             .dispatches
             .iter()
@@ -265,35 +268,40 @@ impl<'a> Call<'a> {
             .collect();
         // Behind them the rows' own.
         shapes.push(Shape::new(&[0, to32(round.rows.len())]));
-        engine.put(Use::Shapes, &shapes)?;
-        Ok(true)
-    }
-
-    /// The commands that compute the round's keys.
-    fn encode_keys(&self, resident: &Resident) -> wgpu::CommandEncoder {
-        let Self { engine, job, round, .. } = self;
-        let element = job.lists.list(0).vectors.element();
-        let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            for (number, dispatch) in round.dispatches.iter().enumerate() {
-                let pipeline = engine.pipelines.get(kernel(dispatch.shape, element));
-                pass.set_pipeline(pipeline);
-                let segment = &resident.segments[dispatch.segment];
-                let buffers = [
-                    segment.vectors.buffer(),
-                    segment.bias.buffer(),
-                    engine.at(Use::Tiles),
-                    engine.at(Use::Pairs),
-                    engine.at(Use::Queries),
-                    engine.at(Use::Passing),
-                    engine.at(Use::Keys),
-                ];
-                engine.bind(&mut pass, pipeline, number, &buffers);
-                dispatch_groups(&mut pass, dispatch.tiles.len());
-            }
+        let mut parts = vec![
+            Part::new(Use::Queries, queries).and(&round.norms),
+            Part::new(Use::Tiles, &round.tiles),
+            Part::new(Use::Pairs, &round.pairs),
+            Part::new(Use::Rows, rows),
+            Part::new(Use::Shapes, &shapes),
+        ];
+        if *sent != rounds.passing.len() {
+            parts.push(Part::new(Use::Passing, &rounds.passing));
+            *sent = rounds.passing.len();
         }
-        encoder
+        let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
+        engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
+        let element = resident.element();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (number, dispatch) in round.dispatches.iter().enumerate() {
+            let pipeline = engine.pipelines.get(kernel(dispatch.shape, element));
+            pass.set_pipeline(pipeline);
+            let segment = &resident.segments[dispatch.segment];
+            let buffers = [
+                segment.vectors.buffer(),
+                segment.bias.buffer(),
+                engine.at(Use::Tiles),
+                engine.at(Use::Pairs),
+                engine.at(Use::Queries),
+                engine.at(Use::Passing),
+                engine.at(Use::Keys),
+            ];
+            engine.bind(&mut pass, pipeline, number, &buffers);
+            dispatch_groups(&mut pass, dispatch.tiles.len());
+        }
+        drop(pass);
+        Ok(encoder)
     }
 
     /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
@@ -310,21 +318,20 @@ impl<'a> Call<'a> {
             return Err(Fault::Memory);
         }
         let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
-        let queries = (QUERY_BYTES.min(bytes) / (self.job.dim * size_of::<f32>())).max(1);
+        let queries = (QUERY_BYTES.min(bytes) / (self.job.dim * size_of::<f32>())).clamp(1, QUERIES);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
 
-    /// Sends the round's rows, each with what is `wanted` of it and where its hits begin; how many hits that are.
-    fn put_rows(&mut self, wanted: impl Fn(usize) -> (u32, usize)) -> Outcome<usize> {
+    /// Notes what is wanted of each of the round's rows and how many hits there will be; all hits.
+    fn want(&mut self, wanted: impl Fn(&Row) -> (u32, usize)) -> usize {
         self.rows.clear();
         let mut place = 0;
-        for (number, row) in self.round.rows.iter().enumerate() {
-            let (wanted, hits) = wanted(number);
+        for row in &self.round.rows {
+            let (wanted, hits) = wanted(row);
             self.rows.push(DeviceRow { start: row.start, length: row.length, wanted, place: to32(place) });
             place += hits;
         }
-        self.engine.put(Use::Rows, &self.rows)?;
-        Ok(place)
+        place
     }
 
     /// Adds `kernel` to the commands, a workgroup a row.
@@ -349,33 +356,36 @@ impl<'a> Call<'a> {
         if self.round.lanes == 0 {
             return Ok(());
         }
-        let bars: Vec<u32> = self.round.rows.iter().map(|row| bar(row.query)).collect();
-        self.put_rows(|row| (bars[row], 0))?;
+        self.want(|row| (bar(row.query), 0));
         let rows = self.rows.len();
         self.engine.scratch(Use::Summaries, (rows * size_of::<u32>()) as u64)?;
         let start = Instant::now();
-        let mut encoder = self.encode_keys(resident);
+        let mut encoder = self.encode_keys(resident)?;
         self.encode_rows(&mut encoder, Kernel::Count, &[Use::Summaries]);
         self.engine.run(encoder)?;
         self.time(self.round.lanes, start);
-        self.engine.take(Use::Summaries, rows, &mut self.words)?;
-        let counts = std::mem::take(&mut self.words);
-        let total = self.put_rows(|row| (bars[row], counts[row] as usize))?;
+        let (mut counts, mut found) = (Vec::new(), Vec::new());
+        self.engine.take(Use::Summaries, rows, &mut counts)?;
+        let mut total = 0;
+        for (row, &count) in self.rows.iter_mut().zip(&counts) {
+            row.place = to32(total);
+            total += count as usize;
+        }
         if total > 0 {
+            self.engine.put(Use::Rows, &self.rows)?;
             self.engine.scratch(Use::Hits, (total * size_of::<u32>()) as u64)?;
             let mut encoder =
                 self.engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
             self.encode_rows(&mut encoder, Kernel::Gather, &[Use::Hits]);
             self.engine.run(encoder)?;
-            self.engine.take(Use::Hits, total, &mut self.more_words)?;
-            for ((row, sent), &count) in self.round.rows.iter().zip(&self.rows).zip(&counts) {
-                for &at in &self.more_words[sent.place as usize..][..count as usize] {
-                    let (list, slot) = self.round.locate(row, at);
-                    candidates.push((row.query, Candidate { list, slot, key: NONE }));
-                }
+            self.engine.take(Use::Hits, total, &mut found)?;
+        }
+        for ((row, sent), &count) in self.round.rows.iter().zip(&self.rows).zip(&counts) {
+            for &at in &found[sent.place as usize..][..count as usize] {
+                let (list, slot) = self.round.locate(row, at);
+                candidates.push((row.query, Candidate { list, slot, key: NONE }));
             }
         }
-        self.words = counts;
         Ok(())
     }
 }

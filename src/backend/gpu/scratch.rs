@@ -22,23 +22,48 @@ pub(super) enum Use {
     Summaries,
     Places,
     Bests,
-    ReadBack,
-    OtherReadBack,
+    /// To the device and back, by turns.
+    Staging(usize),
+    ReadBack(usize),
 }
 
-const COUNT: usize = Use::OtherReadBack as usize + 1;
+/// How many turns there are: one that the CPU writes, one that the device has, one that the CPU reads.
+pub(super) const TURNS: usize = 3;
+
+/// Uses of which there is one buffer.
+const ONCE: usize = 11;
+const COUNT: usize = ONCE + 2 * TURNS;
+
+impl Use {
+    fn place(self) -> usize {
+        match self {
+            Self::Shapes => 0,
+            Self::Tiles => 1,
+            Self::Pairs => 2,
+            Self::Queries => 3,
+            Self::Passing => 4,
+            Self::Keys => 5,
+            Self::Rows => 6,
+            Self::Hits => 7,
+            Self::Summaries => 8,
+            Self::Places => 9,
+            Self::Bests => 10,
+            Self::Staging(turn) => ONCE + turn,
+            Self::ReadBack(turn) => ONCE + TURNS + turn,
+        }
+    }
+}
 
 impl Engine {
     /// The buffer for `what`, of at least `bytes`.
     pub(super) fn scratch(&mut self, what: Use, bytes: u64) -> Outcome<&Memory> {
-        let place = what as usize;
+        let place = what.place();
         if self.scratch.places[place].as_ref().is_none_or(|memory| memory.bytes() < bytes) {
             let old = self.scratch.places[place].take().map_or(0, |memory| memory.bytes());
             let usage = match what {
                 Use::Shapes => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-                Use::ReadBack | Use::OtherReadBack => {
-                    wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST
-                }
+                Use::Staging(_) => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+                Use::ReadBack(_) => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 _ => {
                     wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC
                 }
@@ -55,7 +80,7 @@ impl Engine {
 
     /// The buffer for `what`, which was asked for before.
     pub(super) fn at(&self, what: Use) -> &wgpu::Buffer {
-        self.scratch.places[what as usize].as_ref().expect("invariant: asked for before").buffer()
+        self.scratch.places[what.place()].as_ref().expect("invariant: asked for before").buffer()
     }
 
     /// Puts `data` into the buffer for `what`.
@@ -68,20 +93,6 @@ impl Engine {
         self.check()
     }
 
-    /// Puts `data` into the buffer for `what`, which was asked for before, behind its first `words`.
-    pub(super) fn put_at<T: bytemuck::NoUninit>(
-        &mut self,
-        what: Use,
-        words: usize,
-        data: &[T],
-    ) -> Outcome<()> {
-        if !data.is_empty() {
-            let at = (words * size_of::<u32>()) as u64;
-            self.queue.write_buffer(self.at(what), at, bytemuck::cast_slice(data));
-        }
-        self.check()
-    }
-
     /// Copies the first `words` of the buffer for `what` back.
     pub(super) fn take(&mut self, what: Use, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
         out.clear();
@@ -89,17 +100,13 @@ impl Engine {
             return Ok(());
         }
         let bytes = (words * size_of::<u32>()) as u64;
-        self.scratch(Use::ReadBack, bytes)?;
+        self.scratch(Use::ReadBack(0), bytes)?;
         let mut encoder = self.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        encoder.copy_buffer_to_buffer(self.at(what), 0, self.at(Use::ReadBack), 0, bytes);
+        encoder.copy_buffer_to_buffer(self.at(what), 0, self.at(Use::ReadBack(0)), 0, bytes);
         self.run(encoder)?;
-        self.read(Use::ReadBack, words, out)
-    }
-
-    /// Copies the first `words` of the buffer for `what`, which can be mapped and which no command under way writes to.
-    pub(super) fn read(&self, what: Use, words: usize, out: &mut Vec<u32>) -> Outcome<()> {
-        let memory = self.scratch.places[what as usize].as_ref().expect("invariant: asked for before");
-        self.read_memory(memory, words, out)
+        let mapped = self.mapped(Use::ReadBack(0), bytes)?;
+        out.extend_from_slice(bytemuck::cast_slice(&mapped));
+        Ok(())
     }
 }
 

@@ -32,11 +32,10 @@ pub(super) struct Verified {
 
 /// The smallest magnitude but zero of these values; infinity if there is none.
 pub(super) fn least<E: Scalar>(values: &[E]) -> f32 {
-    let magnitude = |&value: &E| {
-        let value: f32 = value.into();
-        if value == 0.0 { f32::INFINITY } else { value.abs() }
-    };
-    values.iter().map(magnitude).fold(f32::INFINITY, f32::min)
+    // Bits of magnitudes are in their order, and a zero's, less one, are the largest number.
+    let bits = |&value: &E| (Into::<f32>::into(value).to_bits() << 1 >> 1).wrapping_sub(1);
+    let least = values.iter().map(bits).fold(u32::MAX, u32::min).wrapping_add(1);
+    if least == 0 { f32::INFINITY } else { f32::from_bits(least) }
 }
 
 /// Whether the keys of scans of `resident` are the CPU's, for queries without a factor below [`LEAST`] but zero.
