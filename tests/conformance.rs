@@ -9,9 +9,10 @@ mod search;
 use std::path::PathBuf;
 
 use ivf::{
-    Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, RowsRef,
-    SearchOptions, Values, bf16, f16,
+    Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, RowsRef, Values,
+    bf16, f16,
 };
+use search::{Beside, options};
 use serde_json::Value;
 
 fn metric(case: &Value) -> Metric {
@@ -69,8 +70,8 @@ impl Run {
         Ok(Self { index, metric, dim, file })
     }
 
-    fn floats(&self, step: &Value, key: &str) -> Vec<f32> {
-        let float = |value: &Value| match value.as_str() {
+    fn float(&self, value: &Value) -> f32 {
+        match value.as_str() {
             #[expect(clippy::cast_possible_truncation, reason = "the file has float32 numbers")]
             None => value.as_f64().unwrap() as f32,
             Some("nan") => f32::NAN,
@@ -78,8 +79,11 @@ impl Run {
             Some("-inf") => f32::NEG_INFINITY,
             Some("worst") => self.metric.worst(),
             Some(other) => panic!("{other}"),
-        };
-        step[key].as_array().map_or(Vec::new(), |all| all.iter().map(float).collect())
+        }
+    }
+
+    fn floats(&self, step: &Value, key: &str) -> Vec<f32> {
+        step[key].as_array().map_or(Vec::new(), |all| all.iter().map(|value| self.float(value)).collect())
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -142,6 +146,7 @@ impl Run {
             }
             "compact" => self.index.compact(),
             "search" | "search_preassigned" => self.search(step, rows().into()),
+            "range_search" => self.range_search(step, rows().into()),
             "search_and_reconstruct" => self.search_and_reconstruct(step, rows()),
             "query_expansion" | "blend" => self.mix(step, rows()),
             "train_typed" | "add_typed" | "search_typed" => self.typed(step),
@@ -258,8 +263,8 @@ impl Run {
         #[expect(clippy::cast_possible_truncation, reason = "the file has float32 numbers")]
         let float = |key: &str| step[key].as_f64().map(|value| value as f32);
         let (k, mut out) = (size(step, "k"), vec![0.0; queries.rows() * self.dim]);
-        let options = SearchOptions { nprobe: size(step, "nprobe"), ..SearchOptions::default() };
-        let control = Control::default();
+        let beside = Beside::of(step);
+        let (options, control) = (options(step, &beside), Control::default());
         if let Some(alpha) = float("alpha") {
             self.index.query_expansion(queries, k, alpha, &options, &mut out, &control)?;
         } else {

@@ -116,21 +116,21 @@ impl List {
         encoder: &Encoder<'_>,
         kept: Option<&Keeper<'_>>,
     ) -> Result<()> {
-        let dim = x.dim();
+        let columns = encoder.columns(x.dim());
         let old = self.len();
         if let Some(keeper) = kept {
             self.rows.append(keeper, rows)?;
         }
-        let lane = self.lane_bytes(encoder.columns(dim));
+        let lane = self.lane_bytes(columns);
         let size = self.element.size();
-        self.spread(old + rows.len(), encoder.columns(dim))?;
+        self.spread(old + rows.len(), columns)?;
         let new_lanes = lanes(old + rows.len());
         let vectors = self.vectors.grow()?.as_mut_slice();
         let mut buffer = Vec::new();
         let mut slot = old;
         let mut rest = rows;
         while !rest.is_empty() {
-            let (base, stride) = locate(slot, new_lanes, encoder.columns(dim));
+            let (base, stride) = locate(slot, new_lanes, columns);
             let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
             encode(x, now, encoder, &mut vectors[base * size..], stride, &mut buffer);
             slot += now.len();

@@ -13,6 +13,7 @@ typedef struct found {
     int64_t *ids;
     uint64_t *hits;
     ivf_search_stats stats;
+    ivf_filter *filter;
     ivf_search_options options;
 } found;
 
@@ -28,6 +29,7 @@ static found *room_for(const json *step, uint64_t n)
     to->stats.struct_size = sizeof to->stats;
     to->options = search_options_of(step);
     to->options.hits = to->hits;
+    to->options.filter = to->filter = filter_of(json_get(step, "filter"));
     if (json_get(step, "stats") != NULL)
         to->options.stats = &to->stats;
     return to;
@@ -42,6 +44,7 @@ static ivf_status expect_found(const json *step, found *got, ivf_status status)
         expect_integers(step, "hits", (const int64_t *)got->hits, got->n);
         expect_stats(step, &got->stats);
     }
+    ivf_filter_destroy(got->filter);
     free(got->distances);
     free(got->ids);
     free(got->hits);
@@ -79,19 +82,44 @@ static ivf_status do_search_and_reconstruct(const json *step, const floats *x, u
     return expect_found(step, to, status);
 }
 
+static ivf_status do_range_search(const json *step, const floats *x, uint64_t n, uint32_t dim)
+{
+    ivf_filter *filter = filter_of(json_get(step, "filter"));
+    ivf_search_options options = search_options_of(step);
+    ivf_range_result *result = NULL;
+    ivf_range_view view = {0};
+    options.filter = filter;
+    view.struct_size = sizeof view;
+    ivf_status status = ivf_range_search(index_, x->data, n, dim, float_of(json_get(step, "radius"), metric_),
+                                         &options, &result);
+    if (status == IVF_OK) {
+        CHECK_OK(ivf_range_result_get(result, &view));
+        CHECK(view.n == n);
+        expect_integers(step, "offsets", (const int64_t *)view.offsets, n + 1);
+        expect_integers(step, "ids", view.ids, view.total);
+        expect_floats(step, "distances", metric_, view.distances, view.total);
+    }
+    ivf_range_result_destroy(result);
+    ivf_filter_destroy(filter);
+    return status;
+}
+
 /* Query expansion or a blend. */
 static ivf_status do_mix(const json *step, const floats *x, uint64_t n, uint32_t dim)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
     float *out = (float *)must_allocate(n * dim * sizeof *out);
-    const ivf_search_options options = search_options_of(step);
+    ivf_filter *filter = filter_of(json_get(step, "filter"));
+    ivf_search_options options = search_options_of(step);
     ivf_status status;
+    options.filter = filter;
     if (json_get(step, "alpha") != NULL)
         status = ivf_query_expansion(index_, x->data, n, dim, k, real_of(step, "alpha"), out, &options);
     else
         status = ivf_blend(index_, x->data, n, dim, k, real_of(step, "power"), real_of(step, "ratio"), out, &options);
     if (status == IVF_OK)
         expect_floats(step, "out", metric_, out, n * dim);
+    ivf_filter_destroy(filter);
     free(out);
     return status;
 }
@@ -348,6 +376,8 @@ static ivf_status do_step(const json *step, const char *op)
         free(ids.data);
     } else if (strcmp(op, "search") == 0 || strcmp(op, "search_preassigned") == 0) {
         status = do_search(step, &x, n, dim);
+    } else if (strcmp(op, "range_search") == 0) {
+        status = do_range_search(step, &x, n, dim);
     } else if (strcmp(op, "search_and_reconstruct") == 0) {
         status = do_search_and_reconstruct(step, &x, n, dim);
     } else if (strcmp(op, "query_expansion") == 0 || strcmp(op, "blend") == 0) {

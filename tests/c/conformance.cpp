@@ -1,5 +1,7 @@
 // tests/conformance.json through ivf.hpp.
+#include <algorithm>
 #include <ivf.hpp>
+#include <optional>
 #include <sstream>
 
 #include "step.h"
@@ -22,6 +24,21 @@ std::vector<int64_t> integers_in(const json* step, const char* key) {
     copy.assign(all.data, all.data + all.count);
     std::free(all.data);
     return copy;
+}
+
+ivf::Filter filter_in(const json* member) {
+    const json* of = member->first;
+    const std::string_view name = of->key;
+    if (name == "ids") return ivf::Filter::ids(integers_in(member, "ids"));
+    if (name == "range") return ivf::Filter::range(of->first->integer, of->first->next->integer);
+    if (name == "not") return ~filter_in(of);
+    if (name == "and") return filter_in(of->first) & filter_in(of->first->next);
+    if (name == "or") return filter_in(of->first) | filter_in(of->first->next);
+    CHECK(name == "bitmap");
+    const std::vector<int64_t> bits = integers_in(member, "bitmap");
+    std::vector<uint8_t> bytes(bits.size() + 1);  // never a null pointer, as in C
+    std::transform(bits.begin(), bits.end(), bytes.begin(), [](int64_t byte) { return static_cast<uint8_t>(byte); });
+    return ivf::Filter::bitmap({bytes.data(), bits.size()});
 }
 
 bool has(const json* step, const char* key) {
@@ -99,6 +116,8 @@ private:
             index_.compact();
         } else if (op == "search" || op == "search_preassigned") {
             search(step, rows);
+        } else if (op == "range_search") {
+            range_search(step, rows);
         } else if (op == "search_and_reconstruct") {
             const auto [found, vectors] = index_.search_and_reconstruct(rows, k_of(step), options_of(step));
             expect_found(step, found);
@@ -175,6 +194,8 @@ private:
         options.k_factor = from.k_factor;
         options.target_recall = from.target_recall;
         if (has(step, "stats")) options.stats = &stats_;
+        filter_.reset();
+        if (has(step, "filter")) options.filter = &filter_.emplace(filter_in(json_get(step, "filter")));
         return options;
     }
 
@@ -254,6 +275,23 @@ private:
         }
     }
 
+    void range_search(const json* step, const ivf::Rows& queries) {
+        const auto metric = static_cast<int32_t>(metric_);
+        const float radius = float_of(json_get(step, "radius"), metric);
+        const ivf::RangeHits found = index_.range_search(queries, radius, options_of(step));
+        std::vector<int64_t> offsets{0}, ids;
+        std::vector<float> distances;
+        for (uint64_t query = 0; query < found.n(); ++query) {
+            ids.insert(ids.end(), found.ids_of(query).begin(), found.ids_of(query).end());
+            distances.insert(distances.end(), found.distances_of(query).begin(), found.distances_of(query).end());
+            offsets.push_back(static_cast<int64_t>(ids.size()));
+        }
+        CHECK(found.total() == ids.size());
+        expect_integers(step, "offsets", offsets.data(), offsets.size());
+        expect_integers(step, "ids", ids.data(), ids.size());
+        expect_floats(step, "distances", metric, distances.data(), distances.size());
+    }
+
     void expect_found(const json* step, const ivf::Neighbors& found) const {
         expect_integers(step, "ids", found.ids.data(), found.ids.size());
         expect_floats(step, "distances", static_cast<int32_t>(metric_), found.distances.data(), found.distances.size());
@@ -270,6 +308,7 @@ private:
     uint32_t dim_;
     ivf::Index index_;
     ivf::SearchStats stats_{};
+    std::optional<ivf::Filter> filter_;
 };
 
 void run_case(const json* a_case) {

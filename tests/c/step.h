@@ -192,7 +192,40 @@ static inline int32_t switch_of(const json *step, const char *key)
     return json_get(step, key) == NULL ? IVF_SWITCH_DEFAULT : number_of(step, key, 0) ? IVF_SWITCH_ON : IVF_SWITCH_OFF;
 }
 
-/* What a step sets of a search's options; the lists of a preassigned search count as no nprobe. */
+/* The filter that a step's member describes; NULL without one. The caller destroys it. */
+static inline ivf_filter *filter_of(const json *member)
+{
+    const json *of = member != NULL ? member->first : NULL;
+    ivf_filter *filter = NULL, *a = NULL, *b = NULL;
+    if (of == NULL)
+        return NULL;
+    if (strcmp(of->key, "ids") == 0) {
+        integers ids = integers_of(member, "ids");
+        CHECK_OK(ivf_filter_create_ids(ids.data, ids.count, &filter));
+        free(ids.data);
+    } else if (strcmp(of->key, "range") == 0) {
+        CHECK_OK(ivf_filter_create_range(of->first->integer, of->first->next->integer, &filter));
+    } else if (strcmp(of->key, "bitmap") == 0) {
+        uint8_t *bytes = (uint8_t *)must_allocate(of->count), *end = bytes;
+        for (const json *byte = of->first; byte != NULL; byte = byte->next)
+            *end++ = (uint8_t)byte->integer;
+        CHECK_OK(ivf_filter_create_bitmap(bytes, 8 * of->count, &filter));
+        free(bytes);
+    } else if (strcmp(of->key, "not") == 0) {
+        a = filter_of(of);
+        CHECK_OK(ivf_filter_create_not(a, &filter));
+    } else {
+        a = filter_of(of->first);
+        b = filter_of(of->first->next);
+        CHECK(strcmp(of->key, "and") == 0 || strcmp(of->key, "or") == 0);
+        CHECK_OK(of->key[0] == 'a' ? ivf_filter_create_and(a, b, &filter) : ivf_filter_create_or(a, b, &filter));
+    }
+    ivf_filter_destroy(a);
+    ivf_filter_destroy(b);
+    return filter;
+}
+
+/* What a step sets of a search's options, but for the filter; the lists of a preassigned search count as no nprobe. */
 static inline ivf_search_options search_options_of(const json *step)
 {
     static const char *const profiles[] = {"exact", "speed", "approx_fast", "approx_balanced", "approx_quality"};

@@ -101,10 +101,11 @@ class Case:
         return self.step("compact")
 
     def search(
-        self, x, k, nprobe=0, max_codes=0, dim=None, budget=None, stats=False, k_factor=0, recall=0, **expected
+        self, x, k, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, stats=False, k_factor=0, recall=0,
+        **expected,
     ):
         x, members = self.rows(x, dim)
-        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **limited(budget))
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
         if k_factor:
             members["k_factor"] = self.model.factor = k_factor
         else:
@@ -117,17 +118,29 @@ class Case:
             self.found(members, self.model.search(x, k, nprobe, max_codes, budget), stats)
         return self.step("search", **members, **expected)
 
-    def search_preassigned(self, x, lists, k, max_codes=0, budget=None, stats=False, **expected):
+    def search_preassigned(self, x, lists, k, max_codes=0, budget=None, filter=None, stats=False, **expected):
         """lists [n, nprobe]"""
         x, members = self.rows(x)
-        members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []), **limited(budget))
+        members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []))
+        members.update(self.limited(budget, filter))
         if not expected:
             self.found(members, self.model.scan(x, k, lists, max_codes, budget), stats)
         return self.step("search_preassigned", **members, **expected)
 
-    def search_and_reconstruct(self, x, k, nprobe=0, max_codes=0, budget=None, stats=False, **expected):
+    def range_search(self, x, radius, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, **expected):
+        x, members = self.rows(x, dim)
+        radius = np.float32(radius)
+        members.update(radius=number(radius), nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
+        if not expected:
+            offsets, ids, distances = self.model.range_search(x, float(radius), nprobe, max_codes, budget)
+            members.update(offsets=offsets, ids=ids, distances=[number(value) for value in distances])
+        return self.step("range_search", **members, **expected)
+
+    def search_and_reconstruct(
+        self, x, k, nprobe=0, max_codes=0, budget=None, filter=None, stats=False, **expected
+    ):
         x, members = self.rows(x)
-        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **limited(budget))
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
         if not expected:
             result = self.model.search(x, k, nprobe, max_codes, budget)
             self.found(members, result, stats)
@@ -151,18 +164,19 @@ class Case:
         return self.step("curve", **self.model.curve_members())
 
     def nearest(self, x, k):
+        self.model.filter = None
         return self.model.search([x], k, self.model.nlist, 0)[0]
 
-    def query_expansion(self, x, k, alpha, nprobe=0, **expected):
+    def query_expansion(self, x, k, alpha, nprobe=0, filter=None, **expected):
         x, members = self.rows(x)
-        members.update(k=k, alpha=alpha, nprobe=nprobe)
+        members.update(k=k, alpha=alpha, nprobe=nprobe, **self.limited(None, filter))
         if not expected:
             members["out"] = [number(value) for value in expanded(self.model, x, k, alpha, nprobe)]
         return self.step("query_expansion", **members, **expected)
 
-    def blend(self, x, k, power, ratio, nprobe=0, **expected):
+    def blend(self, x, k, power, ratio, nprobe=0, filter=None, **expected):
         x, members = self.rows(x)
-        members.update(k=k, power=power, ratio=ratio, nprobe=nprobe)
+        members.update(k=k, power=power, ratio=ratio, nprobe=nprobe, **self.limited(None, filter))
         if not expected:
             members["out"] = [number(value) for value in blended(self.model, x, k, power, ratio, nprobe)]
         return self.step("blend", **members, **expected)
@@ -185,12 +199,17 @@ class Case:
             self.model.add(x, ids)
         return self.step("add_typed", **members, ids=ids, **expected)
 
-    def search_typed(self, x, element, k, nprobe=0, max_codes=0, **expected):
+    def search_typed(self, x, element, k, nprobe=0, max_codes=0, filter=None, **expected):
         x, members = self.typed(x, element)
-        members.update(k=k, nprobe=nprobe, max_codes=max_codes)
+        members.update(k=k, nprobe=nprobe, max_codes=max_codes, **self.limited(None, filter))
         if not expected:
             self.found(members, self.model.search(x, k, nprobe, max_codes))
         return self.step("search_typed", **members, **expected)
+
+    def limited(self, budget, filter):
+        """The members of a search that has a budget or a filter."""
+        self.model.filter = filter
+        return {**(budget.members() if budget else {}), **({"filter": filter.member} if filter else {})}
 
     def found(self, members, result, stats=False):
         """`stats`: whether the step expects the statistics too: queries, lists, vectors."""
@@ -230,11 +249,6 @@ class Case:
 
     def reload(self, op="reload"):
         return self.step(op)
-
-
-def limited(budget):
-    """The members of a step that has a budget."""
-    return budget.members() if budget else {}
 
 
 def refused(name, index, dim=4, status="IVF_E_DESCRIPTION", error=None):

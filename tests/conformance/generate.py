@@ -12,7 +12,8 @@ The `_typed` calls have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in pl
 copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
 bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same.
 
-A search may have the options of its call by their names; its `stats` are queries, lists, vectors looked at. `tune`
+A search may have the options of its call by their names; its `filter` is {"ids": [...]}, {"range": [from, to]}, {"bitmap":
+bytes}, {"and": [a, b]}, {"or": [a, b]} or {"not": a}. `range_search` gives `offsets` [n + 1] into ids and distances. `stats` are queries, lists, vectors looked at. `tune`
 gives `nprobe` and the recall `reached`; `curve` has k, queries, count, changed, stale as `about`, then its points.
 """
 
@@ -24,9 +25,11 @@ import changes
 import codes
 import exact
 import files
+import filters
 import ids
 import lists
 import mixtures
+import ranges
 import recall
 import refine
 import refusals
@@ -41,7 +44,8 @@ def text() -> str:
     """The whole file, a step a line."""
     cases = [
         getattr(case, "case", case)
-        for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes, shares, refine, turns, recall)
+        for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes, shares, refine, turns, recall,
+                     filters, ranges)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

@@ -29,6 +29,7 @@ class Model:
         # What the search before did: queries, lists that had anything to look at, vectors looked at.
         self.visited = [0, 0, 0]
         self.curve, self.factor = None, None
+        self.filter = None  # of the search at hand
 
     @property
     def count(self):
@@ -137,6 +138,8 @@ class Model:
             self.visited[1] += sum(size > 0 for size in sizes)
             self.visited[2] += sum(sizes)
             seen = [entry for number, size in zip(lists, sizes) for entry in self.lists[number][:size]]
+            # Inside the scan: what does not pass is looked at all the same.
+            seen = [entry for entry in seen if self.filter is None or self.filter.passes(entry[0])]
             keys = self.keys(query, np.array([vector for _, vector in seen]), self.metric)
             order = sorted(range(len(seen)), key=lambda place: (keys[place], seen[place][0]))
             for a, b in zip(order[:k], order[1:]):
@@ -148,6 +151,22 @@ class Model:
             distances += [sign * keys[place] for place in order] + ["worst"] * missing
             hits.append(len(order))
         return ids, distances, hits
+
+    def range_search(self, x, radius, nprobe, max_codes, budget=None):
+        """offsets, ids, distances of all that is strictly better than the radius."""
+        room = max(self.count, 1)
+        found, values, hits = self.search(x, room, nprobe, max_codes, budget)
+        sign = 1 if self.metric == "l2" else -1
+        offsets, ids, distances = [0], [], []
+        for row, count in enumerate(hits):
+            for place in range(row * room, row * room + count):
+                key, bar = sign * values[place], sign * radius
+                assert math.isinf(bar) or key == bar or apart(key, bar), (key, bar)
+                if key < bar:
+                    ids.append(found[place])
+                    distances.append(values[place])
+            offsets.append(len(ids))
+        return offsets, ids, distances
 
     def tune(self, x, k, recall, truth):
         """Lists and recall for `recall`, of which only the clear answers are the contract: all lists for all of it, one

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use ivf::{
-    Budget, Control, MatrixRef, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats, Sharing,
-    Switch, TuneOptions,
+    Budget, Control, Filter, MatrixRef, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats,
+    Sharing, Switch, TuneOptions,
 };
 use serde_json::Value;
 
@@ -45,9 +45,41 @@ fn sharing(step: &Value) -> Sharing {
     }
 }
 
+/// The filter that a step's member describes.
+fn filter(member: &Value) -> Filter {
+    let (name, of) = member.as_object().unwrap().iter().next().unwrap();
+    match name.as_str() {
+        "ids" => Filter::ids(&integers(member, name)),
+        "range" => Filter::range(of[0].as_i64().unwrap(), of[1].as_i64().unwrap()),
+        "bitmap" => {
+            let bytes: Vec<u8> =
+                integers(member, name).into_iter().map(|byte| u8::try_from(byte).unwrap()).collect();
+            Filter::bitmap(&bytes)
+        }
+        "and" => filter(&of[0]).and(&filter(&of[1])),
+        "or" => filter(&of[0]).or(&filter(&of[1])),
+        "not" => filter(of).negate(),
+        other => panic!("filter {other}"),
+    }
+}
+
+/// What a step's options refer to.
+#[derive(Default)]
+pub(super) struct Beside {
+    stats: Mutex<SearchStats>,
+    filter: Option<Filter>,
+}
+
+impl Beside {
+    pub(super) fn of(step: &Value) -> Self {
+        Self { filter: step["filter"].is_object().then(|| filter(&step["filter"])), ..Self::default() }
+    }
+}
+
 /// What a step sets; the lists of a preassigned search count as no nprobe.
-fn options<'a>(step: &Value, stats: &'a Mutex<SearchStats>) -> SearchOptions<'a> {
+pub(super) fn options<'a>(step: &Value, beside: &'a Beside) -> SearchOptions<'a> {
     SearchOptions {
+        filter: beside.filter.as_ref(),
         nprobe: if step["lists"].is_array() { 0 } else { size(step, "nprobe") },
         max_codes: size(step, "max_codes"),
         target_recall: float(step, "target_recall"),
@@ -62,7 +94,7 @@ fn options<'a>(step: &Value, stats: &'a Mutex<SearchStats>) -> SearchOptions<'a>
             dynamic_nprobe: switch(step, "dynamic_nprobe"),
             strict: switch(step, "strict_budget"),
         },
-        stats: step["stats"].is_array().then_some(stats),
+        stats: step["stats"].is_array().then_some(&beside.stats),
         ..SearchOptions::default()
     }
 }
@@ -78,6 +110,16 @@ impl Run {
                 self.index.search(queries, k, options, output, &control)
             }
         })
+    }
+
+    pub(super) fn range_search(&self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
+        let (radius, beside) = (self.float(&step["radius"]), Beside::of(step));
+        let found = self.index.range_search(queries, radius, &options(step, &beside), &Control::default())?;
+        let offsets: Vec<i64> = found.offsets.iter().map(|&offset| i64::try_from(offset).unwrap()).collect();
+        assert_eq!(offsets, integers(step, "offsets"));
+        assert_eq!(found.ids, integers(step, "ids"));
+        self.close(step, "distances", &found.distances);
+        Ok(())
     }
 
     pub(super) fn search_and_reconstruct(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
@@ -99,14 +141,14 @@ impl Run {
     ) -> Result<()> {
         let k = size(step, "k");
         let (mut distances, mut ids, mut hits) = (vec![0.0; n * k], vec![0; n * k], vec![0; n]);
-        let stats = Mutex::new(SearchStats::default());
+        let beside = Beside::of(step);
         let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: Some(&mut hits) };
-        search(&options(step, &stats), output)?;
+        search(&options(step, &beside), output)?;
         assert_eq!(ids, integers(step, "ids"));
         self.close(step, "distances", &distances);
         assert_eq!(hits, integers(step, "hits").iter().map(|&hits| hits as u64).collect::<Vec<_>>());
         if step["stats"].is_array() {
-            let SearchStats { queries, lists, codes, .. } = stats.into_inner().unwrap();
+            let SearchStats { queries, lists, codes, .. } = beside.stats.into_inner().unwrap();
             assert_eq!([queries, lists, codes].map(|number| number as i64)[..], integers(step, "stats"));
         }
         Ok(())

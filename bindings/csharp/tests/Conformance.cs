@@ -13,6 +13,7 @@ namespace Ivf.Tests
     {
         private readonly Metric metric;
         private readonly int dim;
+        private readonly List<IvfFilter> filters = new List<IvfFilter>();
         private IvfIndex index;
 
         internal static void RunAll(Action<string, Action> run)
@@ -61,6 +62,8 @@ namespace Ivf.Tests
         public void Dispose()
         {
             index.Dispose();
+            foreach (IvfFilter filter in filters)
+                filter.Dispose();
         }
 
         private void RunStep(Json step, int number)
@@ -107,6 +110,7 @@ namespace Ivf.Tests
                 case "compact": index.Compact(); break;
                 case "search":
                 case "search_preassigned": Search(step); break;
+                case "range_search": RangeSearch(step); break;
                 case "search_and_reconstruct": SearchAndReconstruct(step); break;
                 case "query_expansion":
                     Check.Close(

@@ -31,8 +31,29 @@ namespace Ivf.Tests
                 ListMax = Number(step, "list_max"),
                 KFactor = Float(step, "k_factor"),
                 TargetRecall = Float(step, "target_recall"),
+                Filter = step["filter"] == null ? null : FilterOf(step["filter"]),
                 Stats = step["stats"] == null ? null : new SearchStats(),
             };
+        }
+
+        /// <summary>The filter that a step's member describes; the case disposes it.</summary>
+        private IvfFilter FilterOf(Json member)
+        {
+            string name = member.Members.Keys.Single();
+            Json of = member[name];
+            IvfFilter filter;
+            switch (name)
+            {
+                case "ids": filter = IvfFilter.OfIds(Integers(member, name)); break;
+                case "range": filter = IvfFilter.OfRange(of.Items[0].Integer, of.Items[1].Integer); break;
+                case "bitmap": filter = IvfFilter.OfBitmap(Integers(member, name).Select(value => (byte)value).ToArray()); break;
+                case "and": filter = FilterOf(of.Items[0]).And(FilterOf(of.Items[1])); break;
+                case "or": filter = FilterOf(of.Items[0]).Or(FilterOf(of.Items[1])); break;
+                case "not": filter = FilterOf(of).Not(); break;
+                default: throw new Exception("unknown filter " + name);
+            }
+            filters.Add(filter);
+            return filter;
         }
 
         private static int Place(string[] names, Json name)
@@ -72,6 +93,14 @@ namespace Ivf.Tests
             Neighbors found = index.SearchAndReconstruct(RowsOf(step), K(step), out float[] vectors, options);
             ExpectFound(step, found, options);
             Check.Close(Floats(step, "vectors"), vectors, "vectors");
+        }
+
+        private void RangeSearch(Json step)
+        {
+            RangeNeighbors found = index.RangeSearch(RowsOf(step), FloatOf(step["radius"]), OptionsOf(step));
+            Check.Sequence(Integers(step, "offsets"), found.Offsets, "offsets");
+            Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
+            Check.Close(Floats(step, "distances"), found.Distances, "distances");
         }
 
         private void SearchTyped(Json step)

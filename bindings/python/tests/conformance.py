@@ -34,6 +34,20 @@ def load() -> list[dict[str, Any]]:
     return file["cases"]
 
 
+def filter_of(member: dict[str, Any] | None) -> ivf.Filter | None:
+    if member is None:
+        return None
+    ((name, of),) = member.items()
+    if name == "bitmap":
+        return ivf.Filter.of(np.unpackbits(np.array(of, np.uint8), bitorder="little").astype(bool))
+    if name in ("ids", "range"):
+        return ivf.Filter.of(np.array(of, np.int64) if name == "ids" else range(*of))
+    if name == "not":
+        return ~filter_of(of)
+    a, b = map(filter_of, of)
+    return a & b if name == "and" else a | b
+
+
 class Run:
     """A case and its index on the way through the steps."""
 
@@ -69,9 +83,11 @@ class Run:
     def x(self, step: dict[str, Any]) -> np.ndarray:
         return self.floats(step["x"]).reshape(-1, step.get("dim", self.case["dim"]))
 
+    def float(self, value: Any) -> float:
+        return {**SPECIAL, "worst": self.worst}.get(value, value)
+
     def floats(self, values: list[Any]) -> np.ndarray:
-        special = {**SPECIAL, "worst": self.worst}
-        return np.array([special.get(value, value) for value in values], np.float32)
+        return np.array([self.float(value) for value in values], np.float32)
 
     def set_centroids(self, step):
         self.index.set_centroids(self.x(step))
@@ -129,12 +145,21 @@ class Run:
         expected = self.floats(step["vectors"]).reshape(step["n"], step["k"], self.case["dim"])
         np.testing.assert_allclose(vectors, expected, rtol=1e-5, atol=1e-6)
 
+    def range_search(self, step):
+        options = self.options(step)
+        found = self.index.range_search(self.x(step), self.float(step["radius"]), step["nprobe"], **options)
+        assert found.offsets.tolist() == step["offsets"]
+        assert found.ids.tolist() == step["ids"]
+        self.same_distances(found.distances, self.floats(step["distances"]))
+
     def query_expansion(self, step):
-        out = self.index.query_expansion(self.x(step), step["k"], step["alpha"], step["nprobe"])
+        filter = filter_of(step.get("filter"))
+        out = self.index.query_expansion(self.x(step), step["k"], step["alpha"], step["nprobe"], filter=filter)
         self.same_rows(step, out)
 
     def blend(self, step):
-        out = self.index.blend(self.x(step), step["k"], step["power"], step["ratio"], step["nprobe"])
+        mix, filter = (step["k"], step["power"], step["ratio"]), filter_of(step.get("filter"))
+        out = self.index.blend(self.x(step), *mix, step["nprobe"], filter=filter)
         self.same_rows(step, out)
 
     def same_rows(self, step, out):
@@ -163,7 +188,9 @@ class Run:
         if budget != ivf.Budget():
             more["budget"] = budget
         for name in ("profile", "k_factor"):
-            more[name] = step.get(name)
+            if name in step:
+                more[name] = step[name]
+        more["filter"] = filter_of(step.get("filter"))
         return {**more, "max_codes": step["max_codes"], "stats": self.stats}
 
     def found(self, step, found):
@@ -171,14 +198,16 @@ class Run:
             assert [self.stats.queries, self.stats.lists, self.stats.codes] == step["stats"]
         shape = (step["n"], step["k"])
         np.testing.assert_array_equal(found.ids, np.array(step["ids"], np.int64).reshape(shape))
-        expected = self.floats(step["distances"]).reshape(shape)
+        self.same_distances(found.distances, self.floats(step["distances"]).reshape(shape))
+        np.testing.assert_array_equal(found.hits, step["hits"])
+
+    def same_distances(self, got, expected):
         # Squared distances have no rounding to hide behind: 0 is 0.
         absolute = 0 if self.case["metric"] == "l2" else 1e-6
-        np.testing.assert_allclose(found.distances, expected, rtol=1e-5, atol=absolute)
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=absolute)
         if self.case["metric"] == "cosine":
-            real = found.distances[found.ids >= 0]
+            real = got[np.isfinite(got)]
             assert ((real >= -1) & (real <= 1)).all()
-        np.testing.assert_array_equal(found.hits, step["hits"])
 
     def tune(self, step):
         x, truth = self.x(step), step.get("truth")
