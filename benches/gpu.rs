@@ -41,21 +41,23 @@ fn main() {
     cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
     let copies = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
     let start = Instant::now();
-    search(&copies[0], &queries[..DIM], None);
+    Found::new(&queries[..DIM]).search(&copies[0], &queries[..DIM], None);
     println!("device opened, {} MB of lists sent: {:?}", count * DIM * 4 >> 20, start.elapsed());
     for batch in BATCHES {
         let queries = &queries[..batch * DIM];
-        let want = search(&cpu, queries, None);
+        let mut want = Found::new(queries);
+        want.search(&cpu, queries, None);
         let mut line = format!("batch {batch:6}: ");
         for (index, name) in [&cpu, &copies[0], &copies[1]].into_iter().zip(["cpu", "gpu", "auto"]) {
-            let got = search(index, queries, None);
-            assert_eq!(got, want, "results differ");
+            let mut got = Found::new(queries);
+            got.search(index, queries, None);
+            assert!(got == want, "results differ");
             let start = Instant::now();
             let mut times = Vec::new();
             let stats = Mutex::new(SearchStats::default());
             while times.len() < LEAST || start.elapsed() < ROUND {
                 let start = Instant::now();
-                search(index, queries, Some(&stats));
+                got.search(index, queries, Some(&stats));
                 times.push(start.elapsed());
             }
             let rounds = times.len() as f64;
@@ -90,6 +92,31 @@ fn main() {
         }
         println!("{line}");
         assert!(all[0] == all[1], "centroids differ");
+        let mut line = format!("the nearest of {nlist} centroids: ");
+        let mut found = [(); 2].map(|()| (vec![1; count], vec![1.0; count]));
+        for (context, (labels, keys)) in contexts.iter().zip(&mut found) {
+            let mut times = [(); 3].map(|()| {
+                let start = Instant::now();
+                let centroids = matrix(&all[0]);
+                ivf::kmeans_assign(
+                    context,
+                    matrix(&base),
+                    centroids,
+                    false,
+                    0,
+                    labels,
+                    keys,
+                    &Control::default(),
+                )
+                .unwrap();
+                start.elapsed()
+            });
+            times.sort();
+            let operations = 2.0 * (count * nlist * DIM) as f64;
+            line += &format!("{:?} ({:.2} TFLOP/s); ", times[1], operations / times[1].as_secs_f64() / 1e12);
+        }
+        assert!(found[0] == found[1], "labels differ");
+        println!("{line}");
     }
     let status = contexts[1].device_status();
     println!(
@@ -109,13 +136,21 @@ fn index(context: &Arc<Context>, nlist: usize) -> Index {
     Index::new(context.clone(), DIM, Metric::L2, &description, &IndexOptions::default()).unwrap()
 }
 
-fn search(index: &Index, queries: &[f32], stats: Option<&Mutex<SearchStats>>) -> (Vec<i64>, Vec<u32>) {
-    let count = queries.len() / DIM;
-    let (mut distances, mut ids) = (vec![0.0; count * K], vec![0; count * K]);
-    let options = SearchOptions { nprobe: NPROBE, stats, ..Default::default() };
-    let output = SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
-    index.search(matrix(queries), K, &options, output, &Control::default()).unwrap();
-    (ids, distances.into_iter().map(f32::to_bits).collect())
+/// Distances and ids, in memory that is used again.
+#[derive(Clone, PartialEq)]
+struct Found(Vec<f32>, Vec<i64>);
+
+impl Found {
+    fn new(queries: &[f32]) -> Self {
+        let places = queries.len() / DIM * K;
+        Self(vec![1.0; places], vec![1; places])
+    }
+
+    fn search(&mut self, index: &Index, queries: &[f32], stats: Option<&Mutex<SearchStats>>) {
+        let options = SearchOptions { nprobe: NPROBE, stats, ..Default::default() };
+        let output = SearchOutput { distances: &mut self.0, ids: &mut self.1, hits: None };
+        index.search(matrix(queries), K, &options, output, &Control::default()).unwrap();
+    }
 }
 
 fn matrix(rows: &[f32]) -> MatrixRef<'_> {

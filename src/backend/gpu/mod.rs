@@ -10,6 +10,7 @@ mod choice;
 mod cost;
 mod device;
 mod exact;
+mod labels;
 mod land;
 mod pipelines;
 mod probe;

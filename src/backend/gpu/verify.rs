@@ -7,10 +7,11 @@
 //! multiple of 2^-126, so that there is no such number.
 
 use super::assign;
-use super::device::{Engine, Gpu, Outcome};
+use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::Judge;
 use super::resident::Resident;
 use super::scan::Call;
+use super::scratch::Scratch;
 use crate::backend::{AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
@@ -52,10 +53,24 @@ pub(super) fn arithmetic_is_the_cpus(
     if let Some(known) = engine.verified.scans[place] {
         return Ok(known);
     }
-    let same =
-        with_element!(resident.element(), E => scans_agree(&Sample::<E>::new(), context, gpu, engine))?;
-    engine.verified.scans[place] = Some(same);
-    Ok(same)
+    let tried =
+        with_element!(resident.element(), E => scans_agree(&Sample::<E>::new(), context, gpu, engine));
+    remembered(tried, engine, |verified| &mut verified.scans[place])
+}
+
+/// The result, noted in `place`; without memory to try it is not known, and taken for no.
+fn remembered(
+    tried: Outcome<bool>,
+    engine: &mut Engine,
+    place: impl FnOnce(&mut Verified) -> &mut Option<bool>,
+) -> Outcome<bool> {
+    match tried {
+        Err(Fault::Memory) => {
+            engine.scratch = Scratch::default();
+            Ok(false)
+        }
+        tried => Ok(*place(&mut engine.verified).insert(tried?)),
+    }
 }
 
 /// Whether the labels and keys of rows are the CPU's, but for rows with a factor below [`LEAST`] that is not zero.
@@ -71,29 +86,38 @@ pub(super) fn assigning_is_the_cpus(
     if let Some(known) = engine.verified.assign {
         return Ok(known);
     }
-    let sample = Sample::<f32>::new();
+    let tried = assigning_agrees(&Sample::new(), context, gpu, engine);
+    remembered(tried, engine, |verified| &mut verified.assign)
+}
+
+/// Whether the labels and keys of the sample are the CPU's.
+fn assigning_agrees(
+    sample: &Sample<f32>,
+    context: &Context,
+    gpu: &Gpu,
+    engine: &mut Engine,
+) -> Outcome<bool> {
     let job = AssignJob {
         rows: Rows { x: MatrixRef::new("rows", &sample.queries, QUERIES, DIM)?.into(), numbers: None },
         kept: None,
-        centroids: &sample,
+        centroids: sample,
         metric: Metric::L2,
         hints: None,
         workers: 1,
         cancel: Cancel::default(),
     };
     let mut copy = None;
-    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), &sample, DIM)?;
-    let same = assign::agrees(context, engine, centroids, &job)?;
-    engine.verified.assign = Some(same);
-    Ok(same)
+    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
+    assign::agrees(context, engine, centroids, &job)
 }
 
 /// Dimensions of the sample: more than are summed up at once.
 const DIM: usize = 300;
-/// Its vectors: one tile of many queries and a half.
-const VECTORS: usize = 3 * BLOCK;
-/// Its queries: one tile of many, and some more.
-const QUERIES: usize = 70;
+/// Its vectors: as many as a tile of many queries has.
+const VECTORS: usize = 2 * BLOCK;
+/// Its queries: enough for a tile of many; then a few of them once more, for a tile of few.
+const QUERIES: usize = 30;
+const FEW: usize = 3;
 
 /// Whether all keys of the sample are the CPU's.
 fn scans_agree<E: Scalar>(
@@ -102,11 +126,29 @@ fn scans_agree<E: Scalar>(
     gpu: &Gpu,
     engine: &mut Engine,
 ) -> Outcome<bool> {
+    let mut copy = None;
+    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
+    for count in [QUERIES, FEW] {
+        if !keys_agree(sample, count, context, engine, resident)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether all keys of the first queries are the CPU's.
+fn keys_agree<E: Scalar>(
+    sample: &Sample<E>,
+    count: usize,
+    context: &Context,
+    engine: &mut Engine,
+    resident: &Resident,
+) -> Outcome<bool> {
     let job = ScanJob {
         dim: DIM,
         metric: Metric::L2,
-        queries: &sample.queries,
-        count: QUERIES,
+        queries: &sample.queries[..count * DIM],
+        count,
         probes: Probes::All,
         codes: Codes::Plain,
         lists: sample,
@@ -119,8 +161,6 @@ fn scans_agree<E: Scalar>(
         workers: 1,
         cancel: Cancel::default(),
     };
-    let mut copy = None;
-    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
     let judge = Judge::new(context, &job, resident.norm, true);
     let mut call = Call::new(engine, &job);
     while let Some(flight) = call.launch(resident, VECTORS)? {
