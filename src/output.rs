@@ -1,24 +1,83 @@
 //! Results as callers see them: rows of their buffers, or a list of its own for range search.
 
-use std::sync::{Mutex, PoisonError};
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::collect::Sink;
 use crate::error::{Error, Result};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
-/// A caller's buffer that workers write row by row, one row at a time.
-pub(crate) struct Rows<'a, T>(Mutex<&'a mut [T]>);
+/// Locks of rows: a row is its stripe's, and rows that workers write at the same time are of different ones as a rule.
+#[derive(Default)]
+struct Stripes([Stripe; 16]);
 
-impl<'a, T> Rows<'a, T> {
-    pub(crate) fn new(buffer: &'a mut [T]) -> Self {
-        Self(Mutex::new(buffer))
+/// On a cache line of its own.
+#[derive(Default)]
+#[repr(align(64))]
+struct Stripe(Mutex<()>);
+
+/// Rows next to each other of one stripe: as many as a worker takes at a time.
+const STRIPE_ROWS: usize = 16;
+
+impl Stripes {
+    fn lock(&self, row: usize) -> MutexGuard<'_, ()> {
+        let stripe = &self.0[row / STRIPE_ROWS % self.0.len()];
+        stripe.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A caller's buffer, of which workers write different rows.
+struct Shared<'a, T> {
+    start: *mut T,
+    len: usize,
+    buffer: PhantomData<&'a mut [T]>,
+}
+
+#[expect(unsafe_code, reason = "rows are shared out by locks of their own: one for all would be fought for")]
+// SAFETY: it gives out rows only to who promises that nobody else has them, which is what sending each of them would do.
+unsafe impl<T: Send> Sync for Shared<'_, T> {}
+
+#[expect(unsafe_code, reason = "as above")]
+// SAFETY: it stands for a `&mut [T]`.
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    fn new(buffer: &'a mut [T]) -> Self {
+        Self { start: buffer.as_mut_ptr(), len: buffer.len(), buffer: PhantomData }
     }
 
-    /// Lends row `row` of `width` elements.
-    pub(crate) fn with_row(&self, row: usize, width: usize, write: impl FnOnce(&mut [T])) {
-        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        write(&mut buffer[row * width..(row + 1) * width]);
+    /// Row `row` of `width` elements.
+    ///
+    /// # Safety
+    /// Nobody else has the row while this is used.
+    #[expect(unsafe_code, clippy::mut_from_ref, reason = "as above")]
+    unsafe fn row(&self, row: usize, width: usize) -> &mut [T] {
+        assert!((row + 1) * width <= self.len, "invariant: a row of the buffer");
+        // SAFETY: within the buffer, by the assertion; nobody else has it, by the caller.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * width), width) }
+    }
+}
+
+/// A caller's buffer that workers write row by row.
+pub(crate) struct Rows<'a, T> {
+    stripes: Stripes,
+    width: usize,
+    buffer: Shared<'a, T>,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Rows of `width` elements.
+    pub(crate) fn new(buffer: &'a mut [T], width: usize) -> Self {
+        Self { stripes: Stripes::default(), width, buffer: Shared::new(buffer) }
+    }
+
+    /// Lends row `row`.
+    #[expect(unsafe_code, reason = "as above")]
+    pub(crate) fn with_row(&self, row: usize, write: impl FnOnce(&mut [T])) {
+        let _locked = self.stripes.lock(row);
+        // SAFETY: whoever has the row holds its stripe.
+        write(unsafe { self.buffer.row(row, self.width) });
     }
 }
 
@@ -81,19 +140,36 @@ impl SearchOutput<'_> {
 pub(crate) struct TopKSink<'a> {
     metric: Metric,
     k: usize,
-    output: Mutex<SearchOutput<'a>>,
+    stripes: Stripes,
+    distances: Shared<'a, f32>,
+    ids: Shared<'a, i64>,
+    hits: Option<Shared<'a, u64>>,
 }
 
 impl<'a> TopKSink<'a> {
     pub(crate) fn new(metric: Metric, k: usize, output: SearchOutput<'a>) -> Self {
-        Self { metric, k, output: Mutex::new(output) }
+        let SearchOutput { distances, ids, hits } = output;
+        Self {
+            metric,
+            k,
+            stripes: Stripes::default(),
+            distances: Shared::new(distances),
+            ids: Shared::new(ids),
+            hits: hits.map(Shared::new),
+        }
     }
 }
 
 impl Sink for TopKSink<'_> {
+    #[expect(unsafe_code, reason = "as above")]
     fn take(&self, query: usize, found: &[Hit]) {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut row = output.part(query, query + 1, self.k);
+        let _locked = self.stripes.lock(query);
+        // SAFETY: whoever has the query's rows holds their stripe.
+        let (distances, ids, hits) = unsafe {
+            let hits = self.hits.as_ref().map(|hits| hits.row(query, 1));
+            (self.distances.row(query, self.k), self.ids.row(query, self.k), hits)
+        };
+        let mut row = SearchOutput { distances, ids, hits };
         row.clear(self.metric);
         for ((distance, id), hit) in row.distances.iter_mut().zip(row.ids.iter_mut()).zip(found) {
             *distance = self.metric.value_of_key(hit.key);

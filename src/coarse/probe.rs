@@ -56,27 +56,26 @@ pub(super) fn scan(
         workers,
         cancel,
     };
-    let keys = (!keys.is_empty()).then(|| Rows::new(keys));
-    backend::scan_best(context, &job, nprobe, &ListSink { nprobe, lists: Rows::new(lists), keys })
+    let keys = (!keys.is_empty()).then(|| Rows::new(keys, nprobe));
+    backend::scan_best(context, &job, nprobe, &ListSink { lists: Rows::new(lists, nprobe), keys })
 }
 
 /// Writes the ids of hits, and their keys if they are wanted.
 struct ListSink<'a> {
-    nprobe: usize,
     lists: Rows<'a, i64>,
     keys: Option<Rows<'a, f32>>,
 }
 
 impl Sink for ListSink<'_> {
     fn take(&self, query: usize, hits: &[Hit]) {
-        self.lists.with_row(query, self.nprobe, |row| {
+        self.lists.with_row(query, |row| {
             row.fill(-1);
             for (list, hit) in row.iter_mut().zip(hits) {
                 *list = hit.id;
             }
         });
         if let Some(keys) = &self.keys {
-            keys.with_row(query, self.nprobe, |row| {
+            keys.with_row(query, |row| {
                 row.fill(f32::INFINITY);
                 for (key, hit) in row.iter_mut().zip(hits) {
                     *key = hit.key;

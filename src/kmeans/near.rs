@@ -165,7 +165,7 @@ impl Neighbourhoods {
             workers: task.workers,
             cancel: task.control.cancel(),
         };
-        scan_best(task.context, &job, NEAR, &Numbers(crate::output::Rows::new(&mut self.near)))?;
+        scan_best(task.context, &job, NEAR, &Numbers(crate::output::Rows::new(&mut self.near, NEAR)))?;
         self.near.chunks_exact_mut(NEAR).for_each(<[u32]>::sort_unstable);
         Ok(())
     }
@@ -176,7 +176,7 @@ struct Numbers<'a>(crate::output::Rows<'a, u32>);
 
 impl Sink for Numbers<'_> {
     fn take(&self, query: usize, hits: &[Hit]) {
-        self.0.with_row(query, NEAR, |row| {
+        self.0.with_row(query, |row| {
             for (number, hit) in row.iter_mut().zip(hits) {
                 *number = u32::try_from(hit.id).expect("invariant: the number of a centroid");
             }
