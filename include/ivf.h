@@ -61,11 +61,13 @@
  *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
  *   search       ivf_search ivf_search_preassigned
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
- *   recall       ivf_tune ivf_tune_curve
+ *   recall       ivf_tune ivf_tune_curve ivf_tune_curve_k_factor
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize ivf_check ivf_check_bytes
  *   streams      ivf_save_stream ivf_load_stream
  *   no index     ivf_kmeans ivf_knn
- *   typed rows   ivf_train_typed ivf_add_typed ivf_search_typed ivf_range_search_typed ivf_kmeans_typed ivf_knn_typed
+ *   typed rows   ivf_train_typed ivf_add_typed ivf_update_typed ivf_search_typed ivf_range_search_typed
+ *                ivf_search_preassigned_typed ivf_search_and_reconstruct_typed ivf_tune_typed ivf_query_expansion_typed
+ *                ivf_blend_typed ivf_kmeans_typed ivf_knn_typed
  *   more vectors ivf_add_file ivf_build_file ivf_query_expansion ivf_blend
  */
 
@@ -1146,6 +1148,8 @@ ivf_status ivf_tune(ivf_index *index,
 //   counts for as many as codes have its bytes); may be NULL.
 // - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
 //
+// `ivf_tune_curve_k_factor` has one more column.
+//
 // Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.
 ivf_status ivf_tune_curve(const ivf_index *index,
                           ivf_curve_info *info,
@@ -1154,6 +1158,17 @@ ivf_status ivf_tune_curve(const ivf_index *index,
                           double *low,
                           double *cost,
                           uint64_t capacity);
+
+// Copies the `k_factor` of each point of the curve, beside the columns of `ivf_tune_curve`: how many times k candidates
+// the searches of that point compared again; 0 without a refinement. Behind one, several points may share an `nprobe`.
+//
+// - `k_factor`: `[capacity]`; NULL if `capacity` is 0.
+// - `capacity`: room for so many points; those beyond it are left out.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+ivf_status ivf_tune_curve_k_factor(const ivf_index *index,
+                                   float *k_factor,
+                                   uint64_t capacity);
 
 // Saves the index in the library's own format: versioned, with checksums, aligned for a memory map.
 //
@@ -1355,6 +1370,21 @@ ivf_status ivf_add_typed(ivf_index *index,
                          const int64_t *ids,
                          const ivf_add_options *options);
 
+// `ivf_update` by rows of any type.
+//
+// - `x`: `[n, dim]`, row-major, of the type `element`, aligned for it, in the order of `ids`; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `ids`, `dim`, `options`: as in `ivf_update`.
+//
+// Errors: as `ivf_update`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_update_typed(ivf_index *index,
+                            const int64_t *ids,
+                            const void *x,
+                            int32_t element,
+                            uint64_t n,
+                            uint32_t dim,
+                            const ivf_add_options *options);
+
 // `ivf_search` with queries of any type.
 //
 // - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
@@ -1387,6 +1417,95 @@ ivf_status ivf_range_search_typed(const ivf_index *index,
                                   float radius,
                                   const ivf_search_options *options,
                                   ivf_range_result **result);
+
+// `ivf_search_preassigned` with queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `lists`, `nprobe`, `distances`, `ids`, `options`: as in `ivf_search_preassigned`.
+//
+// Errors: as `ivf_search_preassigned`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_search_preassigned_typed(const ivf_index *index,
+                                        const void *queries,
+                                        int32_t element,
+                                        uint64_t n,
+                                        uint32_t dim,
+                                        uint32_t k,
+                                        const int64_t *lists,
+                                        uint32_t nprobe,
+                                        float *distances,
+                                        int64_t *ids,
+                                        const ivf_search_options *options);
+
+// `ivf_search_and_reconstruct` with queries of any type; the vectors come back as float32.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `distances`, `ids`, `vectors`, `options`: as in `ivf_search_and_reconstruct`.
+//
+// Errors: as `ivf_search_and_reconstruct`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_search_and_reconstruct_typed(const ivf_index *index,
+                                            const void *queries,
+                                            int32_t element,
+                                            uint64_t n,
+                                            uint32_t dim,
+                                            uint32_t k,
+                                            float *distances,
+                                            int64_t *ids,
+                                            float *vectors,
+                                            const ivf_search_options *options);
+
+// `ivf_tune` on queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `recall`, `options`, `result`: as in `ivf_tune`.
+//
+// Errors: as `ivf_tune`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_tune_typed(ivf_index *index,
+                          const void *queries,
+                          int32_t element,
+                          uint64_t n,
+                          uint32_t dim,
+                          uint32_t k,
+                          double recall,
+                          const ivf_tune_options *options,
+                          ivf_tune_result *result);
+
+// `ivf_query_expansion` of queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `alpha`, `out` (float32), `options`: as in `ivf_query_expansion`.
+//
+// Errors: as `ivf_query_expansion`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_query_expansion_typed(const ivf_index *index,
+                                     const void *queries,
+                                     int32_t element,
+                                     uint64_t n,
+                                     uint32_t dim,
+                                     uint32_t k,
+                                     float alpha,
+                                     float *out,
+                                     const ivf_search_options *options);
+
+// `ivf_blend` of queries of any type.
+//
+// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+// - `element`: `IVF_ELEMENT_*`.
+// - `dim`, `k`, `power`, `ratio`, `out` (float32), `options`: as in `ivf_blend`.
+//
+// Errors: as `ivf_blend`; `IVF_E_ARGUMENT` also for an unknown element.
+ivf_status ivf_blend_typed(const ivf_index *index,
+                           const void *queries,
+                           int32_t element,
+                           uint64_t n,
+                           uint32_t dim,
+                           uint32_t k,
+                           float power,
+                           float ratio,
+                           float *out,
+                           const ivf_search_options *options);
 
 // `ivf_kmeans` of points of any type.
 //

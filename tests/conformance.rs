@@ -53,6 +53,34 @@ fn size(step: &Value, key: &str) -> usize {
     step[key].as_u64().map_or(0, |value| usize::try_from(value).unwrap())
 }
 
+/// The bits of a step's rows, as every type has them.
+struct Typed {
+    half: Vec<f16>,
+    brain: Vec<bf16>,
+    bytes: Vec<u8>,
+}
+
+impl Typed {
+    fn of(step: &Value) -> Self {
+        let bits: Vec<u16> = integers(step, "bits").into_iter().map(|v| u16::try_from(v).unwrap()).collect();
+        Self {
+            half: bits.iter().map(|&v| f16::from_bits(v)).collect(),
+            brain: bits.iter().map(|&v| bf16::from_bits(v)).collect(),
+            bytes: bits.iter().filter_map(|&v| u8::try_from(v).ok()).collect(),
+        }
+    }
+
+    /// Those of the step's type, if it has one.
+    fn values(&self, step: &Value) -> Option<Values<'_>> {
+        Some(match step["element"].as_str()? {
+            "f16" => Values::F16(&self.half),
+            "bf16" => Values::Bf16(&self.brain),
+            "u8" => Values::U8(&self.bytes),
+            other => panic!("element {other}"),
+        })
+    }
+}
+
 struct Run {
     index: Index,
     metric: Metric,
@@ -120,16 +148,20 @@ impl Run {
 
     fn action(&mut self, step: &Value) -> Result<()> {
         let dim = step["dim"].as_u64().map_or(self.dim, |dim| usize::try_from(dim).unwrap());
-        let (values, control) = (self.floats(step, "x"), Control::default());
-        let rows = || MatrixRef::new("x", &values, values.len() / dim, dim).unwrap();
-        match step["op"].as_str().unwrap() {
-            "set_centroids" => self.index.set_centroids(rows()),
-            "train" => self.index.train(rows(), &Default::default(), &control),
+        let (values, typed, control) = (self.floats(step, "x"), Typed::of(step), Control::default());
+        let matrix = MatrixRef::new("x", &values, values.len() / dim, dim).unwrap();
+        let rows = match typed.values(step) {
+            Some(values) => RowsRef::new("x", values, size(step, "n"), dim).unwrap(),
+            None => matrix.into(),
+        };
+        match step["op"].as_str().unwrap().trim_end_matches("_typed") {
+            "set_centroids" => self.index.set_centroids(matrix),
+            "train" => self.index.train(rows, &Default::default(), &control),
             "add" => {
                 let ids = integers(step, "ids");
-                self.index.add(rows(), step["ids"].is_array().then_some(&ids[..]), 0, &control)
+                self.index.add(rows, step["ids"].is_array().then_some(&ids[..]), 0, &control)
             }
-            "update" => self.index.update(&integers(step, "ids"), rows(), 0, &control),
+            "update" => self.index.update(&integers(step, "ids"), rows, 0, &control),
             "remove" => {
                 assert_eq!(self.index.remove(&integers(step, "ids"))?, size(step, "removed"));
                 Ok(())
@@ -145,11 +177,10 @@ impl Run {
                 Ok(())
             }
             "compact" => self.index.compact(),
-            "search" | "search_preassigned" => self.search(step, rows().into()),
-            "range_search" => self.range_search(step, rows().into()),
-            "search_and_reconstruct" => self.search_and_reconstruct(step, rows()),
-            "query_expansion" | "blend" => self.mix(step, rows()),
-            "train_typed" | "add_typed" | "search_typed" => self.typed(step),
+            "search" | "search_preassigned" => self.search(step, rows),
+            "range_search" => self.range_search(step, rows),
+            "search_and_reconstruct" => self.search_and_reconstruct(step, rows),
+            "query_expansion" | "blend" => self.mix(step, rows),
             "reconstruct" => self.reconstruct(step, &integers(step, "ids"), dim),
             "reconstruct_range" => {
                 let count = size(step, "count");
@@ -182,7 +213,7 @@ impl Run {
                 assert_eq!(self.index.describe(), step["text"].as_str().unwrap());
                 Ok(())
             }
-            "tune" => self.tune(step, rows()),
+            "tune" => self.tune(step, rows),
             "curve" => {
                 self.curve(step);
                 Ok(())
@@ -235,31 +266,8 @@ impl Run {
         checked
     }
 
-    fn typed(&mut self, step: &Value) -> Result<()> {
-        let bits: Vec<u16> = integers(step, "bits").into_iter().map(|v| u16::try_from(v).unwrap()).collect();
-        let half: Vec<f16> = bits.iter().map(|&v| f16::from_bits(v)).collect();
-        let brain: Vec<bf16> = bits.iter().map(|&v| bf16::from_bits(v)).collect();
-        let bytes: Vec<u8> = bits.iter().filter_map(|&v| u8::try_from(v).ok()).collect();
-        let values = match step["element"].as_str().unwrap() {
-            "f16" => Values::F16(&half),
-            "bf16" => Values::Bf16(&brain),
-            "u8" => Values::U8(&bytes),
-            other => panic!("element {other}"),
-        };
-        let rows = RowsRef::new("x", values, size(step, "n"), self.dim)?;
-        let control = Control::default();
-        match step["op"].as_str().unwrap() {
-            "train_typed" => self.index.train(rows, &Default::default(), &control),
-            "add_typed" => {
-                let ids = integers(step, "ids");
-                self.index.add(rows, step["ids"].is_array().then_some(&ids[..]), 0, &control)
-            }
-            _ => self.search(step, rows),
-        }
-    }
-
     /// Query expansion or a blend.
-    fn mix(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+    fn mix(&self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
         #[expect(clippy::cast_possible_truncation, reason = "the file has float32 numbers")]
         let float = |key: &str| step[key].as_f64().map(|value| value as f32);
         let (k, mut out) = (size(step, "k"), vec![0.0; queries.rows() * self.dim]);

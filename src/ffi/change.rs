@@ -1,6 +1,8 @@
 //! Section "vectors", continued: replacing vectors, removing them by a filter, and what concerns whole indexes.
 
-use super::arguments::{self, Out, check_dim, count, give, matrix, values};
+use std::ffi::c_void;
+
+use super::arguments::{self, Out, check_dim, count, give, rows, values};
 use super::context::{ivf_context, resolve};
 use super::data::ivf_add_options;
 use super::filter::ivf_filter;
@@ -9,6 +11,7 @@ use super::handle::{borrow, ivf_index};
 use super::options;
 use super::progress::Hooks;
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
 use crate::error::{Error, Result};
 use crate::progress::Control;
 
@@ -35,22 +38,34 @@ pub unsafe extern "C" fn ivf_update(
     dim: u32,
     options: *const ivf_add_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
-        let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
-        check_dim("x", index.dim(), dim)?;
-        // SAFETY: `matrix`, `count` and `values` check the pointers and the sizes; their lengths are the
-        // caller's promise.
-        let (ids, x) = unsafe { (values("ids", ids, count::<i64>("ids", n, 1)?)?, matrix("x", x, n, dim)?) };
-        let hooks = Hooks {
-            progress: options.progress,
-            progress_data: options.progress_data,
-            cancel: options.cancel,
-        };
-        let mut core = index.write()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe { hooks.run(Some(index), |control| core.update(ids, x, options.threads as usize, control)) }
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { update(index, ids, x.cast(), IVF_ELEMENT_F32, n, dim, options) })
+}
+
+/// `ivf_update` by rows of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn update(
+    index: *mut ivf_index,
+    ids: *const i64,
+    x: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    options: *const ivf_add_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
+    let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
+    check_dim("x", index.dim(), dim)?;
+    // SAFETY: `rows`, `count` and `values` check the pointers and the sizes; their lengths are the caller's promise.
+    let (ids, x) =
+        unsafe { (values("ids", ids, count::<i64>("ids", n, 1)?)?, rows("x", x, element, n, dim)?) };
+    let hooks =
+        Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
+    let mut core = index.write()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), |control| core.update(ids, x, options.threads as usize, control)) }
 }
 
 /// Removes the vectors whose ids pass a filter, as `ivf_remove` does those of given ids.

@@ -1,11 +1,14 @@
 //! Section "reading back": ids and vectors that an index holds.
 
-use super::arguments::{check_dim, count, matrix, values_mut};
+use std::ffi::c_void;
+
+use super::arguments::{check_dim, count, rows, values_mut};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
-use crate::error::Error;
+use super::typed::IVF_ELEMENT_F32;
+use crate::error::{Error, Result};
 
 /// Copies the ids of all vectors that can be found, ascending. With `ivf_reconstruct` it reads a whole index.
 ///
@@ -72,23 +75,41 @@ pub unsafe extern "C" fn ivf_search_and_reconstruct(
     vectors: *mut f32,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, (search, output), vectors) = unsafe {
-            let search = Search::prepare(n, k, distances, ids, options)?;
-            let rows = search.1.ids.len() as u64;
-            let vectors = values_mut("vectors", vectors, count::<f32>("vectors", rows, u64::from(dim))?)?;
-            (matrix("queries", queries, n, dim)?, search, vectors)
-        };
-        let core = index.read()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe {
-            search.run(Some(index), |options, control| {
-                core.search_and_reconstruct(queries, k as usize, options, output, vectors, control)
-            })
-        }
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        find(index, (queries.cast(), IVF_ELEMENT_F32, n), dim, k, distances, ids, vectors, options)
     })
+}
+
+/// `ivf_search_and_reconstruct` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn find(
+    index: *const ivf_index,
+    (queries, element, n): (*const c_void, i32, u64),
+    dim: u32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    vectors: *mut f32,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
+    let (queries, (search, output), vectors) = unsafe {
+        let search = Search::prepare(n, k, distances, ids, options)?;
+        let hits = search.1.ids.len() as u64;
+        let vectors = values_mut("vectors", vectors, count::<f32>("vectors", hits, u64::from(dim))?)?;
+        (rows("queries", queries, element, n, dim)?, search, vectors)
+    };
+    let core = index.read()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe {
+        search.run(Some(index), |options, control| {
+            core.search_and_reconstruct(queries, k as usize, options, output, vectors, control)
+        })
+    }
 }

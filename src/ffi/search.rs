@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{check_dim, count, matrix, rows, values, values_mut};
+use super::arguments::{check_dim, count, rows, values, values_mut};
 use super::filter::ivf_filter;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
@@ -289,25 +289,46 @@ pub unsafe extern "C" fn ivf_search_preassigned(
     ids: *mut i64,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        if nprobe == 0 {
-            return Err(Error::argument("nprobe: expected at least 1 column of lists, got 0"));
-        }
-        // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, lists, (search, output)) = unsafe {
-            let lists = values("lists", lists, count::<i64>("lists", n, u64::from(nprobe))?)?;
-            (matrix("queries", queries, n, dim)?, lists, Search::prepare(n, k, distances, ids, options)?)
-        };
-        search.refuse("ivf_search_preassigned", true, false)?;
-        let core = index.read()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe {
-            search.run(Some(index), |options, control| {
-                core.search_preassigned(queries, lists, nprobe as usize, k as usize, options, output, control)
-            })
-        }
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        let queries = (queries.cast(), IVF_ELEMENT_F32, n);
+        preassigned(index, queries, dim, k, lists, nprobe, distances, ids, options)
     })
+}
+
+/// `ivf_search_preassigned` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn preassigned(
+    index: *const ivf_index,
+    (queries, element, n): (*const c_void, i32, u64),
+    dim: u32,
+    k: u32,
+    lists: *const i64,
+    nprobe: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    if nprobe == 0 {
+        return Err(Error::argument("nprobe: expected at least 1 column of lists, got 0"));
+    }
+    // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
+    let (queries, lists, (search, output)) = unsafe {
+        let lists = values("lists", lists, count::<i64>("lists", n, u64::from(nprobe))?)?;
+        let queries = rows("queries", queries, element, n, dim)?;
+        (queries, lists, Search::prepare(n, k, distances, ids, options)?)
+    };
+    search.refuse("ivf_search_preassigned", true, false)?;
+    let core = index.read()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe {
+        search.run(Some(index), |options, control| {
+            core.search_preassigned(queries, lists, nprobe as usize, k as usize, options, output, control)
+        })
+    }
 }

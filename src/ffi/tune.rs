@@ -2,12 +2,13 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{check_dim, count, matrix, values, values_mut};
+use super::arguments::{check_dim, count, rows, values, values_mut};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::options::{self, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
 use crate::error::{Error, Result};
 use crate::index::TuneOptions;
 use crate::progress::Control;
@@ -111,43 +112,57 @@ pub unsafe extern "C" fn ivf_tune(
     options: *const ivf_tune_options,
     result: *mut ivf_tune_result,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
-        let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: `matrix`, `count` and `values` check the pointers and the sizes; their lengths are the
-        // caller's promise.
-        let (queries, truth) = unsafe {
-            let truth = options.truth;
-            let room = count::<i64>("truth", n, u64::from(k))?;
-            let truth = if truth.is_null() { None } else { Some(values("truth", truth, room)?) };
-            (matrix("queries", queries, n, dim)?, truth)
-        };
-        let tune = TuneOptions { threads: options.threads as usize, truth };
-        let hooks = Hooks {
-            progress: options.progress,
-            progress_data: options.progress_data,
-            cancel: options.cancel,
-        };
-        let (curve, tuned) = {
-            let core = index.read()?;
-            let work = |control: &Control<'_>| core.measure(queries, k as usize, recall, &tune, control);
-            // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-            unsafe { hooks.run(Some(index), work) }?
-        };
-        let filled = ivf_tune_result {
-            k_factor: tuned.k_factor,
-            nprobe: tuned.nprobe as u64,
-            recall: tuned.recall,
-            points: curve.points.len() as u64,
-            ..options::zeroed()
-        };
-        if !result.is_null() {
-            // SAFETY: not NULL; `struct_size` writable bytes are the caller's promise.
-            unsafe { options::write("result", result, &filled) }?;
-        }
-        index.write()?.keep_curve(curve)
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { tune(index, queries.cast(), IVF_ELEMENT_F32, n, dim, k, recall, options, result) })
+}
+
+/// `ivf_tune` on queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn tune(
+    index: *mut ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    recall: f64,
+    options: *const ivf_tune_options,
+    result: *mut ivf_tune_result,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
+    let (index, options) = unsafe { (borrow(index)?, options::read(options)?) };
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: `rows`, `count` and `values` check the pointers and the sizes; their lengths are the
+    // caller's promise.
+    let (queries, truth) = unsafe {
+        let truth = options.truth;
+        let room = count::<i64>("truth", n, u64::from(k))?;
+        let truth = if truth.is_null() { None } else { Some(values("truth", truth, room)?) };
+        (rows("queries", queries, element, n, dim)?, truth)
+    };
+    let tune = TuneOptions { threads: options.threads as usize, truth };
+    let hooks =
+        Hooks { progress: options.progress, progress_data: options.progress_data, cancel: options.cancel };
+    let (curve, tuned) = {
+        let core = index.read()?;
+        let work = |control: &Control<'_>| core.measure(queries, k as usize, recall, &tune, control);
+        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+        unsafe { hooks.run(Some(index), work) }?
+    };
+    let filled = ivf_tune_result {
+        k_factor: tuned.k_factor,
+        nprobe: tuned.nprobe as u64,
+        recall: tuned.recall,
+        points: curve.points.len() as u64,
+        ..options::zeroed()
+    };
+    if !result.is_null() {
+        // SAFETY: not NULL; `struct_size` writable bytes are the caller's promise.
+        unsafe { options::write("result", result, &filled) }?;
+    }
+    index.write()?.keep_curve(curve)
 }
 
 /// Copies the curve that `ivf_tune` measured last.
@@ -159,6 +174,8 @@ pub unsafe extern "C" fn ivf_tune(
 /// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included (one that is compared again
 ///   counts for as many as codes have its bytes); may be NULL.
 /// - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
+///
+/// `ivf_tune_curve_k_factor` has one more column.
 ///
 /// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.
 #[unsafe(no_mangle)]
@@ -205,6 +222,30 @@ pub unsafe extern "C" fn ivf_tune_curve(
         recall.iter_mut().zip(points).for_each(|(to, point)| *to = point.recall);
         low.iter_mut().zip(points).for_each(|(to, point)| *to = point.low);
         cost.iter_mut().zip(points).for_each(|(to, point)| *to = point.cost);
+        Ok(())
+    })
+}
+
+/// Copies the `k_factor` of each point of the curve, beside the columns of `ivf_tune_curve`: how many times k candidates
+/// the searches of that point compared again; 0 without a refinement. Behind one, several points may share an `nprobe`.
+///
+/// - `k_factor`: `[capacity]`; NULL if `capacity` is 0.
+/// - `capacity`: room for so many points; those beyond it are left out.
+///
+/// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_tune_curve_k_factor(
+    index: *const ivf_index,
+    k_factor: *mut f32,
+    capacity: u64,
+) -> ivf_status {
+    guard(|| {
+        // SAFETY: NULL or a live handle, by the caller's promise.
+        let index = unsafe { borrow(index) }?.read()?;
+        // SAFETY: `count` bounds it, `values_mut` checks it; the length is the caller's promise.
+        let to = unsafe { values_mut("k_factor", k_factor, count::<f32>("k_factor", capacity, 1)?) }?;
+        let points = index.curve().map_or(&[][..], |curve| &curve.points);
+        to.iter_mut().zip(points).for_each(|(to, point)| *to = point.k_factor);
         Ok(())
     })
 }

@@ -2,11 +2,12 @@
 //!
 //! One function a call with the type as a number, not one a type: a buffer's type is mostly known at run time (a
 //! NumPy array, a mapped file), C has no half-precision type to name in a signature, and a further type adds a
-//! constant instead of six functions.
+//! constant instead of a dozen functions.
 
 use std::ffi::c_void;
 
 use super::arguments::give;
+use super::change;
 use super::context::ivf_context;
 use super::data::{self, ivf_add_options, ivf_train_options};
 use super::guard::guard;
@@ -14,8 +15,11 @@ use super::handle::ivf_index;
 use super::kmeans::{self, ivf_kmeans_options};
 use super::knn;
 use super::range::{self, ivf_range_result};
+use super::readback;
 use super::search::{self, ivf_search_options};
 use super::status::ivf_status;
+use super::tune::{self, ivf_tune_options, ivf_tune_result};
+use super::vectors;
 
 /// float32.
 pub const IVF_ELEMENT_F32: i32 = 0;
@@ -68,6 +72,27 @@ pub unsafe extern "C" fn ivf_add_typed(
     guard(|| unsafe { data::add(index, x, element, n, dim, ids, options) })
 }
 
+/// `ivf_update` by rows of any type.
+///
+/// - `x`: `[n, dim]`, row-major, of the type `element`, aligned for it, in the order of `ids`; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `ids`, `dim`, `options`: as in `ivf_update`.
+///
+/// Errors: as `ivf_update`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_update_typed(
+    index: *mut ivf_index,
+    ids: *const i64,
+    x: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    options: *const ivf_add_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { change::update(index, ids, x, element, n, dim, options) })
+}
+
 /// `ivf_search` with queries of any type.
 ///
 /// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
@@ -113,6 +138,129 @@ pub unsafe extern "C" fn ivf_range_search_typed(
     guard(|| unsafe {
         give("result", result, || range::find(index, queries, element, n, dim, radius, options))
     })
+}
+
+/// `ivf_search_preassigned` with queries of any type.
+///
+/// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `dim`, `k`, `lists`, `nprobe`, `distances`, `ids`, `options`: as in `ivf_search_preassigned`.
+///
+/// Errors: as `ivf_search_preassigned`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_search_preassigned_typed(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    lists: *const i64,
+    nprobe: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        search::preassigned(index, (queries, element, n), dim, k, lists, nprobe, distances, ids, options)
+    })
+}
+
+/// `ivf_search_and_reconstruct` with queries of any type; the vectors come back as float32.
+///
+/// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `dim`, `k`, `distances`, `ids`, `vectors`, `options`: as in `ivf_search_and_reconstruct`.
+///
+/// Errors: as `ivf_search_and_reconstruct`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_search_and_reconstruct_typed(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    distances: *mut f32,
+    ids: *mut i64,
+    vectors: *mut f32,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        readback::find(index, (queries, element, n), dim, k, distances, ids, vectors, options)
+    })
+}
+
+/// `ivf_tune` on queries of any type.
+///
+/// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `dim`, `k`, `recall`, `options`, `result`: as in `ivf_tune`.
+///
+/// Errors: as `ivf_tune`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_tune_typed(
+    index: *mut ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    recall: f64,
+    options: *const ivf_tune_options,
+    result: *mut ivf_tune_result,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { tune::tune(index, queries, element, n, dim, k, recall, options, result) })
+}
+
+/// `ivf_query_expansion` of queries of any type.
+///
+/// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `dim`, `k`, `alpha`, `out` (float32), `options`: as in `ivf_query_expansion`.
+///
+/// Errors: as `ivf_query_expansion`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_query_expansion_typed(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    alpha: f32,
+    out: *mut f32,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { vectors::expand(index, queries, element, n, dim, k, alpha, out, options) })
+}
+
+/// `ivf_blend` of queries of any type.
+///
+/// - `queries`: `[n, dim]`, row-major, of the type `element`, aligned for it; NULL if `n` is 0.
+/// - `element`: `IVF_ELEMENT_*`.
+/// - `dim`, `k`, `power`, `ratio`, `out` (float32), `options`: as in `ivf_blend`.
+///
+/// Errors: as `ivf_blend`; `IVF_E_ARGUMENT` also for an unknown element.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_blend_typed(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    power: f32,
+    ratio: f32,
+    out: *mut f32,
+    options: *const ivf_search_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { vectors::blend(index, (queries, element, n), dim, k, power, ratio, out, options) })
 }
 
 /// `ivf_kmeans` of points of any type.

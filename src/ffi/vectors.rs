@@ -1,9 +1,9 @@
 //! Section "files of vectors and new vectors": what is built from a file, and what is made of neighbours.
 
-use std::ffi::c_char;
+use std::ffi::{c_char, c_void};
 use std::path::Path;
 
-use super::arguments::{Out, check_dim, count, matrix, text, values_mut};
+use super::arguments::{Out, check_dim, count, rows, text, values_mut};
 use super::data::{ivf_add_options, ivf_train_options, train_options};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
@@ -11,6 +11,8 @@ use super::options;
 use super::progress::Hooks;
 use super::search::{Search, ivf_search_options};
 use super::status::ivf_status;
+use super::typed::IVF_ELEMENT_F32;
+use crate::error::Result;
 use crate::progress::Control;
 
 /// Adds the vectors of a file, read a piece at a time, under the next free ids.
@@ -109,23 +111,40 @@ pub unsafe extern "C" fn ivf_query_expansion(
     out: *mut f32,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, out, search) = unsafe {
-            let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
-            (matrix("queries", queries, n, dim)?, out, Search::without_output(options)?)
-        };
-        let core = index.read()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe {
-            search.run(Some(index), |options, control| {
-                core.query_expansion(queries, k as usize, alpha, options, out, control)
-            })
-        }
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { expand(index, queries.cast(), IVF_ELEMENT_F32, n, dim, k, alpha, out, options) })
+}
+
+/// `ivf_query_expansion` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn expand(
+    index: *const ivf_index,
+    queries: *const c_void,
+    element: i32,
+    n: u64,
+    dim: u32,
+    k: u32,
+    alpha: f32,
+    out: *mut f32,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
+    let (queries, out, search) = unsafe {
+        let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
+        (rows("queries", queries, element, n, dim)?, out, Search::without_output(options)?)
+    };
+    let core = index.read()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe {
+        search.run(Some(index), |options, control| {
+            core.query_expansion(queries, k as usize, alpha, options, out, control)
+        })
+    }
 }
 
 /// Blends queries with their neighbours, as voice conversion does with features: each becomes
@@ -157,21 +176,39 @@ pub unsafe extern "C" fn ivf_blend(
     out: *mut f32,
     options: *const ivf_search_options,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("queries", index.dim(), dim)?;
-        // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
-        let (queries, out, search) = unsafe {
-            let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
-            (matrix("queries", queries, n, dim)?, out, Search::without_output(options)?)
-        };
-        let core = index.read()?;
-        // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
-        unsafe {
-            search.run(Some(index), |options, control| {
-                core.blend(queries, k as usize, power, ratio, options, out, control)
-            })
-        }
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe {
+        blend(index, (queries.cast(), IVF_ELEMENT_F32, n), dim, k, power, ratio, out, options)
     })
+}
+
+/// `ivf_blend` for queries of any type.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn blend(
+    index: *const ivf_index,
+    (queries, element, n): (*const c_void, i32, u64),
+    dim: u32,
+    k: u32,
+    power: f32,
+    ratio: f32,
+    out: *mut f32,
+    options: *const ivf_search_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?;
+    check_dim("queries", index.dim(), dim)?;
+    // SAFETY: each helper checks pointers and sizes; the lengths are the caller's promise.
+    let (queries, out, search) = unsafe {
+        let out = values_mut("out", out, count::<f32>("out", n, u64::from(dim))?)?;
+        (rows("queries", queries, element, n, dim)?, out, Search::without_output(options)?)
+    };
+    let core = index.read()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe {
+        search.run(Some(index), |options, control| {
+            core.blend(queries, k as usize, power, ratio, options, out, control)
+        })
+    }
 }

@@ -4,9 +4,9 @@
 
 use super::{Index, SearchOptions, SearchOutput};
 use crate::error::{Error, Result};
-use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// Adds the vector of a hit by its number, with a weight, to sums.
 type Add<'a> = &'a dyn Fn(usize, f64, &mut [f64]);
@@ -23,9 +23,9 @@ impl Index {
     ///
     /// Similarities below 0 count as 0; for L2 the similarity is `1 / (1 + distance)`. The result has length 1 for inner
     /// product and cosine; a query without hits is only scaled to that.
-    pub fn query_expansion(
+    pub fn query_expansion<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         k: usize,
         alpha: f32,
         options: &SearchOptions<'_>,
@@ -44,7 +44,7 @@ impl Index {
             };
             f64::from(alpha) * similarity.ln()
         };
-        self.each_mean(queries, k, options, control, out, &|query, values, mean, row| {
+        self.each_mean(queries.into(), k, options, control, out, &|query, values, mean, row| {
             let cosine = metric == Metric::Cosine;
             let own = if cosine { length(query.iter().map(|&v| f64::from(v))) } else { 1.0 };
             let own = if own > 0.0 { 1.0 / own } else { 1.0 };
@@ -73,9 +73,9 @@ impl Index {
     /// 1 - similarity).
     ///
     /// Vectors at distance 0 share all the weight; a query without hits stays as it is. Nothing becomes NaN.
-    pub fn blend(
+    pub fn blend<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         k: usize,
         power: f32,
         ratio: f32,
@@ -93,7 +93,7 @@ impl Index {
             ));
         }
         let (metric, power, ratio) = (self.metric, f64::from(power), f64::from(ratio));
-        self.each_mean(queries, k, options, control, out, &|query, values, mean, row| {
+        self.each_mean(queries.into(), k, options, control, out, &|query, values, mean, row| {
             let distance = |&value: &f32| match metric {
                 Metric::L2 => f64::from(value),
                 _ => (1.0 - f64::from(value)).max(0.0),
@@ -124,7 +124,7 @@ impl Index {
     /// `add(i, weight, sums)` adds the i-th hit's vector.
     fn each_mean(
         &self,
-        queries: MatrixRef<'_>,
+        queries: RowsRef<'_>,
         k: usize,
         options: &SearchOptions<'_>,
         control: &Control<'_>,
@@ -146,6 +146,7 @@ impl Index {
         let (mut distances, mut ids) = (vec![0.0; step * k], vec![0; step * k]);
         let mut hits = vec![0; step];
         let mut vectors = vec![0.0; step * k * dim];
+        let mut buffer = Vec::new();
         for from in (0..n).step_by(step) {
             let to = (from + step).min(n);
             let count = to - from;
@@ -168,7 +169,8 @@ impl Index {
                     }
                 };
                 let row = (from + q) * dim;
-                make(queries.row(from + q), values, &add, &mut out[row..row + dim]);
+                let query = queries.row(from + q, &mut buffer);
+                make(query, values, &add, &mut out[row..row + dim]);
             }
             control.report("search", to, n, 0.0)?;
         }

@@ -6,8 +6,8 @@ use super::add::IDS_A_STEP;
 use super::search::Request;
 use super::{Index, SearchOptions, SearchOutput};
 use crate::error::{Error, Result};
-use crate::matrix::MatrixRef;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 impl Index {
     /// Writes the vectors with these ids into `out` (`[ids, dim]`), from what is kept to refine if there is that;
@@ -44,9 +44,9 @@ impl Index {
 
     /// Searches as [`Index::search`] does and writes each hit's vector into `vectors` (`[queries, k, dim]`), as
     /// [`Index::reconstruct`] has it. Where a hit is missing the row is NaN.
-    pub fn search_and_reconstruct(
+    pub fn search_and_reconstruct<'x>(
         &self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         k: usize,
         options: &SearchOptions<'_>,
         output: SearchOutput<'_>,

@@ -5,8 +5,8 @@ use super::{Index, SearchOptions, SearchOutput};
 use crate::codec::Codec;
 use crate::curve::{Choice, Curve, CurvePoint, mean_and_low, worthwhile};
 use crate::error::{Error, Result};
-use crate::matrix::MatrixRef;
 use crate::progress::Control;
+use crate::rows::RowsRef;
 
 /// How [`Index::tune`] measures.
 #[derive(Clone, Debug, Default)]
@@ -38,15 +38,15 @@ impl Index {
     ///
     /// The queries should be like those to come, and not among the vectors: each of those would find
     /// itself. The more there are, the closer the choice; a thousand or two are plenty.
-    pub fn tune(
+    pub fn tune<'x>(
         &mut self,
-        queries: MatrixRef<'_>,
+        queries: impl Into<RowsRef<'x>>,
         k: usize,
         recall: f64,
         options: &TuneOptions<'_>,
         control: &Control<'_>,
     ) -> Result<Tuned> {
-        let (curve, tuned) = self.measure(queries, k, recall, options, control)?;
+        let (curve, tuned) = self.measure(queries.into(), k, recall, options, control)?;
         self.keep_curve(curve)?;
         Ok(tuned)
     }
@@ -60,7 +60,7 @@ impl Index {
     /// The first half of [`Index::tune`]: changes nothing.
     pub(crate) fn measure(
         &self,
-        queries: MatrixRef<'_>,
+        queries: RowsRef<'_>,
         k: usize,
         recall: f64,
         options: &TuneOptions<'_>,
@@ -162,7 +162,7 @@ fn check_recall(recall: f64) -> Result<()> {
 /// One measurement of a curve.
 struct Measuring<'a, 'c> {
     index: &'a Index,
-    queries: MatrixRef<'a>,
+    queries: RowsRef<'a>,
     k: usize,
     threads: usize,
     control: &'a Control<'c>,
@@ -182,7 +182,7 @@ enum Truth {
 impl<'a, 'c> Measuring<'a, 'c> {
     fn new(
         index: &'a Index,
-        queries: MatrixRef<'a>,
+        queries: RowsRef<'a>,
         k: usize,
         options: &TuneOptions<'_>,
         control: &'a Control<'c>,
@@ -311,8 +311,7 @@ impl<'a, 'c> Measuring<'a, 'c> {
         let step = (VISITS / nprobe).clamp(1, n);
         for from in (0..n).step_by(step) {
             let queries = self.queries.slice(from, (from + step).min(n));
-            let data =
-                index.prepared_matrix(queries.into(), workers, cancel, &mut floats, &mut between)?.data();
+            let data = index.prepared_matrix(queries, workers, cancel, &mut floats, &mut between)?.data();
             lists.clear();
             lists.resize(queries.rows() * nprobe, -1);
             coarse.probe(&index.context, data, nprobe, workers, &mut lists, &mut [], cancel)?;

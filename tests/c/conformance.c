@@ -6,6 +6,15 @@ static ivf_index *index_;
 static int32_t metric_;
 static uint32_t case_dim_;
 
+/* The rows of a step: of floats, or of another type. */
+typedef struct matrix {
+    const float *x; /* NULL where they are typed */
+    const void *typed;
+    int32_t element;
+    uint64_t n;
+    uint32_t dim;
+} matrix;
+
 /* Where a search writes to, and what it is told. */
 typedef struct found {
     uint64_t n, room;
@@ -52,37 +61,49 @@ static ivf_status expect_found(const json *step, found *got, ivf_status status)
     return status;
 }
 
-static ivf_status do_search(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_search(const json *step, const matrix *q)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    found *to = room_for(step, n);
+    found *to = room_for(step, q->n);
+    ivf_status status =
+        q->x != NULL
+            ? ivf_search(index_, q->x, q->n, q->dim, k, to->distances, to->ids, &to->options)
+            : ivf_search_typed(index_, q->typed, q->element, q->n, q->dim, k, to->distances, to->ids, &to->options);
+    return expect_found(step, to, status);
+}
+
+static ivf_status do_search_preassigned(const json *step, const matrix *q)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    found *to = room_for(step, q->n);
     integers lists = integers_of(step, "lists");
-    ivf_status status;
-    if (lists.data != NULL) {
-        const uint32_t nprobe = (uint32_t)number_of(step, "nprobe", n ? lists.count / n : 0);
-        status = ivf_search_preassigned(index_, x->data, n, dim, k, lists.data, nprobe, to->distances, to->ids,
-                                        &to->options);
-    } else {
-        status = ivf_search(index_, x->data, n, dim, k, to->distances, to->ids, &to->options);
-    }
+    const uint32_t nprobe = (uint32_t)number_of(step, "nprobe", q->n ? lists.count / q->n : 0);
+    ivf_status status = q->x != NULL
+                            ? ivf_search_preassigned(index_, q->x, q->n, q->dim, k, lists.data, nprobe, to->distances,
+                                                     to->ids, &to->options)
+                            : ivf_search_preassigned_typed(index_, q->typed, q->element, q->n, q->dim, k, lists.data,
+                                                           nprobe, to->distances, to->ids, &to->options);
     free(lists.data);
     return expect_found(step, to, status);
 }
 
-static ivf_status do_search_and_reconstruct(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_search_and_reconstruct(const json *step, const matrix *q)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    found *to = room_for(step, n);
-    float *vectors = (float *)must_allocate(n * k * dim * sizeof *vectors);
-    ivf_status status = ivf_search_and_reconstruct(index_, x->data, n, dim, k, to->distances, to->ids, vectors,
-                                                   &to->options);
+    found *to = room_for(step, q->n);
+    float *vectors = (float *)must_allocate(q->n * k * q->dim * sizeof *vectors);
+    ivf_status status = q->x != NULL
+                            ? ivf_search_and_reconstruct(index_, q->x, q->n, q->dim, k, to->distances, to->ids,
+                                                         vectors, &to->options)
+                            : ivf_search_and_reconstruct_typed(index_, q->typed, q->element, q->n, q->dim, k,
+                                                               to->distances, to->ids, vectors, &to->options);
     if (status == IVF_OK)
-        expect_floats(step, "vectors", metric_, vectors, n * k * dim);
+        expect_floats(step, "vectors", metric_, vectors, q->n * k * q->dim);
     free(vectors);
     return expect_found(step, to, status);
 }
 
-static ivf_status do_range_search(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_range_search(const json *step, const matrix *q)
 {
     ivf_filter *filter = filter_of(json_get(step, "filter"));
     ivf_search_options options = search_options_of(step);
@@ -90,12 +111,14 @@ static ivf_status do_range_search(const json *step, const floats *x, uint64_t n,
     ivf_range_view view = {0};
     options.filter = filter;
     view.struct_size = sizeof view;
-    ivf_status status = ivf_range_search(index_, x->data, n, dim, float_of(json_get(step, "radius"), metric_),
-                                         &options, &result);
+    const float radius = float_of(json_get(step, "radius"), metric_);
+    ivf_status status = q->x != NULL ? ivf_range_search(index_, q->x, q->n, q->dim, radius, &options, &result)
+                                     : ivf_range_search_typed(index_, q->typed, q->element, q->n, q->dim, radius,
+                                                              &options, &result);
     if (status == IVF_OK) {
         CHECK_OK(ivf_range_result_get(result, &view));
-        CHECK(view.n == n);
-        expect_integers(step, "offsets", (const int64_t *)view.offsets, n + 1);
+        CHECK(view.n == q->n);
+        expect_integers(step, "offsets", (const int64_t *)view.offsets, q->n + 1);
         expect_integers(step, "ids", view.ids, view.total);
         expect_floats(step, "distances", metric_, view.distances, view.total);
     }
@@ -104,63 +127,52 @@ static ivf_status do_range_search(const json *step, const floats *x, uint64_t n,
     return status;
 }
 
+static ivf_status expand(const json *step, const matrix *q, uint32_t k, float *out, const ivf_search_options *options)
+{
+    const float alpha = real_of(step, "alpha");
+    return q->x != NULL
+               ? ivf_query_expansion(index_, q->x, q->n, q->dim, k, alpha, out, options)
+               : ivf_query_expansion_typed(index_, q->typed, q->element, q->n, q->dim, k, alpha, out, options);
+}
+
+static ivf_status blend(const json *step, const matrix *q, uint32_t k, float *out, const ivf_search_options *options)
+{
+    const float power = real_of(step, "power"), ratio = real_of(step, "ratio");
+    return q->x != NULL ? ivf_blend(index_, q->x, q->n, q->dim, k, power, ratio, out, options)
+                        : ivf_blend_typed(index_, q->typed, q->element, q->n, q->dim, k, power, ratio, out, options);
+}
+
 /* Query expansion or a blend. */
-static ivf_status do_mix(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_mix(const json *step, const matrix *q)
 {
     const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    float *out = (float *)must_allocate(n * dim * sizeof *out);
+    float *out = (float *)must_allocate(q->n * q->dim * sizeof *out);
     ivf_filter *filter = filter_of(json_get(step, "filter"));
     ivf_search_options options = search_options_of(step);
-    ivf_status status;
     options.filter = filter;
-    if (json_get(step, "alpha") != NULL)
-        status = ivf_query_expansion(index_, x->data, n, dim, k, real_of(step, "alpha"), out, &options);
-    else
-        status = ivf_blend(index_, x->data, n, dim, k, real_of(step, "power"), real_of(step, "ratio"), out, &options);
+    ivf_status status = (json_get(step, "alpha") != NULL ? expand : blend)(step, q, k, out, &options);
     if (status == IVF_OK)
-        expect_floats(step, "out", metric_, out, n * dim);
+        expect_floats(step, "out", metric_, out, q->n * q->dim);
     ivf_filter_destroy(filter);
     free(out);
     return status;
 }
 
-static ivf_status search_typed(const json *step, const void *x, int32_t element, uint64_t n)
+static ivf_status do_train(const matrix *rows)
 {
-    const uint32_t k = (uint32_t)number_of(step, "k", 0);
-    found *to = room_for(step, n);
-    ivf_status status =
-        ivf_search_typed(index_, x, element, n, case_dim_, k, to->distances, to->ids, &to->options);
-    return expect_found(step, to, status);
+    return rows->x != NULL ? ivf_train(index_, rows->x, rows->n, rows->dim, NULL)
+                           : ivf_train_typed(index_, rows->typed, rows->element, rows->n, rows->dim, NULL);
 }
 
-/* Trains, adds or searches with rows of another type than float. */
-static ivf_status do_typed(const json *step, const char *op)
+static ivf_status do_add(const json *step, const matrix *rows)
 {
-    const int32_t element = element_of(step);
-    const uint64_t n = number_of(step, "n", 0);
-    integers bits = integers_of(step, "bits");
-    uint16_t *halves = (uint16_t *)must_allocate(bits.count * sizeof *halves);
-    uint8_t *octets = (uint8_t *)must_allocate(bits.count * sizeof *octets);
-    CHECK(bits.count == n * case_dim_);
-    for (uint64_t i = 0; i < bits.count; ++i) {
-        halves[i] = (uint16_t)bits.data[i];
-        octets[i] = (uint8_t)bits.data[i];
-    }
-    const void *x = element == IVF_ELEMENT_U8 ? (const void *)octets : (const void *)halves;
-    ivf_status status;
-    if (strcmp(op, "train_typed") == 0) {
-        status = ivf_train_typed(index_, x, element, n, case_dim_, NULL);
-    } else if (strcmp(op, "add_typed") == 0) {
-        integers ids = integers_of(step, "ids");
-        CHECK(ids.data == NULL || ids.count == n);
-        status = ivf_add_typed(index_, x, element, n, case_dim_, ids.data, NULL);
-        free(ids.data);
-    } else {
-        status = search_typed(step, x, element, n);
-    }
-    free(halves);
-    free(octets);
-    free(bits.data);
+    integers ids = integers_of(step, "ids");
+    CHECK(ids.data == NULL || ids.count == rows->n);
+    ivf_status status =
+        rows->x != NULL
+            ? ivf_add(index_, rows->x, rows->n, rows->dim, ids.data, NULL)
+            : ivf_add_typed(index_, rows->typed, rows->element, rows->n, rows->dim, ids.data, NULL);
+    free(ids.data);
     return status;
 }
 
@@ -186,11 +198,14 @@ static ivf_status do_reconstruct(const json *step, uint32_t dim)
     return status;
 }
 
-static ivf_status do_update(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_update(const json *step, const matrix *rows)
 {
     integers ids = integers_of(step, "ids");
-    CHECK(ids.count == n);
-    ivf_status status = ivf_update(index_, ids.data, x->data, n, dim, NULL);
+    CHECK(ids.count == rows->n);
+    ivf_status status =
+        rows->x != NULL
+            ? ivf_update(index_, ids.data, rows->x, rows->n, rows->dim, NULL)
+            : ivf_update_typed(index_, ids.data, rows->typed, rows->element, rows->n, rows->dim, NULL);
     free(ids.data);
     return status;
 }
@@ -267,7 +282,7 @@ static ivf_status do_describe(const json *step)
     return status;
 }
 
-static ivf_status do_tune(const json *step, const floats *x, uint64_t n, uint32_t dim)
+static ivf_status do_tune(const json *step, const matrix *q)
 {
     integers truth = integers_of(step, "truth");
     ivf_tune_options options = {0};
@@ -275,8 +290,12 @@ static ivf_status do_tune(const json *step, const floats *x, uint64_t n, uint32_
     options.struct_size = sizeof options;
     options.truth = truth.data;
     result.struct_size = sizeof result;
-    ivf_status status = ivf_tune(index_, x->data, n, dim, (uint32_t)number_of(step, "k", 0),
-                                 (double)real_of(step, "recall"), &options, &result);
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    const double recall = (double)real_of(step, "recall");
+    ivf_status status =
+        q->x != NULL
+            ? ivf_tune(index_, q->x, q->n, q->dim, k, recall, &options, &result)
+            : ivf_tune_typed(index_, q->typed, q->element, q->n, q->dim, k, recall, &options, &result);
     if (status == IVF_OK) {
         expect_number(step, "nprobe", result.nprobe);
         CHECK(close_to((float)result.recall, real_of(step, "reached")));
@@ -359,35 +378,63 @@ static ivf_status do_reload(const char *op)
     return status;
 }
 
+/* Whether a step's op is this one, of float rows or of others. */
+static int is(const char *op, const char *name)
+{
+    const size_t length = strlen(name);
+    return strncmp(op, name, length) == 0 && (op[length] == '\0' || strcmp(op + length, "_typed") == 0);
+}
+
+/* The calls that take rows; 0 where it is none of them. */
+static int do_rows(const json *step, const char *op, const matrix *rows, ivf_status *status)
+{
+    if (strcmp(op, "set_centroids") == 0)
+        *status = ivf_set_centroids(index_, rows->x, number_of(step, "nlist", rows->n), rows->dim);
+    else if (is(op, "train"))
+        *status = do_train(rows);
+    else if (is(op, "add"))
+        *status = do_add(step, rows);
+    else if (is(op, "update"))
+        *status = do_update(step, rows);
+    else if (is(op, "search"))
+        *status = do_search(step, rows);
+    else if (is(op, "search_preassigned"))
+        *status = do_search_preassigned(step, rows);
+    else if (is(op, "search_and_reconstruct"))
+        *status = do_search_and_reconstruct(step, rows);
+    else if (is(op, "range_search"))
+        *status = do_range_search(step, rows);
+    else if (is(op, "query_expansion") || is(op, "blend"))
+        *status = do_mix(step, rows);
+    else if (is(op, "tune"))
+        *status = do_tune(step, rows);
+    else
+        return 0;
+    return 1;
+}
+
 static ivf_status do_step(const json *step, const char *op)
 {
     const uint32_t dim = (uint32_t)number_of(step, "dim", case_dim_);
     floats x = floats_of(step, "x", metric_);
-    const uint64_t n = number_of(step, "n", dim ? x.count / dim : 0);
+    integers bits = integers_of(step, "bits");
+    matrix rows = {x.data, NULL, 0, number_of(step, "n", dim ? x.count / dim : 0), dim};
+    uint16_t *halves = (uint16_t *)must_allocate(bits.count * sizeof *halves);
+    uint8_t *octets = (uint8_t *)must_allocate(bits.count * sizeof *octets);
+    if (bits.data != NULL) {
+        rows.element = element_of(step);
+        rows.typed = rows.element == IVF_ELEMENT_U8 ? (const void *)octets : (const void *)halves;
+        CHECK(bits.count == rows.n * dim);
+    }
+    for (uint64_t i = 0; i < bits.count; ++i) {
+        halves[i] = (uint16_t)bits.data[i];
+        octets[i] = (uint8_t)bits.data[i];
+    }
     ivf_status status = IVF_OK;
-    if (strcmp(op, "set_centroids") == 0) {
-        status = ivf_set_centroids(index_, x.data, number_of(step, "nlist", n), dim);
-    } else if (strcmp(op, "train") == 0) {
-        status = ivf_train(index_, x.data, n, dim, NULL);
-    } else if (strcmp(op, "add") == 0) {
-        integers ids = integers_of(step, "ids");
-        CHECK(ids.data == NULL || ids.count == n);
-        status = ivf_add(index_, x.data, n, dim, ids.data, NULL);
-        free(ids.data);
-    } else if (strcmp(op, "search") == 0 || strcmp(op, "search_preassigned") == 0) {
-        status = do_search(step, &x, n, dim);
-    } else if (strcmp(op, "range_search") == 0) {
-        status = do_range_search(step, &x, n, dim);
-    } else if (strcmp(op, "search_and_reconstruct") == 0) {
-        status = do_search_and_reconstruct(step, &x, n, dim);
-    } else if (strcmp(op, "query_expansion") == 0 || strcmp(op, "blend") == 0) {
-        status = do_mix(step, &x, n, dim);
-    } else if (strcmp(op, "train_typed") == 0 || strcmp(op, "add_typed") == 0 || strcmp(op, "search_typed") == 0) {
-        status = do_typed(step, op);
+    if (do_rows(step, op, &rows, &status)) {
+        /* done */
     } else if (strcmp(op, "remove") == 0) {
         status = do_remove(step);
-    } else if (strcmp(op, "update") == 0) {
-        status = do_update(step, &x, n, dim);
     } else if (strcmp(op, "remove_range") == 0) {
         status = do_remove_range(step);
     } else if (strcmp(op, "ids") == 0) {
@@ -409,8 +456,6 @@ static ivf_status do_step(const json *step, const char *op)
         status = do_list_sizes(step);
     } else if (strcmp(op, "describe") == 0) {
         status = do_describe(step);
-    } else if (strcmp(op, "tune") == 0) {
-        status = do_tune(step, &x, n, dim);
     } else if (strcmp(op, "curve") == 0) {
         status = do_curve(step);
     } else if (strcmp(op, "check") == 0) {
@@ -424,6 +469,9 @@ static ivf_status do_step(const json *step, const char *op)
         ++checks_failed_here;
     }
     free(x.data);
+    free(bits.data);
+    free(halves);
+    free(octets);
     return status;
 }
 

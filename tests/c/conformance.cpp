@@ -1,5 +1,6 @@
 // tests/conformance.json through ivf.hpp.
 #include <algorithm>
+#include <cstring>
 #include <ivf.hpp>
 #include <optional>
 #include <sstream>
@@ -46,6 +47,33 @@ bool has(const json* step, const char* key) {
     return member != nullptr && member->type != JSON_NULL;
 }
 
+/// The bits of a step's rows, as every type has them; one more than there are: never a null pointer, as in C.
+class Typed {
+public:
+    explicit Typed(const json* step) {
+        const std::vector<int64_t> bits = integers_in(step, "bits");
+        half_.resize(bits.size() + 1);
+        brain_.resize(bits.size() + 1);
+        octets_.resize(bits.size() + 1);
+        for (size_t i = 0; i < bits.size(); ++i) {
+            half_[i].bits = brain_[i].bits = static_cast<uint16_t>(bits[i]);
+            octets_[i] = static_cast<uint8_t>(bits[i]);
+        }
+    }
+
+    ivf::AnyRows rows(const json* step, uint64_t n, uint32_t dim) const {
+        const int32_t element = element_of(step);
+        if (element == IVF_ELEMENT_F16) return {half_.data(), n, dim};
+        if (element == IVF_ELEMENT_BF16) return {brain_.data(), n, dim};
+        return {octets_.data(), n, dim};
+    }
+
+private:
+    std::vector<ivf::f16> half_;
+    std::vector<ivf::bf16> brain_;
+    std::vector<uint8_t> octets_;
+};
+
 class Runner {
 public:
     explicit Runner(const json* a_case)
@@ -83,9 +111,12 @@ private:
     void run(const json* step, std::string_view op) {
         const auto dim = static_cast<uint32_t>(number_of(step, "dim", dim_));
         const std::vector<float> x = floats_in(step, "x", metric_);
-        const ivf::Rows rows(x.data(), number_of(step, "n", dim ? x.size() / dim : 0), dim);
+        const uint64_t n = number_of(step, "n", dim ? x.size() / dim : 0);
+        const Typed typed(step);
+        const ivf::AnyRows rows = has(step, "bits") ? typed.rows(step, n, dim) : ivf::AnyRows(x.data(), n, dim);
+        if (has(step, "bits")) op.remove_suffix(std::strlen("_typed"));
         if (op == "set_centroids") {
-            index_.set_centroids({x.data(), number_of(step, "nlist", rows.n), dim});
+            index_.set_centroids({x.data(), number_of(step, "nlist", n), dim});
         } else if (op == "train") {
             index_.train(rows);
         } else if (op == "add") {
@@ -130,8 +161,6 @@ private:
             const std::vector<float> out = index_.blend(rows, k_of(step), real_of(step, "power"),
                                                         real_of(step, "ratio"), options_of(step));
             expect_floats(step, "out", static_cast<int32_t>(metric_), out.data(), out.size());
-        } else if (op == "train_typed" || op == "add_typed" || op == "search_typed") {
-            typed(step, op);
         } else if (op == "reconstruct") {
             // The binding takes the width from the index; a wrong one is the C API's to refuse.
             const std::vector<int64_t> ids = integers_in(step, "ids");
@@ -199,7 +228,7 @@ private:
         return options;
     }
 
-    void tune(const json* step, const ivf::Rows& queries) {
+    void tune(const json* step, const ivf::AnyRows& queries) {
         const std::vector<int64_t> truth = integers_in(step, "truth");
         ivf::TuneOptions options;
         options.truth = truth;
@@ -237,32 +266,7 @@ private:
         }
     }
 
-    void typed(const json* step, std::string_view op) {
-        const int32_t element = element_of(step);
-        const uint64_t n = number_of(step, "n", 0);
-        const std::vector<int64_t> bits = integers_in(step, "bits");
-        // One more than there are: never a null pointer, as in C.
-        std::vector<ivf::f16> half(bits.size() + 1);
-        std::vector<ivf::bf16> brain(bits.size() + 1);
-        std::vector<uint8_t> octets(bits.size() + 1);
-        for (size_t i = 0; i < bits.size(); ++i) {
-            half[i].bits = brain[i].bits = static_cast<uint16_t>(bits[i]);
-            octets[i] = static_cast<uint8_t>(bits[i]);
-        }
-        const ivf::AnyRows rows = element == IVF_ELEMENT_F16    ? ivf::AnyRows(half.data(), n, dim_)
-                                  : element == IVF_ELEMENT_BF16 ? ivf::AnyRows(brain.data(), n, dim_)
-                                                                : ivf::AnyRows(octets.data(), n, dim_);
-        if (op == "train_typed")
-            index_.train(rows);
-        else if (op == "search_typed")
-            expect_found(step, index_.search(rows, k_of(step), options_of(step)));
-        else if (has(step, "ids"))
-            index_.add(rows, integers_in(step, "ids"));
-        else
-            index_.add(rows);
-    }
-
-    void search(const json* step, const ivf::Rows& queries) {
+    void search(const json* step, const ivf::AnyRows& queries) {
         const uint32_t k = k_of(step);
         const std::vector<int64_t> lists = integers_in(step, "lists");
         const ivf::SearchOptions options = options_of(step);
@@ -275,7 +279,7 @@ private:
         }
     }
 
-    void range_search(const json* step, const ivf::Rows& queries) {
+    void range_search(const json* step, const ivf::AnyRows& queries) {
         const auto metric = static_cast<int32_t>(metric_);
         const float radius = float_of(json_get(step, "radius"), metric);
         const ivf::RangeHits found = index_.range_search(queries, radius, options_of(step));

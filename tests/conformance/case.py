@@ -45,6 +45,12 @@ class Case:
             members["dim"] = dim
         return x, members
 
+    def given(self, op, x, dim=None, element=None):
+        """x [n, dim] as an element has it, the members of a step, and its name."""
+        if element:
+            return *self.typed(x, element), f"{op}_typed"
+        return *self.rows(x, dim), op
+
     def set_centroids(self, x, dim=None, **expected):
         x, members = self.rows(x, dim)
         members["nlist"] = members.pop("n")
@@ -67,11 +73,11 @@ class Case:
     def remove(self, ids):
         return self.step("remove", ids=ids, removed=self.model.remove(ids))
 
-    def update(self, ids, x, **expected):
-        x, members = self.rows(x)
+    def update(self, ids, x, element=None, **expected):
+        x, members, op = self.given("update", x, element=element)
         if not expected:
             self.model.update(ids, x)
-        return self.step("update", ids=ids, **members, **expected)
+        return self.step(op, ids=ids, **members, **expected)
 
     def remove_range(self, start, end):
         """By a filter of the ids from start to end - 1."""
@@ -118,28 +124,32 @@ class Case:
             self.found(members, self.model.search(x, k, nprobe, max_codes, budget), stats)
         return self.step("search", **members, **expected)
 
-    def search_preassigned(self, x, lists, k, max_codes=0, budget=None, filter=None, stats=False, **expected):
+    def search_preassigned(
+        self, x, lists, k, max_codes=0, budget=None, filter=None, stats=False, element=None, **expected
+    ):
         """lists [n, nprobe]"""
-        x, members = self.rows(x)
+        x, members, op = self.given("search_preassigned", x, element=element)
         members.update(k=k, nprobe=len(lists[0]), max_codes=max_codes, lists=sum(lists, []))
         members.update(self.limited(budget, filter))
         if not expected:
             self.found(members, self.model.scan(x, k, lists, max_codes, budget), stats)
-        return self.step("search_preassigned", **members, **expected)
+        return self.step(op, **members, **expected)
 
-    def range_search(self, x, radius, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, **expected):
-        x, members = self.rows(x, dim)
+    def range_search(
+        self, x, radius, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, element=None, **expected
+    ):
+        x, members, op = self.given("range_search", x, dim, element)
         radius = np.float32(radius)
         members.update(radius=number(radius), nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
         if not expected:
             offsets, ids, distances = self.model.range_search(x, float(radius), nprobe, max_codes, budget)
             members.update(offsets=offsets, ids=ids, distances=[number(value) for value in distances])
-        return self.step("range_search", **members, **expected)
+        return self.step(op, **members, **expected)
 
     def search_and_reconstruct(
-        self, x, k, nprobe=0, max_codes=0, budget=None, filter=None, stats=False, **expected
+        self, x, k, nprobe=0, max_codes=0, budget=None, filter=None, stats=False, element=None, **expected
     ):
-        x, members = self.rows(x)
+        x, members, op = self.given("search_and_reconstruct", x, element=element)
         members.update(k=k, nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
         if not expected:
             result = self.model.search(x, k, nprobe, max_codes, budget)
@@ -147,17 +157,17 @@ class Case:
             missing = [float("nan")] * self.model.dim
             vectors = [self.model.reconstruct([id]) if id >= 0 else missing for id in result[0]]
             members["vectors"] = [number(value) for vector in vectors for value in vector]
-        return self.step("search_and_reconstruct", **members, **expected)
+        return self.step(op, **members, **expected)
 
-    def tune(self, x, k, recall, truth=None, **expected):
+    def tune(self, x, k, recall, truth=None, element=None, **expected):
         """truth [n, k]"""
-        x, members = self.rows(x)
+        x, members, op = self.given("tune", x, element=element)
         members.update(k=k, recall=recall)
         if truth:
             members["truth"] = sum(truth, [])
         if not expected:
             members["nprobe"], members["reached"] = self.model.tune(x, k, recall, truth)
-        return self.step("tune", **members, **expected)
+        return self.step(op, **members, **expected)
 
     def curve(self):
         """What `tune` measured: k, queries, count, changed, stale as `about`, then the points."""
@@ -167,19 +177,19 @@ class Case:
         self.model.filter = None
         return self.model.search([x], k, self.model.nlist, 0)[0]
 
-    def query_expansion(self, x, k, alpha, nprobe=0, filter=None, **expected):
-        x, members = self.rows(x)
+    def query_expansion(self, x, k, alpha, nprobe=0, filter=None, element=None, **expected):
+        x, members, op = self.given("query_expansion", x, element=element)
         members.update(k=k, alpha=alpha, nprobe=nprobe, **self.limited(None, filter))
         if not expected:
             members["out"] = [number(value) for value in expanded(self.model, x, k, alpha, nprobe)]
-        return self.step("query_expansion", **members, **expected)
+        return self.step(op, **members, **expected)
 
-    def blend(self, x, k, power, ratio, nprobe=0, filter=None, **expected):
-        x, members = self.rows(x)
+    def blend(self, x, k, power, ratio, nprobe=0, filter=None, element=None, **expected):
+        x, members, op = self.given("blend", x, element=element)
         members.update(k=k, power=power, ratio=ratio, nprobe=nprobe, **self.limited(None, filter))
         if not expected:
             members["out"] = [number(value) for value in blended(self.model, x, k, power, ratio, nprobe)]
-        return self.step("blend", **members, **expected)
+        return self.step(op, **members, **expected)
 
     def typed(self, x, element):
         """x as that type has it, and the members of a step: its bits."""

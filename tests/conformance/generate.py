@@ -8,7 +8,7 @@ relative ("worst" = +inf for l2, -inf else, beside id -1), so `vectors` and `out
 `status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
 "inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
 `clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
-The `_typed` calls have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x. `stream_load` goes on with a
+The calls in `_typed` have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x. `stream_load` goes on with a
 copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
 bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same.
 

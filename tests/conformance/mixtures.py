@@ -2,7 +2,7 @@
 
 import numpy as np
 from case import Case
-from lists import QUERIES, cornered
+from lists import CORNERS, QUERIES, clusters, cornered
 
 
 def some(seed, n):
@@ -120,6 +120,24 @@ def typed():
             .search_typed(queries, element, 30, nprobe=4)
             .info()
         )
+        # The corners of the lists, and all else, moved to where bytes are.
+        points, asked = clusters(7, 60) + 20, np.array(QUERIES) + 20
+        case = Case(f"typed_{element}_rows_are_taken_by_every_call", 2, "l2", "IVF4,Flat").set_centroids(np.array(CORNERS) + 20)
+        yield (
+            case.add_typed(points, element)
+            .update([3, 59, 20], asked[:3], element=element)
+            .update([3, 60], asked[:2], element=element, status="IVF_E_NOT_FOUND", error="60")
+            .update([], [], element=element)
+            .list_sizes()
+            .search_preassigned(asked, [[1, 0], [2, -1], [3, 2], [0, 1]], 4, element=element)
+            .search_and_reconstruct(asked, 3, nprobe=2, element=element)
+            .range_search(asked, 300, nprobe=2, element=element)
+            .range_search([], 300, nprobe=2, element=element)
+            .query_expansion(asked, 5, 3, nprobe=2, element=element)
+            .blend(asked, 5, 2, 0.25, nprobe=2, element=element)
+            .tune(asked, 3, 1, element=element)
+            .curve()
+        )
     fractions = random.standard_normal((30, 5))
     for element in ("f16", "bf16"):
         case = Case(f"typed_{element}_fractions_are_their_values", 5, "l2").add_typed(fractions, element)
@@ -128,5 +146,8 @@ def typed():
             Case(f"typed_{element}_infinity_is_refused_with_its_row", 5)
             .add_typed([[1] * 5, [1, 2, float("inf"), 4, 5]], element, status="IVF_E_NOT_FINITE", error="row 1")
             .search_typed([[float("-inf")] * 5], element, 1, status="IVF_E_NOT_FINITE", error="row 0")
+            .add([[1] * 5])
+            .update([0], [[float("inf")] * 5], element=element, status="IVF_E_NOT_FINITE", error="row 0")
+            .blend([[1] * 5, [float("inf")] * 5], 1, 2, 1, element=element, status="IVF_E_NOT_FINITE", error="row 1")
             .info()
         )

@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use ivf::{
-    Budget, Control, Filter, MatrixRef, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats,
-    Sharing, Switch, TuneOptions,
+    Budget, Control, Filter, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats, Sharing,
+    Switch, TuneOptions,
 };
 use serde_json::Value;
 
@@ -122,7 +122,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn search_and_reconstruct(&self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+    pub(super) fn search_and_reconstruct(&self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
         let (k, control) = (size(step, "k"), Control::default());
         let mut vectors = vec![0.0; queries.rows() * k * self.dim];
         self.found(step, queries.rows(), |options, output| {
@@ -154,7 +154,7 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn tune(&mut self, step: &Value, queries: MatrixRef<'_>) -> Result<()> {
+    pub(super) fn tune(&mut self, step: &Value, queries: RowsRef<'_>) -> Result<()> {
         let truth = integers(step, "truth");
         let truth = step["truth"].is_array().then_some(&truth[..]);
         let options = TuneOptions { truth, ..TuneOptions::default() };

@@ -73,6 +73,105 @@ fn typed_train_add_and_searches_equal_float32() {
 }
 
 #[test]
+fn typed_queries_of_every_call_equal_float32() {
+    for (x, element, floats) in each() {
+        let (n, q, f) = (N as u64, pointer(&x), floats.as_ptr());
+        let index = Index::new("IVF8,Flat", DIM, IVF_METRIC_L2);
+        ok(unsafe { ivf_train(index.0, f, n, DIM, null()) });
+        index.add(&floats, DIM);
+        let lists = vec![3i64; N * 2];
+        let given = |typed: bool| {
+            let (mut distances, mut ids) = (vec![0f32; N * 4], vec![0i64; N * 4]);
+            let (to, ids_to, l) = (distances.as_mut_ptr(), ids.as_mut_ptr(), lists.as_ptr());
+            ok(match typed {
+                true => unsafe {
+                    ivf_search_preassigned_typed(index.0, q, element, n, DIM, 4, l, 2, to, ids_to, null())
+                },
+                false => unsafe { ivf_search_preassigned(index.0, f, n, DIM, 4, l, 2, to, ids_to, null()) },
+            });
+            (distances, ids)
+        };
+        assert_eq!(given(true), given(false));
+        let read = |typed: bool| {
+            let (mut distances, mut ids) = (vec![0f32; N * 2], vec![0i64; N * 2]);
+            let mut vectors = vec![0f32; N * 2 * DIM as usize];
+            let (to, ids_to, rows) = (distances.as_mut_ptr(), ids.as_mut_ptr(), vectors.as_mut_ptr());
+            ok(match typed {
+                true => unsafe {
+                    let index = index.0;
+                    ivf_search_and_reconstruct_typed(index, q, element, n, DIM, 2, to, ids_to, rows, null())
+                },
+                false => unsafe {
+                    ivf_search_and_reconstruct(index.0, f, n, DIM, 2, to, ids_to, rows, null())
+                },
+            });
+            (ids, vectors)
+        };
+        assert_eq!(read(true), read(false));
+        let out = |call: &dyn Fn(*mut f32) -> ivf_status| {
+            let mut out = vec![0f32; floats.len()];
+            ok(call(out.as_mut_ptr()));
+            out
+        };
+        let (i, o) = (index.0, null());
+        assert_eq!(
+            out(&|to| unsafe { ivf_query_expansion_typed(i, q, element, n, DIM, 3, 2.0, to, o) }),
+            out(&|to| unsafe { ivf_query_expansion(i, f, n, DIM, 3, 2.0, to, o) })
+        );
+        assert_eq!(
+            out(&|to| unsafe { ivf_blend_typed(i, q, element, n, DIM, 3, 2.0, 0.5, to, o) }),
+            out(&|to| unsafe { ivf_blend(i, f, n, DIM, 3, 2.0, 0.5, to, o) })
+        );
+        let (mut a, mut b): (ivf_tune_result, ivf_tune_result) = (sized(), sized());
+        ok(unsafe { ivf_tune_typed(i, q, element, n, DIM, 5, 0.8, null(), &mut a) });
+        ok(unsafe { ivf_tune(i, f, n, DIM, 5, 0.8, null(), &mut b) });
+        assert_eq!((a.nprobe, a.recall.to_bits()), (b.nprobe, b.recall.to_bits()));
+    }
+}
+
+#[test]
+fn typed_update_equals_float32() {
+    for (x, element, floats) in each() {
+        let updated = |typed: bool| {
+            let index = Index::filled("IVF8,SQfp16", DIM, IVF_METRIC_L2, N);
+            let ids: Vec<i64> = (0..N as i64).rev().collect();
+            let (ids, n) = (ids.as_ptr(), N as u64);
+            ok(match typed {
+                true => unsafe { ivf_update_typed(index.0, ids, pointer(&x), element, n, DIM, null()) },
+                false => unsafe { ivf_update(index.0, ids, floats.as_ptr(), n, DIM, null()) },
+            });
+            index.search(&floats, DIM, 3, 8)
+        };
+        let (typed, wide) = (updated(true), updated(false));
+        assert_eq!(typed, wide);
+        assert_eq!(typed.1[0], N as i64 - 1);
+    }
+}
+
+#[test]
+fn curve_k_factor_is_that_of_its_points() {
+    let (x, queries) = (rows(N, DIM), rows(100, DIM));
+    for (description, refined) in [("IVF8,Flat", false), ("IVF8,SQ4,RFlat", true)] {
+        let index = Index::filled(description, DIM, IVF_METRIC_L2, N);
+        let mut factors = vec![-1f32; 200];
+        ok(unsafe { ivf_tune_curve_k_factor(index.0, factors.as_mut_ptr(), 200) });
+        assert!(factors.iter().all(|&factor| factor == -1.0), "there is no curve yet");
+        ok(unsafe { ivf_tune(index.0, queries.as_ptr(), 100, DIM, 5, 0.5, null(), null_mut()) });
+        let mut info: ivf_curve_info = sized();
+        ok(unsafe { ivf_tune_curve(index.0, &mut info, null_mut(), null_mut(), null_mut(), null_mut(), 0) });
+        ok(unsafe { ivf_tune_curve_k_factor(index.0, factors.as_mut_ptr(), 200) });
+        let (points, beyond) = factors.split_at(info.points as usize);
+        assert!(
+            points.iter().all(|&factor| if refined { factor >= 1.0 } else { factor == 0.0 }),
+            "{points:?}"
+        );
+        assert!(!points.is_empty() && beyond.iter().all(|&factor| factor == -1.0));
+    }
+    ok(unsafe { ivf_tune_curve_k_factor(Index::filled("Flat", DIM, IVF_METRIC_L2, 9).0, null_mut(), 0) });
+    fails(unsafe { ivf_tune_curve_k_factor(null(), x.as_ptr().cast_mut(), 1) }, IVF_E_NULL, "`index`");
+}
+
+#[test]
 fn typed_kmeans_and_knn_equal_float32() {
     for (x, element, floats) in each() {
         let n = N as u64;

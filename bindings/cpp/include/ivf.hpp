@@ -310,6 +310,7 @@ struct Curve {
     std::vector<double> recall;  ///< of the sample
     std::vector<double> low;     ///< what other queries' is at least, with 95 % confidence
     std::vector<double> cost;    ///< vectors compared with a query on average
+    std::vector<float> k_factor;  ///< candidates a result that were compared again; 0 without a refinement
 };
 
 struct KMeansOptions {
@@ -818,13 +819,13 @@ public:
 
     /// Replaces the vectors of ids that the index holds, each id once: one a row. Each goes to the list that it
     /// now belongs to.
-    void update(Span<const std::int64_t> ids, const Rows& x, const AddOptions& options = {}) {
+    void update(Span<const std::int64_t> ids, const AnyRows& x, const AddOptions& options = {}) {
         if (ids.size() != x.n)
             throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(x.n) + " ids, got " +
                                             std::to_string(ids.size()));
         detail::Call call(options.progress);
         const auto to = call.options<ivf_add_options>(options);
-        call.finish(ivf_update(get(), ids.data(), x.data, x.n, x.dim, &to));
+        call.finish(ivf_update_typed(get(), ids.data(), x.data, x.element, x.n, x.dim, &to));
     }
 
     /// Removes by id; unknown ids are passed over. Returns how many vectors went.
@@ -880,14 +881,15 @@ public:
     }
 
     /// The k nearest of every query with their vectors, [n, k, dim]: NaN where there is no further hit.
-    std::pair<Neighbors, std::vector<float>> search_and_reconstruct(const Rows& queries, std::uint32_t k,
+    std::pair<Neighbors, std::vector<float>> search_and_reconstruct(const AnyRows& queries, std::uint32_t k,
                                                                     const SearchOptions& options = {}) const {
         std::vector<float> vectors(detail::elements(detail::elements(queries.n, k), queries.dim));
         auto found = detail::collect(queries.n, k, [&](const SearchBuffers& into) {
             detail::Call call(options.progress);
             const auto to = detail::search_options(call, options, into, queries.n, k);
-            call.finish(ivf_search_and_reconstruct(get(), queries.data, queries.n, queries.dim, k,
-                                                   into.distances.data(), into.ids.data(), vectors.data(), &to));
+            call.finish(ivf_search_and_reconstruct_typed(get(), queries.data, queries.element, queries.n, queries.dim,
+                                                         k, into.distances.data(), into.ids.data(),
+                                                         vectors.data(), &to));
         });
         return {std::move(found), std::move(vectors)};
     }
@@ -907,20 +909,21 @@ public:
     }
 
     /// Searches the lists that you name: lists is [n, nprobe], -1 = none.
-    Neighbors search_preassigned(const Rows& queries, std::uint32_t k, Span<const std::int64_t> lists,
+    Neighbors search_preassigned(const AnyRows& queries, std::uint32_t k, Span<const std::int64_t> lists,
                                  std::uint32_t nprobe, const SearchOptions& options = {}) const {
         detail::expect_room("lists", lists.size(), detail::elements(queries.n, nprobe));
         return detail::collect(queries.n, k, [&](const SearchBuffers& into) {
             detail::Call call(options.progress);
             const auto to = detail::search_options(call, options, into, queries.n, k);
-            call.finish(ivf_search_preassigned(get(), queries.data, queries.n, queries.dim, k, lists.data(),
-                                               nprobe, into.distances.data(), into.ids.data(), &to));
+            call.finish(ivf_search_preassigned_typed(get(), queries.data, queries.element, queries.n, queries.dim, k,
+                                                     lists.data(), nprobe, into.distances.data(), into.ids.data(),
+                                                     &to));
         });
     }
 
     /// Measures what recall of the k nearest how many lists give, on sample queries [n, dim] like those to come and not
     /// among the vectors. The index keeps the curve; SearchOptions::target_recall chooses by it.
-    Tuned tune(const Rows& queries, std::uint32_t k, double recall, const TuneOptions& options = {}) {
+    Tuned tune(const AnyRows& queries, std::uint32_t k, double recall, const TuneOptions& options = {}) {
         if (!options.truth.empty() && options.truth.size() != queries.n * k)
             throw Error(IVF_E_ARGUMENT, "expected " + std::to_string(queries.n * k) + " ids of truth, got " +
                                             std::to_string(options.truth.size()));
@@ -929,7 +932,8 @@ public:
         to.truth = options.truth.empty() ? nullptr : options.truth.data();
         ivf_tune_result result{};
         result.struct_size = sizeof result;
-        call.finish(ivf_tune(get(), queries.data, queries.n, queries.dim, k, recall, &to, &result));
+        call.finish(ivf_tune_typed(get(), queries.data, queries.element, queries.n, queries.dim, k, recall, &to,
+                                   &result));
         return {result.nprobe, result.recall, result.k_factor};
     }
 
@@ -944,8 +948,10 @@ public:
         curve.recall.resize(points);
         curve.low.resize(points);
         curve.cost.resize(points);
+        curve.k_factor.resize(points);
         detail::check(ivf_tune_curve(get(), &info, curve.nprobe.data(), curve.recall.data(), curve.low.data(),
                                      curve.cost.data(), points));
+        detail::check(ivf_tune_curve_k_factor(get(), curve.k_factor.data(), points));
         curve.k = info.k;
         curve.queries = info.queries;
         curve.count = info.count;
@@ -965,22 +971,24 @@ public:
     }
 
     /// Alpha query expansion: each query with its k best, weighted by similarity^alpha; [n, dim].
-    std::vector<float> query_expansion(const Rows& queries, std::uint32_t k, float alpha,
+    std::vector<float> query_expansion(const AnyRows& queries, std::uint32_t k, float alpha,
                                        const SearchOptions& options = {}) const {
         std::vector<float> out(detail::elements(queries.n, queries.dim));
         detail::Call call(options.progress);
         const auto to = detail::search_options(call, options);
-        call.finish(ivf_query_expansion(get(), queries.data, queries.n, queries.dim, k, alpha, out.data(), &to));
+        call.finish(ivf_query_expansion_typed(get(), queries.data, queries.element, queries.n, queries.dim, k, alpha,
+                                              out.data(), &to));
         return out;
     }
 
     /// ratio * (the k nearest, weighted by 1 / distance^power) + (1 - ratio) * query; [n, dim].
-    std::vector<float> blend(const Rows& queries, std::uint32_t k, float power, float ratio,
+    std::vector<float> blend(const AnyRows& queries, std::uint32_t k, float power, float ratio,
                              const SearchOptions& options = {}) const {
         std::vector<float> out(detail::elements(queries.n, queries.dim));
         detail::Call call(options.progress);
         const auto to = detail::search_options(call, options);
-        call.finish(ivf_blend(get(), queries.data, queries.n, queries.dim, k, power, ratio, out.data(), &to));
+        call.finish(ivf_blend_typed(get(), queries.data, queries.element, queries.n, queries.dim, k, power, ratio,
+                                    out.data(), &to));
         return out;
     }
 

@@ -4,7 +4,7 @@ using System.Threading;
 
 namespace Ivf
 {
-    /// <summary>What <see cref="IvfIndex.Tune"/> chose.</summary>
+    /// <summary>What <c>IvfIndex.Tune</c> chose.</summary>
     public struct Tuned
     {
         /// <summary>Lists that a search for this recall looks into.</summary>
@@ -17,7 +17,7 @@ namespace Ivf
         public float KFactor { get; internal set; }
     }
 
-    /// <summary>Recall against the number of lists, as <see cref="IvfIndex.Tune"/> measured it.</summary>
+    /// <summary>Recall against the number of lists, as <c>IvfIndex.Tune</c> measured it.</summary>
     public sealed class RecallCurve
     {
         internal RecallCurve(in Native.ivf_curve_info info)
@@ -31,6 +31,7 @@ namespace Ivf
             Recall = new double[info.points];
             Low = new double[info.points];
             Cost = new double[info.points];
+            KFactor = new float[info.points];
         }
 
         /// <summary>The k nearest that recall counts.</summary>
@@ -59,6 +60,9 @@ namespace Ivf
 
         /// <summary>[points]: vectors compared with a query on average, centroids included.</summary>
         public double[] Cost { get; }
+
+        /// <summary>[points]: how many times k candidates were compared again; 0 without a refinement.</summary>
+        public float[] KFactor { get; }
     }
 
     public sealed partial class IvfIndex
@@ -119,7 +123,10 @@ namespace Ivf
                     fixed (double* low = curve.Low)
                     fixed (double* cost = curve.Cost)
                         IvfException.Check(Native.ivf_tune_curve(
-                            self.Pointer, &info, nprobe, recall, low, cost, info.points));
+                            self.Pointer, &info, nprobe, recall, low, cost, (ulong)curve.Cost.Length));
+                    fixed (float* factor = curve.KFactor)
+                        IvfException.Check(Native.ivf_tune_curve_k_factor(
+                            self.Pointer, factor, (ulong)curve.KFactor.Length));
                     return curve;
                 }
             }

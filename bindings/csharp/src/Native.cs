@@ -191,6 +191,9 @@ namespace Ivf
             IntPtr index, ivf_curve_info* info, ulong* nprobe, double* recall, double* low, double* cost, ulong capacity);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_tune_curve_k_factor(IntPtr index, float* k_factor, ulong capacity);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_save(IntPtr index, byte* path, ivf_io_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
@@ -241,6 +244,10 @@ namespace Ivf
             IntPtr index, void* x, int element, ulong n, uint dim, long* ids, ivf_add_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_update_typed(
+            IntPtr index, long* ids, void* x, int element, ulong n, uint dim, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_search_typed(
             IntPtr index, void* queries, int element, ulong n, uint dim, uint k, float* distances, long* ids,
             ivf_search_options* options);
@@ -249,6 +256,31 @@ namespace Ivf
         internal static extern int ivf_range_search_typed(
             IntPtr index, void* queries, int element, ulong n, uint dim, float radius, ivf_search_options* options,
             IntPtr* result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search_preassigned_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, long* lists, uint nprobe,
+            float* distances, long* ids, ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_search_and_reconstruct_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, float* distances, long* ids,
+            float* vectors, ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_tune_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, double recall,
+            ivf_tune_options* options, ivf_tune_result* result);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_query_expansion_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, float alpha, float* @out,
+            ivf_search_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_blend_typed(
+            IntPtr index, void* queries, int element, ulong n, uint dim, uint k, float power, float ratio, float* @out,
+            ivf_search_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_kmeans_typed(

@@ -83,7 +83,7 @@ namespace Ivf
 
         /// <summary>
         /// Instead of NProbe: the share of the true nearest that is to be found; 0 = not asked for. Wants the curve of
-        /// <see cref="IvfIndex.Tune"/> for this k or a larger one.
+        /// <c>IvfIndex.Tune</c> for this k or a larger one.
         /// </summary>
         public float TargetRecall { get; set; }
 

@@ -126,9 +126,6 @@ namespace Ivf.Tests
                 case "tune": Tune(step); break;
                 case "curve": ExpectCurve(step, index.Curve); break;
                 case "check": CheckDamaged(step); break;
-                case "train_typed": index.Train(TypedOf(step)); break;
-                case "add_typed": AddTyped(step); break;
-                case "search_typed": SearchTyped(step); break;
                 case "reconstruct": Check.Close(Floats(step, "x"), index.Reconstruct(Integers(step, "ids")), "x"); break;
                 case "info": ExpectInfo(step, index.Info); break;
                 case "list_sizes": Check.Sequence(Integers(step, "sizes"), index.ListSizes(), "sizes"); break;
@@ -137,7 +134,7 @@ namespace Ivf.Tests
                 case "save_load": ThroughFile(path => index.Save(path)); break;
                 case "stream_load": ThroughStream(); break;
                 case "export_faiss_load": ThroughFile(path => index.ExportFaiss(path)); break;
-                default: throw new Exception("unknown op");
+                default: DoTyped(step, op); break;
             }
         }
 
@@ -161,26 +158,6 @@ namespace Ivf.Tests
             {
                 long merged = index.Merge(copy, step["add_id"].Integer);
                 Check.Equal(step["merged"].Integer, merged, "merged");
-            }
-        }
-
-        private void AddTyped(Json step)
-        {
-            if (step["ids"] == null)
-                index.Add(TypedOf(step));
-            else
-                index.Add(TypedOf(step), Integers(step, "ids"));
-        }
-
-        private TypedRows TypedOf(Json step)
-        {
-            long[] bits = Integers(step, "bits");
-            switch (step["element"].Text)
-            {
-                case "f16": return TypedRows.OfFloat16(bits.Select(value => (ushort)value).ToArray(), dim);
-                case "bf16": return TypedRows.OfBFloat16(bits.Select(value => (ushort)value).ToArray(), dim);
-                case "u8": return new TypedRows(bits.Select(value => (byte)value).ToArray(), dim);
-                default: throw new Exception("unknown element");
             }
         }
 

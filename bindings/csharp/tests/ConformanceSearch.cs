@@ -97,16 +97,14 @@ namespace Ivf.Tests
 
         private void RangeSearch(Json step)
         {
-            RangeNeighbors found = index.RangeSearch(RowsOf(step), FloatOf(step["radius"]), OptionsOf(step));
+            ExpectRange(step, index.RangeSearch(RowsOf(step), FloatOf(step["radius"]), OptionsOf(step)));
+        }
+
+        private void ExpectRange(Json step, RangeNeighbors found)
+        {
             Check.Sequence(Integers(step, "offsets"), found.Offsets, "offsets");
             Check.Sequence(Integers(step, "ids"), found.Ids, "ids");
             Check.Close(Floats(step, "distances"), found.Distances, "distances");
-        }
-
-        private void SearchTyped(Json step)
-        {
-            SearchOptions options = OptionsOf(step);
-            ExpectFound(step, index.Search(TypedOf(step), K(step), options), options);
         }
 
         private void ExpectFound(Json step, Neighbors found, SearchOptions options)
@@ -124,7 +122,11 @@ namespace Ivf.Tests
 
         private void Tune(Json step)
         {
-            Tuned tuned = index.Tune(RowsOf(step), K(step), step["recall"].Number, Integers(step, "truth"));
+            ExpectTuned(step, index.Tune(RowsOf(step), K(step), step["recall"].Number, Integers(step, "truth")));
+        }
+
+        private void ExpectTuned(Json step, Tuned tuned)
+        {
             Check.Equal(step["nprobe"].Integer, tuned.NProbe, "nprobe");
             Check.Close(new[] { FloatOf(step["reached"]) }, new[] { (float)tuned.Recall }, "recall");
         }

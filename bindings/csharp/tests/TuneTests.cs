@@ -21,6 +21,7 @@ namespace Ivf.Tests
                 RecallCurve curve = index.Curve;
                 Check.True(curve.K == 5 && curve.Queries == 300 && curve.Count == 4000 && !curve.Stale, "curve");
                 Check.True(curve.Recall.Last() == 1.0 && curve.Low[0] <= curve.Recall[0], "recalls");
+                Check.Sequence(new float[curve.NProbe.Length], curve.KFactor, "no factors");
                 var byLists = new SearchOptions { NProbe = (int)tuned.NProbe };
                 Check.Sequence(index.Search(sample, 5, byLists).Ids, index.Search(sample, 5, byRecall).Ids, "ids");
                 Check.Equal(0f, tuned.KFactor, "no factor");
@@ -86,6 +87,13 @@ namespace Ivf.Tests
                 options.KFactor = 0.5f;
                 Check.Throws<IvfArgumentException>(() => index.Search(x, 1, options));
                 Check.Equal(2f, index.Info.KFactor, "chosen");
+            }
+            using (IvfIndex index = Data.Trained(x, Dim, "IVF8,SQ4,RFlat"))
+            {
+                index.Tune(Data.Random(300, Dim), 5, 0.9);
+                RecallCurve curve = index.Curve;
+                Check.Equal(curve.NProbe.Length, curve.KFactor.Length, "points");
+                Check.True(curve.KFactor.All(factor => factor >= 1), "factors");
             }
             using (var index = new IvfIndex(Dim, "SQ8,RFlat", Metric.L2, new IndexOptions { KFactor = 1.5f }))
                 Check.Equal(1.5f, index.Info.KFactor, "given");

@@ -29,6 +29,21 @@ namespace Ivf.Tests
                 RangeNeighbors expected = wide.RangeSearch(Floats, 9000), got = index.RangeSearch(Bytes, 9000);
                 Check.True(expected.IdsOf(3).Length > 0, "a hit");
                 Check.Sequence(expected.IdsOf(3).ToArray(), got.IdsOf(3).ToArray(), "range");
+                long[] lists = Enumerable.Repeat(2L, 400).ToArray();
+                Equal(wide.SearchPreassigned(Floats, 3, lists, 1), index.SearchPreassigned(Bytes, 3, lists, 1));
+                Check.Throws<ArgumentException>(() => index.SearchPreassigned(Bytes, 3, lists, 2), "expected 800 lists, got 400");
+                Equal(
+                    wide.SearchAndReconstruct(Floats, 3, out float[] vectors),
+                    index.SearchAndReconstruct(Bytes, 3, out float[] same));
+                Check.Sequence(vectors, same, "vectors");
+                Check.Sequence(wide.QueryExpansion(Floats, 3), index.QueryExpansion(Bytes, 3), "expanded");
+                Check.Sequence(wide.Blend(Floats, 3, 2, 0.5f), index.Blend(Bytes, 3, 2, 0.5f), "blended");
+                Check.Equal(wide.Tune(Floats, 3, 0.9).NProbe, index.Tune(Bytes, 3, 0.9).NProbe, "lists");
+                Check.Throws<ArgumentException>(() => index.Tune(Bytes, 3, 0.9, new[] { 1L }), "expected 1200 ids, got 1");
+                index.Update(new[] { 7L, 3L }, Bytes.Take(2 * Dim).ToArray());
+                wide.Update(new[] { 7L, 3L }, Floats.Take(2 * Dim).ToArray());
+                Check.Sequence(wide.Serialize(), index.Serialize(), "updated");
+                Check.Throws<ArgumentException>(() => index.Update(new[] { 1L }, Bytes), "expected 400 ids, got 1");
                 index.Add(new TypedRows(new byte[Dim], Dim), new[] { 4000L });
                 Check.Equal(4001L, index.Info.NextId, "next id");
                 Check.Throws<ArgumentException>(() => index.Add(Bytes, new[] { 1L }), "expected 400 ids, got 1");

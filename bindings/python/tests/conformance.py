@@ -71,7 +71,7 @@ class Run:
                 raise
 
     def step(self, step: dict[str, Any]) -> None:
-        action = getattr(self, step["op"])
+        action = getattr(self, step["op"].removesuffix("_typed"))
         if "status" not in step:
             action(step)
             return
@@ -80,7 +80,9 @@ class Run:
             action(step)
         assert self.index.to_bytes() == before, "a call that fails changes nothing"
 
-    def x(self, step: dict[str, Any]) -> np.ndarray:
+    def x(self, step: dict[str, Any]) -> Any:
+        if "bits" in step:
+            return self.typed(step)
         return self.floats(step["x"]).reshape(-1, step.get("dim", self.case["dim"]))
 
     def float(self, value: Any) -> float:
@@ -171,15 +173,6 @@ class Run:
         if step["element"] == "bf16":
             return ivf.Bfloat16(bits)
         return bits.view(np.float16) if step["element"] == "f16" else bits.astype(np.uint8)
-
-    def train_typed(self, step):
-        self.index.train(self.typed(step))
-
-    def add_typed(self, step):
-        self.index.add(self.typed(step), step["ids"])
-
-    def search_typed(self, step):
-        self.found(step, self.index.search(self.typed(step), step["k"], step["nprobe"], **self.options(step)))
 
     def options(self, step, **more):
         """What a step sets beside k and nprobe."""

@@ -51,6 +51,7 @@ def test_curve_rises_and_comes_back_from_bytes(filled):
     assert (curve.k, curve.queries, curve.count, curve.changed, curve.stale) == (10, 500, 5000, 0, False)
     assert (np.diff(curve.nprobe.astype(int)) > 0).all() and curve.recall[-1] == 1.0
     assert (curve.low <= curve.recall).all() and (np.diff(curve.cost) > 0).all()
+    assert curve.k_factor.tolist() == [0] * len(curve.nprobe)
 
 
 def test_own_truth_is_what_counts(filled):
@@ -62,6 +63,17 @@ def test_own_truth_is_what_counts(filled):
     assert np.array_equal(index.curve.recall, by_search.recall)
     with pytest.raises(ivf.DimensionError, match="truth"):
         index.tune(sample, truth=true[:, :5])
+
+
+def test_curve_behind_a_refinement_has_factors():
+    random = np.random.default_rng(4)
+    x, sample = random.random((2000, 8), np.float32), random.random((200, 8), np.float32)
+    index = ivf.Index(8, "IVF16,SQ4,RFlat")
+    index.train(x)
+    index.add(x)
+    tuned = index.tune(sample, 0.9, 5)
+    assert index.curve.k_factor.shape == index.curve.nprobe.shape and (index.curve.k_factor >= 1).all()
+    assert tuned.k_factor <= index.curve.k_factor.max()
 
 
 def test_recall_without_a_curve_says_what_to_call(filled):

@@ -41,6 +41,24 @@ def test_index_of_typed_rows_is_that_of_float32(name, metric):
     lists = np.zeros((2000, 1), np.int64)
     for a, b in zip(one.search_preassigned(typed, lists, 3), two.search_preassigned(floats, lists, 3)):
         np.testing.assert_array_equal(a, b)
+    (_, a), (_, b) = one.search_and_reconstruct(typed, 3), two.search_and_reconstruct(floats, 3)
+    np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(one.query_expansion(typed, 3), two.query_expansion(floats, 3))
+    blended = one.blend(typed, 3, ratio=0.5)
+    np.testing.assert_array_equal(blended, two.blend(floats, 3, ratio=0.5))
+    assert blended.dtype == np.float32 and blended.shape == floats.shape
+    assert one.tune(typed, 0.9, 3) == two.tune(floats, 0.9, 3)
+    ids = np.arange(2000)[::-1].copy()
+    one.update(ids, typed)
+    two.update(ids, floats)
+    assert one.to_bytes() == two.to_bytes()
+
+
+def test_one_typed_query_gives_one_row():
+    index = ivf.Index(24)
+    index.add(BYTES)
+    for one in (BYTES[5], HALF[5], ivf.Bfloat16(BITS[5])):
+        assert index.blend(one, 3).shape == index.query_expansion(one, 3).shape == (24,)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -343,6 +343,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
         ],
     ),
     "ivf_tune_curve": (c_int32, [_handle, POINTER(CurveInfo), _array, _array, _array, _array, c_uint64]),
+    "ivf_tune_curve_k_factor": (c_int32, [_handle, _array, c_uint64]),
     "ivf_save": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
     "ivf_load": (c_int32, [_handle, c_char_p, POINTER(IoOptions), _new_handle]),
     "ivf_export_faiss": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
@@ -375,6 +376,10 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "ivf_train_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, POINTER(TrainOptions)]),
     "ivf_add_typed": (c_int32, [_handle, _array, c_int32, c_uint64, c_uint32, _array, POINTER(AddOptions)]),
+    "ivf_update_typed": (
+        c_int32,
+        [_handle, _array, _array, c_int32, c_uint64, c_uint32, POINTER(AddOptions)],
+    ),
     "ivf_search_typed": (
         c_int32,
         [_handle, _array, c_int32, c_uint64, c_uint32, c_uint32, _array, _array, POINTER(SearchOptions)],
@@ -382,6 +387,38 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ivf_range_search_typed": (
         c_int32,
         [_handle, _array, c_int32, c_uint64, c_uint32, c_float, POINTER(SearchOptions), _new_handle],
+    ),
+    "ivf_search_preassigned_typed": (
+        c_int32,
+        [
+            *(_handle, _array, c_int32, c_uint64, c_uint32, c_uint32),
+            *(_array, c_uint32, _array, _array, POINTER(SearchOptions)),
+        ],
+    ),
+    "ivf_search_and_reconstruct_typed": (
+        c_int32,
+        [
+            *(_handle, _array, c_int32, c_uint64, c_uint32, c_uint32),
+            *(_array, _array, _array, POINTER(SearchOptions)),
+        ],
+    ),
+    "ivf_tune_typed": (
+        c_int32,
+        [
+            *(_handle, _array, c_int32, c_uint64, c_uint32, c_uint32, c_double),
+            *(POINTER(TuneOptions), POINTER(TuneResult)),
+        ],
+    ),
+    "ivf_query_expansion_typed": (
+        c_int32,
+        [_handle, _array, c_int32, c_uint64, c_uint32, c_uint32, c_float, _array, POINTER(SearchOptions)],
+    ),
+    "ivf_blend_typed": (
+        c_int32,
+        [
+            *(_handle, _array, c_int32, c_uint64, c_uint32, c_uint32),
+            *(c_float, c_float, _array, POINTER(SearchOptions)),
+        ],
     ),
     "ivf_kmeans_typed": (
         c_int32,

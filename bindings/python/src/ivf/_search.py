@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Bfloat16, Rows, address, integers, rows, typed_rows, unsigned
+from ._arrays import Bfloat16, Rows, address, integers, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._core import Core
 from .budget import Budget, Profile, set_budget
@@ -56,7 +56,7 @@ class Searching(Core):
 
     def search_and_reconstruct(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int = 10,
         nprobe: int | None = None,
         *,
@@ -78,13 +78,13 @@ class Searching(Core):
         options = _search_options(
             threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, k_factor=k_factor, stats=stats
         )
-        x = rows("queries", queries, self._dim, one=True)
+        x, element = typed_rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
         vectors = np.empty((n, k, self._dim), np.float32)
         options.point("hits", address(found.hits), found.hits)
         call_long(
-            *(library.ivf_search_and_reconstruct, self._handle, x, n, self._dim, k),
+            *(library.ivf_search_and_reconstruct_typed, self._handle, x, element, n, self._dim, k),
             *(found.distances, found.ids, vectors, options),
             options=options,
             rows=n,
@@ -124,22 +124,24 @@ class Searching(Core):
         progress: Progress,
         cancel: Cancel | None,
     ) -> Neighbors:
-        # The call for lists of your own takes float32 only.
-        read = typed_rows if lists is None else _wide_rows
-        x, element = read("queries", queries, self._dim, one=True)
+        x, element = typed_rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
         options.point("hits", address(found.hits), found.hits)
-        end = (found.distances, found.ids, options)
-        if lists is None:
-            function = library.ivf_search_typed
-            queried: tuple[Any, ...] = (x, element, n, self._dim, k)
-        else:
+        function = library.ivf_search_typed
+        given: tuple[Any, ...] = ()
+        if lists is not None:
             # A single query's lists may be given as one row, as the query itself.
             own = integers("lists", np.atleast_2d(lists), (n, None))
-            function = library.ivf_search_preassigned
-            queried = (x, n, self._dim, k, own, own.shape[1])
-        call_long(function, self._handle, *queried, *end, options=options, rows=n, progress=progress, cancel=cancel)
+            function, given = library.ivf_search_preassigned_typed, (own, own.shape[1])
+        call_long(
+            *(function, self._handle, x, element, n, self._dim, k, *given),
+            *(found.distances, found.ids, options),
+            options=options,
+            rows=n,
+            progress=progress,
+            cancel=cancel,
+        )
         return found
 
     def range_search(
@@ -179,7 +181,7 @@ class Searching(Core):
 
     def query_expansion(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int = 10,
         alpha: float = 3.0,
         nprobe: int | None = None,
@@ -195,12 +197,12 @@ class Searching(Core):
         1 / (1 + distance).
         """
         options = _search_options(threads, filter, None, nprobe)
-        function = library.ivf_query_expansion
+        function = library.ivf_query_expansion_typed
         return self._mix(function, queries, k, (alpha,), options, progress, cancel)
 
     def blend(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int = 8,
         power: float = 2.0,
         ratio: float = 1.0,
@@ -217,34 +219,29 @@ class Searching(Core):
         1 - similarity for "cosine"). Vectors at distance 0 share all the weight; a query without hits stays.
         """
         options = _search_options(threads, filter, None, nprobe)
-        return self._mix(library.ivf_blend, queries, k, (power, ratio), options, progress, cancel)
+        return self._mix(library.ivf_blend_typed, queries, k, (power, ratio), options, progress, cancel)
 
     def _mix(
         self,
         function: Any,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         k: int,
         how: tuple[float, ...],
         options: _abi.SearchOptions,
         progress: Progress,
         cancel: Cancel | None,
     ) -> Rows:
-        x = rows("queries", queries, self._dim, one=True)
-        out = np.empty_like(x, order="C")
+        x, element = typed_rows("queries", queries, self._dim, one=True)
+        out = np.empty(x.shape, np.float32)
         call_long(
-            *(function, self._handle, x, len(x), self._dim, unsigned("k", k), *how, out, options),
+            *(function, self._handle, x, element, len(x), self._dim, unsigned("k", k), *how, out, options),
             options=options,
             rows=len(x),
             progress=progress,
             cancel=cancel,
         )
-        return out if np.ndim(queries) > 1 else out[0]
-
-
-def _wide_rows(
-    name: str, x: npt.ArrayLike | Bfloat16, dim: int | None = None, one: bool = False
-) -> tuple[npt.NDArray[Any], int]:
-    return rows(name, x, dim, one), _abi.ELEMENT_F32
+        given = queries.bits if isinstance(queries, Bfloat16) else queries
+        return out if np.ndim(given) > 1 else out[0]
 
 
 def _search_options(

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import address, integers, rows, unsigned
+from ._arrays import Bfloat16, address, integers, typed_rows, unsigned
 from ._call import Cancel, Progress, call, call_long, library
 from ._core import Core
 from ._errors import StateError
@@ -51,6 +51,8 @@ class Curve:
     """What other queries' recall is at least, with 95 % confidence."""
     cost: npt.NDArray[np.float64]
     """Vectors compared with a query on average, centroids included."""
+    k_factor: npt.NDArray[np.float32]
+    """How many times k candidates were compared again; 0 without a refinement."""
 
 
 class Tuning(Core):
@@ -58,7 +60,7 @@ class Tuning(Core):
 
     def tune(
         self,
-        queries: npt.ArrayLike,
+        queries: npt.ArrayLike | Bfloat16,
         recall: float = 0.95,
         k: int = 10,
         *,
@@ -74,14 +76,14 @@ class Tuning(Core):
         thousand or two are plenty. truth: ids `[n, k]` of the true nearest, -1 for none; None = found by an
         exhaustive search.
         """
-        x = rows("queries", queries, self._dim, one=True)
+        x, element = typed_rows("queries", queries, self._dim, one=True)
         options = _abi.TuneOptions(threads=unsigned("threads", threads))
         if truth is not None:
             known = integers("truth", np.atleast_2d(truth), (len(x), unsigned("k", k)))
             options.point("truth", address(known), known)
         result = _abi.TuneResult()
         call_long(
-            *(library.ivf_tune, self._handle, x, len(x), self._dim, unsigned("k", k), float(recall)),
+            *(library.ivf_tune_typed, self._handle, x, element, len(x), self._dim, unsigned("k", k), float(recall)),
             *(options, ctypes.byref(result)),
             options=options,
             rows=len(x),
@@ -101,8 +103,11 @@ class Tuning(Core):
         nprobe = np.empty(points, np.uint64)
         recall, low, cost = (np.empty(points) for _ in range(3))
         call(library.ivf_tune_curve, self._handle, ctypes.byref(info), nprobe, recall, low, cost, points)
+        k_factor = np.empty(points, np.float32)
+        call(library.ivf_tune_curve_k_factor, self._handle, k_factor, points)
         return Curve(
-            *(info.k, info.queries, info.count, info.changed, bool(info.stale)), nprobe, recall, low, cost
+            *(info.k, info.queries, info.count, info.changed, bool(info.stale)),
+            *(nprobe, recall, low, cost, k_factor),
         )
 
     def plot_curve(self, axes: Any = None) -> Any:

@@ -202,7 +202,7 @@ class Index(Described, Searching, Tuning, Persistent):
     def update(
         self,
         ids: npt.ArrayLike,
-        x: npt.ArrayLike,
+        x: npt.ArrayLike | Bfloat16,
         *,
         threads: int = 0,
         progress: Progress = None,
@@ -213,13 +213,14 @@ class Index(Described, Searching, Tuning, Persistent):
         Each goes to the list that it now belongs to. An id that no vector has raises NotFoundError, one that is
         given twice DuplicateIdError, and then nothing is changed.
         """
-        x = rows("x", x, self._dim, one=True)
-        own = integers("ids", np.atleast_1d(ids), (len(x),))
+        vectors, element = typed_rows("x", x, self._dim, one=True)
+        n = len(vectors)
+        own = integers("ids", np.atleast_1d(ids), (n,))
         options = _abi.AddOptions(threads=unsigned("threads", threads))
         call_long(
-            *(library.ivf_update, self._handle, own, x, len(x), self._dim, options),
+            *(library.ivf_update_typed, self._handle, own, vectors, element, n, self._dim, options),
             options=options,
-            rows=len(x),
+            rows=n,
             progress=progress,
             cancel=cancel,
         )
