@@ -178,6 +178,14 @@
 // vector of length 0 has similarity 0 with everything.
 #define IVF_METRIC_COSINE 2
 
+// The vectors of a list in the order in which they are added.
+#define IVF_LIST_ORDER_ADDED 0
+
+// Those first that are likeliest to be results, the nearest to the list's centroid (of inner products the longest), kept
+// up whenever vectors come or change: searches that look at the first of each list only (budgets, profiles) find
+// more in as many.
+#define IVF_LIST_ORDER_BEST_FIRST 1
+
 // No budget: every vector of the lists visited is looked at.
 #define IVF_PROFILE_DEFAULT 0
 
@@ -196,7 +204,7 @@
 // Three quarters of them: `budget_share` .75, the rest alike.
 #define IVF_PROFILE_APPROX_QUALITY 5
 
-// Measured best: weighted by distance where the index keeps its lists by residual norm, else in probe order.
+// Measured best: weighted by distance where the index keeps its lists best first, else in probe order.
 #define IVF_SHARING_DEFAULT 0
 
 // As many vectors of each list.
@@ -359,6 +367,11 @@ typedef struct ivf_index_options {
   // How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat");
   // 0 = chosen, and 0 without one.
   float k_factor;
+  // `IVF_LIST_ORDER_*`. Best first, adding costs more, the most where few vectors are added at a time: each list that
+  // grows is merged with what comes. A file keeps it; faiss's files do not.
+  int32_t list_order;
+  // 0.
+  uint32_t reserved;
 } ivf_index_options;
 
 // What an index says of itself.
@@ -393,6 +406,10 @@ typedef struct ivf_index_info {
   uint32_t list_dim;
   // How many times k candidates a search compares again unless its options say; 0 without a refinement.
   float k_factor;
+  // `IVF_LIST_ORDER_*`, as it was created.
+  int32_t list_order;
+  // 0.
+  uint32_t reserved;
 } ivf_index_info;
 
 // How far a call is; the library fills it and the callback reads it.

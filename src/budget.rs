@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sharing {
-    /// [`Sharing::DistanceWeighted`] where lists are ordered by residual norm, else [`Sharing::ProbeOrder`]: measured
+    /// [`Sharing::DistanceWeighted`] where lists are kept best first, else [`Sharing::ProbeOrder`]: measured
     /// best.
     #[default]
     Default,
@@ -77,7 +77,7 @@ pub struct Budget {
 
 impl Budget {
     /// With the profile's values where none are set; `None` if nothing is limited. `ordered`: whether the index keeps
-    /// its lists by residual norm.
+    /// its lists best first.
     pub(crate) fn resolve(mut self, profile: Profile, ordered: bool) -> Result<Option<Self>> {
         if !(0.0..=1.0).contains(&self.share) {
             return Err(Error::argument(format!("budget_share: expected 0 to 1, got {}", self.share)));

@@ -90,7 +90,7 @@ impl Collector for Within<'_> {
 pub(crate) const NO_BAR: u32 = 0xff80_0000;
 
 /// A float as an integer of the same order.
-fn ordered(key: f32) -> u32 {
+pub(crate) fn ordered(key: f32) -> u32 {
     let bits = key.to_bits();
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }

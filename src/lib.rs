@@ -63,8 +63,8 @@ pub use element::{Element, Values, bf16, f16};
 pub use error::{Error, Result};
 pub use filter::Filter;
 pub use index::{
-    Index, IndexInfo, IndexOptions, RangeOutput, SearchOptions, SearchOutput, SearchStats, TrainOptions,
-    TuneOptions, Tuned, knn,
+    Index, IndexInfo, IndexOptions, ListOrder, RangeOutput, SearchOptions, SearchOutput, SearchStats,
+    TrainOptions, TuneOptions, Tuned, knn,
 };
 pub use kmeans::{KMeans, KMeansOptions, Seeding, assign as kmeans_assign, kmeans};
 pub use log::{Log, LogLevel};

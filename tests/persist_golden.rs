@@ -10,7 +10,7 @@ mod persist_support;
 use std::fs;
 use std::path::PathBuf;
 
-use ivf::{Control, Index, IndexOptions, LoadOptions, Metric};
+use ivf::{Control, Index, IndexOptions, ListOrder, LoadOptions, Metric};
 use persist_support::*;
 
 const VERSIONS: [&str; 1] = ["v1"];
@@ -67,8 +67,18 @@ fn refined() -> Vec<(&'static str, Index)> {
     vec![("ivf_refined", index)]
 }
 
+/// Lists kept best first, a file of its own.
+fn ordered() -> Vec<(&'static str, Index)> {
+    let options = IndexOptions { list_order: ListOrder::BestFirst, ..Default::default() };
+    let mut index = trained(Metric::L2, 4, &options);
+    add(&mut index, 6, 30, None);
+    add(&mut index, 7, 40, None);
+    index.remove(&[7, 49]).unwrap();
+    vec![("ivf_ordered", index)]
+}
+
 fn all() -> impl Iterator<Item = (&'static str, Index)> {
-    content().into_iter().chain(codes()).chain(words()).chain(refined())
+    content().into_iter().chain(codes()).chain(words()).chain(refined()).chain(ordered())
 }
 
 #[test]

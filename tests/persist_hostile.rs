@@ -9,7 +9,9 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::path::Path;
 
-use ivf::{Context, Control, Error, Index, IndexOptions, LoadOptions, Metric, Result, SearchOptions};
+use ivf::{
+    Context, Control, Error, Index, IndexOptions, ListOrder, LoadOptions, Metric, Result, SearchOptions,
+};
 use persist_support::*;
 use std::sync::Arc;
 
@@ -348,6 +350,40 @@ fn load_forged_factors_are_refused() {
 }
 
 #[test]
+fn load_forged_ranks_are_refused_and_their_order_is_not_asked_for() {
+    let options = IndexOptions { list_order: ListOrder::BestFirst, ..Default::default() };
+    let mut index = trained(Metric::L2, 3, &options);
+    add(&mut index, 1, 30, None);
+    let good = to_bytes(&index);
+    let entry = (0..8).map(|s| 64 + 32 * s).find(|&entry| &good[entry..entry + 4] == b"RANK").unwrap();
+    let forge = Forge { bytes: good.clone() };
+    let (at, length) = (forge.word(entry + 8), forge.word(entry + 16));
+    assert_eq!(length, 30 * 4);
+    let forged = |place: usize, values: &[u8]| {
+        let mut bytes = good.clone();
+        bytes[place..place + values.len()].copy_from_slice(values);
+        from_bytes(&Forge { bytes }.seal())
+    };
+    let error = forged(at, &f32::NAN.to_le_bytes()).err().unwrap().to_string();
+    assert!(error.contains("RANK"), "{error}");
+    let error = forged(entry + 16, &(length as u64 - 4).to_le_bytes()).err().unwrap().to_string();
+    assert!(error.contains("RANK: expected 120 bytes, got 116"), "{error}");
+    // An ordering that was cut short: the vectors are where they are, and are put in order by the next change.
+    let mut loaded = forged(at, &1e9f32.to_le_bytes()).unwrap();
+    assert_eq!(loaded.info().count, 30);
+    loaded.compact().unwrap();
+    assert_eq!(loaded.ids(), index.ids());
+    // Of an index without inverted lists.
+    let mut flat = create(Metric::L2, "Flat", &IndexOptions::default());
+    add(&mut flat, 1, 30, None);
+    let (mut bytes, entry) = with_another_section(&to_bytes(&flat), *b"RANK");
+    bytes[entry + 16..entry + 24].copy_from_slice(&120u64.to_le_bytes());
+    let ranked = Forge { bytes }.seal();
+    let error = from_bytes(&ranked).err().unwrap().to_string();
+    assert!(error.contains("section RANK, but no inverted lists"), "{error}");
+}
+
+#[test]
 fn load_forged_factor_of_a_curve_without_refinement_is_refused() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/curve.ivf");
     let mut bytes = std::fs::read(golden).unwrap();
@@ -363,15 +399,14 @@ fn load_forged_factor_of_a_curve_without_refinement_is_refused() {
     }
 }
 
-#[test]
-fn load_newer_sections_are_passed_over_unless_required() {
-    let (_, good) = small().swap_remove(0);
-    let forge = Forge { bytes: good.clone() };
+/// A file with the last section once more under another name, not required, and where its entry is; to be sealed.
+fn with_another_section(good: &[u8], tag: [u8; 4]) -> (Vec<u8>, usize) {
+    let forge = Forge { bytes: good.to_vec() };
     let table = 64 + 32 * forge.sections();
-    let mut bytes = good.clone();
-    // An entry like the last one's under another name; what follows the table moves by 64 bytes for it.
+    let mut bytes = good.to_vec();
+    // What follows the table moves by 64 bytes for it.
     let mut entry = good[table - 32..table].to_vec();
-    entry[..4].copy_from_slice(b"TUNE");
+    entry[..4].copy_from_slice(&tag);
     entry[4..8].copy_from_slice(&0u32.to_le_bytes());
     bytes.splice(table..table, entry.into_iter().chain([0; 32]));
     let count = forge.sections() + 1;
@@ -383,9 +418,16 @@ fn load_newer_sections_are_passed_over_unless_required() {
         let offset = usize::from_le_bytes(bytes[at..at + 8].try_into().unwrap()) + 64;
         bytes[at..at + 8].copy_from_slice(&offset.to_le_bytes());
     }
+    (bytes, table)
+}
+
+#[test]
+fn load_newer_sections_are_passed_over_unless_required() {
+    let (_, good) = small().swap_remove(0);
+    let (mut bytes, entry) = with_another_section(&good, *b"TUNE");
     let index = from_bytes(&Forge { bytes: bytes.clone() }.seal()).unwrap();
     assert_equal(&from_bytes(&good).unwrap(), &index, "with a newer section");
-    bytes[table + 4] = 1;
+    bytes[entry + 4] = 1;
     let error = from_bytes(&Forge { bytes }.seal()).err().unwrap();
     assert!(matches!(&error, Error::Unsupported(text) if text.contains("TUNE")), "{error}");
 }

@@ -25,7 +25,7 @@ impl Flat {
         let mut blocks = List::new(Element::F32, 0);
         let rows: Vec<u32> = (0u32..).take(centroids.rows()).collect();
         let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
-        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder, None)?;
+        blocks.append(centroids.into(), &rows, |row| row as i64, &encoder, None, &[])?;
         blocks.compact(centroids.dim(), &|| Ok(()))?;
         Ok(Self { metric, blocks, device: DeviceSlot::default() })
     }

@@ -126,7 +126,7 @@ impl Tree {
         let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
         let mut lists = Lists::new(count, Element::F32, 0);
         for (store, members) in lists.lists.iter_mut().zip(&members) {
-            store.append(centroids.into(), members, |list| list as i64, &encoder, None)?;
+            store.append(centroids.into(), members, |list| list as i64, &encoder, None, &[])?;
             store.compact(dim, &|| Ok(()))?;
         }
         Ok(Self { metric, dim, len, groups, lists, grouping })

@@ -17,7 +17,7 @@ pub const IVF_PROFILE_APPROX_BALANCED: i32 = 4;
 /// Three quarters of them: `budget_share` .75, the rest alike.
 pub const IVF_PROFILE_APPROX_QUALITY: i32 = 5;
 
-/// Measured best: weighted by distance where the index keeps its lists by residual norm, else in probe order.
+/// Measured best: weighted by distance where the index keeps its lists best first, else in probe order.
 pub const IVF_SHARING_DEFAULT: i32 = 0;
 /// As many vectors of each list.
 pub const IVF_SHARING_UNIFORM: i32 = 1;

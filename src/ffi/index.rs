@@ -9,7 +9,7 @@ use super::handle::{borrow, ivf_index};
 use super::options::{self, flag, growing};
 use super::status::ivf_status;
 use crate::error::{Error, Result};
-use crate::index::{Index, IndexOptions};
+use crate::index::{Index, IndexOptions, ListOrder};
 use crate::metric::Metric;
 
 /// Inner product, a similarity: the largest comes first.
@@ -19,6 +19,13 @@ pub const IVF_METRIC_L2: i32 = 1;
 /// Cosine similarity, within [-1, 1]: the largest comes first. Vectors and queries are normalised inside; a
 /// vector of length 0 has similarity 0 with everything.
 pub const IVF_METRIC_COSINE: i32 = 2;
+
+/// The vectors of a list in the order in which they are added.
+pub const IVF_LIST_ORDER_ADDED: i32 = 0;
+/// Those first that are likeliest to be results, the nearest to the list's centroid (of inner products the longest), kept
+/// up whenever vectors come or change: searches that look at the first of each list only (budgets, profiles) find
+/// more in as many.
+pub const IVF_LIST_ORDER_BEST_FIRST: i32 = 1;
 
 /// How an index is made.
 #[repr(C)]
@@ -33,9 +40,14 @@ pub struct ivf_index_options {
     /// How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat");
     /// 0 = chosen, and 0 without one.
     pub k_factor: f32,
+    /// `IVF_LIST_ORDER_*`. Best first, adding costs more, the most where few vectors are added at a time: each list that
+    /// grows is merged with what comes. A file keeps it; faiss's files do not.
+    pub list_order: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
-growing!(ivf_index_options, k_factor: f32);
+growing!(ivf_index_options, reserved: u32);
 
 /// What an index says of itself.
 #[repr(C)]
@@ -71,9 +83,13 @@ pub struct ivf_index_info {
     pub list_dim: u32,
     /// How many times k candidates a search compares again unless its options say; 0 without a refinement.
     pub k_factor: f32,
+    /// `IVF_LIST_ORDER_*`, as it was created.
+    pub list_order: i32,
+    /// 0.
+    pub reserved: u32,
 }
 
-growing!(ivf_index_info, k_factor: f32);
+growing!(ivf_index_info, reserved: u32);
 
 /// Makes an empty index from a description that faiss's users know.
 ///
@@ -113,11 +129,26 @@ pub unsafe extern "C" fn ivf_index_create(
     guard(|| unsafe {
         give("index", index, || {
             let description = text("description", description)?;
-            let options = options::read(options)?;
+            let options: ivf_index_options = options::read(options)?;
+            if options.reserved != 0 {
+                return Err(Error::argument(format!(
+                    "ivf_index_options.reserved: expected 0, got {}",
+                    options.reserved
+                )));
+            }
             let options = IndexOptions {
                 nprobe: options.nprobe as usize,
                 allow_duplicate_ids: flag("allow_duplicate_ids", options.allow_duplicate_ids)?,
                 k_factor: options.k_factor,
+                list_order: match options.list_order {
+                    IVF_LIST_ORDER_ADDED => ListOrder::Added,
+                    IVF_LIST_ORDER_BEST_FIRST => ListOrder::BestFirst,
+                    got => {
+                        return Err(Error::argument(format!(
+                            "ivf_index_options.list_order: expected 0 or 1 (IVF_LIST_ORDER_*), got {got}"
+                        )));
+                    }
+                },
             };
             let metric = Metric::from_number(metric)?;
             Ok(ivf_index::new(Index::new(resolve(context)?, dim as usize, metric, description, &options)?))
@@ -170,6 +201,10 @@ pub unsafe extern "C" fn ivf_index_get_info(
             list_dim: u32::try_from(known.list_dim)
                 .map_err(|_| Error::argument("list_dim: beyond 32 bits"))?,
             k_factor: known.k_factor,
+            list_order: match known.list_order {
+                ListOrder::Added => IVF_LIST_ORDER_ADDED,
+                ListOrder::BestFirst => IVF_LIST_ORDER_BEST_FIRST,
+            },
             ..options::zeroed()
         };
         // SAFETY: `write` checks it; `struct_size` writable bytes are the caller's promise.

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use super::Index;
+use super::list_order::Ranking;
 use crate::coarse::Coarse;
 use crate::codec::{Codec, Keeper};
 use crate::element::Element;
@@ -36,10 +37,14 @@ impl Index {
         threads: usize,
         control: &Control<'_>,
     ) -> Result<()> {
-        self.add_rows(x.into(), ids, threads, control)
+        let (x, before) = (x.into(), self.lists.lens());
+        self.append(x, ids, threads, control)?;
+        self.order_lists(&before, self.context.workers(threads), control.cancel());
+        control.report("add", x.rows(), x.rows(), 0.0).or(Ok(()))
     }
 
-    fn add_rows(
+    /// The same, with lists still to be put in order.
+    pub(super) fn append(
         &mut self,
         x: RowsRef<'_>,
         ids: Option<&[i64]>,
@@ -68,7 +73,7 @@ impl Index {
 
         let labels = self.assign("add", x, workers, control)?;
         let columns = self.codec.columns(self.dim);
-        let (order, starts) = group_by_list(&labels, self.lists.lists.len());
+        let (mut order, starts) = group_by_list(&labels, self.lists.lists.len());
         drop(labels);
         for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
             list.reserve((range[1] - range[0]) as usize, columns, &|| control.check())?;
@@ -87,17 +92,23 @@ impl Index {
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
         let keeper = keeper.as_ref();
-        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(starts.windows(2)).enumerate());
+        let centroids = centroids.filter(|_| self.lists.ordered);
+        let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
+        let mut rest = &mut order[..];
+        let rows = starts.windows(2).map_while(|range| rest.split_off_mut(..(range[1] - range[0]) as usize));
+        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(rows).enumerate());
         let failure = Mutex::new(None);
         self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((number, (list, range))) = next else { break };
-                let rows = &order[range[0] as usize..range[1] as usize];
-                let mut steps = rows.chunks(rows_a_step);
+                let Some((number, (list, rows))) = next else { break };
                 let encoder = encoder.at(number);
-                let appended = steps.try_for_each(|rows| {
-                    cancel.check().and_then(|()| list.append(x, rows, id_of, &encoder, keeper))
+                let appended = ranking.order(number, x, rows, cancel).and_then(|ranks| {
+                    let mut ranks = ranks.chunks(rows_a_step);
+                    rows.chunks(rows_a_step).try_for_each(|rows| {
+                        cancel.check()?;
+                        list.append(x, rows, id_of, &encoder, keeper, ranks.next().unwrap_or_default())
+                    })
                 });
                 if let Err(error) = appended {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -113,7 +124,7 @@ impl Index {
         self.age_curve(x.rows());
         self.next_id = next_id;
         self.directory.take();
-        control.report("add", x.rows(), x.rows(), 0.0).or(Ok(()))
+        Ok(())
     }
 
     /// The list of every row.

@@ -82,7 +82,7 @@ impl Index {
             for from in (0..rows).step_by(step) {
                 let to = (from + step).min(rows);
                 let piece = file.read(from, to, &mut buffer)?;
-                index.add(piece, None, threads, &control.silent()).map_err(|error| match error {
+                index.append(piece, None, threads, &control.silent()).map_err(|error| match error {
                     // By its row in the file.
                     Error::NotFinite { what, row } => Error::NotFinite { what, row: from + row },
                     other => other,
@@ -105,7 +105,9 @@ impl Index {
                 curve.changed = changed;
             }
         }
-        done.map(|()| rows)
+        done?;
+        self.order_lists(&lens, self.context.workers(threads), control.cancel());
+        Ok(rows)
     }
 }
 

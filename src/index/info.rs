@@ -1,6 +1,6 @@
 //! What an index tells about itself.
 
-use super::Index;
+use super::{Index, ListOrder};
 use crate::error::{Error, Result};
 use crate::metric::Metric;
 
@@ -35,6 +35,8 @@ pub struct IndexInfo {
     pub allow_duplicate_ids: bool,
     /// How many times k candidates are compared again by a search that does not say; 0 without a refinement.
     pub k_factor: f32,
+    /// How the vectors of a list are ordered.
+    pub list_order: ListOrder,
 }
 
 impl Index {
@@ -63,6 +65,7 @@ impl Index {
             is_ivf: self.description.is_ivf(),
             allow_duplicate_ids: self.allow_duplicate_ids,
             k_factor: if self.refine.is_some() { self.default_k_factor() } else { 0.0 },
+            list_order: self.list_order(),
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::Index;
 use super::add::IDS_A_STEP;
+use super::list_order::Ranking;
+use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::lists::block::rows_a_step;
@@ -38,16 +40,24 @@ impl Index {
         let before = self.lists.lens();
         let cancel = control.cancel();
         let workers = self.context.workers(threads).min(1 + other.count / ROWS);
-        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists));
+        let centroids = self.coarse.as_ref().map(Coarse::centroids);
+        let centroids = centroids.filter(|_| self.lists.ordered);
+        let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
+        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists).enumerate());
         let failure = Mutex::new(None);
         self.context.parallel(workers, &|_| {
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((list, from)) = next else { break };
-                let live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
-                let mut steps = live.chunks(rows_a_step(columns));
-                let appended = steps.try_for_each(|live| {
-                    cancel.check().and_then(|()| list.append_from(from, live, |id| id + add_id, columns))
+                let Some((number, (list, from))) = next else { break };
+                let mut live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
+                let ranks = ranking.order_slots(number, from, &other.codec, &mut live, cancel);
+                let appended = ranks.and_then(|ranks| {
+                    let mut ranks = ranks.chunks(rows_a_step(columns));
+                    live.chunks(rows_a_step(columns)).try_for_each(|live| {
+                        cancel.check()?;
+                        let ranks = ranks.next().unwrap_or_default();
+                        list.append_from(from, live, |id| id + add_id, Some(ranks), columns)
+                    })
                 });
                 if let Err(error) = appended {
                     failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
@@ -63,6 +73,7 @@ impl Index {
         self.next_id = next_id;
         self.age_curve(other.count);
         self.directory.take();
+        self.order_lists(&before, workers, cancel);
         control.report("merge", other.count, other.count, 0.0).or(Ok(()))?;
         Ok(other.count)
     }

@@ -5,6 +5,7 @@ mod blend;
 mod file;
 mod info;
 mod knn;
+mod list_order;
 mod merge;
 mod order;
 mod persist;
@@ -25,6 +26,7 @@ use std::sync::{Arc, OnceLock};
 pub use crate::output::{RangeOutput, SearchOutput};
 pub use info::IndexInfo;
 pub use knn::knn;
+pub use list_order::ListOrder;
 pub use search::SearchOptions;
 pub use stats::SearchStats;
 pub use train::TrainOptions;
@@ -54,6 +56,8 @@ pub struct IndexOptions {
     /// How many times k candidates are compared again by a search that does not say, where the index string ends in a
     /// refinement; 0 = chosen, see [`SearchOptions::k_factor`].
     pub k_factor: f32,
+    /// How the vectors of a list are ordered; any other way than as they are added wants inverted lists.
+    pub list_order: ListOrder,
 }
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
@@ -116,7 +120,14 @@ impl Index {
         let codec = codec(&description, transforms.d_out(dim), metric)?;
         let refine = refine::codec(&description);
         let row_bytes = refine.as_ref().map_or(0, |codec| codec.row_bytes(dim));
-        let lists = Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes);
+        let ordered = options.list_order != ListOrder::Added;
+        if ordered && !description.is_ivf() {
+            return Err(Error::argument(format!(
+                "list_order: expected none, for \"{description}\" has no inverted lists, got best first"
+            )));
+        }
+        let lists =
+            Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes).in_order(ordered);
         let index = Self {
             context,
             dim: transforms.d_out(dim),
@@ -159,10 +170,12 @@ impl Index {
 
     /// Packs the lists and gives the space of removed vectors back.
     pub fn compact(&mut self) -> Result<()> {
-        for list in &mut self.lists.lists {
-            list.compact(self.codec.columns(self.dim), &|| Ok(()))?;
-        }
         self.directory = OnceLock::new();
+        let columns = self.codec.columns(self.dim);
+        for list in &mut self.lists.lists {
+            list.compact(columns, &|| Ok(()))?;
+            list.sort(columns, &mut list.like(), &|| Ok(()))?;
+        }
         Ok(())
     }
 

@@ -189,6 +189,9 @@ impl Index {
                 got.unwrap_or(0)
             )));
         }
+        if parts.lists.ordered && !description.is_ivf() {
+            return Err(Error::corrupt(format!("{description}: section RANK, but no inverted lists")));
+        }
         let mut index = Self {
             context,
             dim: parts.dim,

@@ -126,7 +126,7 @@ impl Index {
         self.check_finite(queries, "queries", options.threads, control)?;
         self.check_k_factor(options.k_factor)?;
         let options = &self.at_recall(options, k)?;
-        options.budget.resolve(options.profile, false)?;
+        options.budget.resolve(options.profile, self.lists.ordered)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {
             stats::answered(options.stats, queries.rows());
@@ -189,7 +189,7 @@ impl Index {
     ) -> Result<ScanJob<'a>> {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
-        let budget = options.budget.resolve(options.profile, false)?;
+        let budget = options.budget.resolve(options.profile, self.lists.ordered)?;
         let weighted = budget.is_some_and(|budget| budget.wants_distances());
         let Workspace { floats, lists, between, keys, .. } = workspace;
         keys.clear();

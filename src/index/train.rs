@@ -307,8 +307,8 @@ impl Index {
         if let (Some(lists), Some(coarse)) = (&mut self.description.lists, &coarse) {
             lists.nlist = Some(coarse.nlist());
         }
-        self.lists =
-            Lists::new(coarse.as_ref().map_or(1, Coarse::nlist), codec.element(), self.lists.row_bytes);
+        let nlist = coarse.as_ref().map_or(1, Coarse::nlist);
+        self.lists = Lists::new(nlist, codec.element(), self.lists.row_bytes).in_order(self.lists.ordered);
         self.coarse = coarse;
         self.codec = Arc::new(codec);
         self.curve = None;

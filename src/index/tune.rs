@@ -135,7 +135,7 @@ impl Index {
                 )));
             }
         }
-        if options.budget.resolve(options.profile, false)?.is_some() {
+        if options.budget.resolve(options.profile, self.lists.ordered)?.is_some() {
             return Err(Error::argument(format!(
                 "target_recall {target} and a budget or an approximate profile: expected one of them"
             )));

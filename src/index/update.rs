@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Index;
 use super::add::IDS_A_STEP;
+use super::list_order::Ranking;
 use super::remove::{bury, pack_if_due, passing};
 use crate::coarse::Coarse;
 use crate::codec::Keeper;
@@ -109,13 +110,16 @@ impl Index {
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
         let keeper = keeper.as_ref();
+        let centroids = centroids.filter(|_| self.lists.ordered);
+        let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
         let workers = workers.min(1 + x.rows() / ROWS);
         let appended =
             each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
                 let encoder = encoder.at(list);
                 change.arriving.chunks(rows_a_step).try_for_each(|rows| {
                     cancel.check()?;
-                    store.append(x, rows, |row| ids[row], &encoder, keeper)
+                    let ranks = ranking.of_rows(list, x, rows.iter().copied());
+                    store.append(x, rows, |row| ids[row], &encoder, keeper, &ranks)
                 })
             });
         if let Err(error) = appended.and_then(|()| control.check()) {
@@ -125,10 +129,17 @@ impl Index {
         // Nothing stops the rest, until all that is due is a list's packing.
         let moved = AtomicBool::new(false);
         each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
-            store.replace(x, &change.replaced, &encoder.at(list), keeper)?;
+            let ranks = ranking.of_rows(list, x, change.replaced.iter().map(|&(_, row)| row));
+            store.replace(x, &change.replaced, &encoder.at(list), keeper, &ranks)?;
             bury(store, &change.left)?;
             let packed = pack_if_due(store, columns, &|| cancel.check());
-            if packed || !change.left.is_empty() || !change.arriving.is_empty() {
+            // As after packing, a list that is left as it is is still right.
+            let sorted = store.sort(columns, &mut store.like(), &|| cancel.check());
+            if packed
+                || sorted.is_ok_and(|moved| moved)
+                || !change.left.is_empty()
+                || !change.arriving.is_empty()
+            {
                 moved.store(true, Ordering::Relaxed);
             }
             Ok(())

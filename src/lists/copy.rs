@@ -12,6 +12,7 @@ impl List {
             bias: self.bias.copy()?,
             ids: self.ids.copy()?,
             rows: self.rows.copy()?,
+            ranks: self.ranks.copy()?,
             dead: self.dead,
         })
     }

@@ -21,13 +21,14 @@ impl Lists {
         if !cfg!(target_os = "linux") {
             return;
         }
-        let mut places: Vec<Range<usize>> = Vec::with_capacity(4 * self.lists.len());
+        let mut places: Vec<Range<usize>> = Vec::with_capacity(5 * self.lists.len());
         for list in &self.lists {
             let own = [
                 list.vectors.allocation(),
                 list.bias.allocation(),
                 list.ids.allocation(),
                 list.rows.data.allocation(),
+                list.ranks.data.allocation(),
             ];
             places.extend(own.into_iter().filter(|place| !place.is_empty()));
         }

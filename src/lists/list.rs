@@ -1,7 +1,7 @@
 //! One inverted list: vectors in blocks, a bias and an id for each.
 
-use super::block::{BLOCK, NARROW, lanes, locate, rows_a_step};
-use super::kept::KeptRows;
+use super::beside::Beside;
+use super::block::{BLOCK, NARROW, lanes, locate};
 use super::storage::{Check, Storage};
 use crate::backend::{ListView, Version};
 use crate::codec::{Encoder, Keeper};
@@ -27,22 +27,37 @@ pub(super) const FIRST: [u32; BLOCK] = {
 ///
 /// Invariant: `vectors` holds the bytes of `lanes(len)` times as many elements as a vector has (its columns), `bias` has `lanes(len)` and `ids` `len`. The bias
 /// is what a vector's score starts from: `-|v|^2/2` for L2 (of `v` as it is stored), 0 for inner product, [`NEVER`] for padding and
-/// for removed vectors, which a scan then passes over without another test. `rows` has `len` rows.
+/// for removed vectors, which a scan then passes over without another test. `rows` has `len` rows, and `ranks` as many,
+/// rising unless an ordering was cut short.
 pub(crate) struct List {
     pub(crate) element: Element,
     pub(crate) vectors: Storage<u8>,
     pub(crate) bias: Storage<f32>,
     pub(crate) ids: Storage<i64>,
     /// What the best by their codes are compared again with.
-    pub(crate) rows: KeptRows,
+    pub(crate) rows: Beside<u8>,
+    /// Where the list is kept in order, what by: less for a vector that is likelier to be a result.
+    pub(crate) ranks: Beside<f32>,
     pub(crate) dead: usize,
 }
 
 impl List {
     /// An empty list whose vectors keep rows of so many bytes beside their codes.
     pub(crate) const fn new(element: Element, row_bytes: usize) -> Self {
-        let rows = KeptRows::new(row_bytes);
-        Self { element, vectors: Storage::new(), bias: Storage::new(), ids: Storage::new(), rows, dead: 0 }
+        Self {
+            element,
+            vectors: Storage::new(),
+            bias: Storage::new(),
+            ids: Storage::new(),
+            rows: Beside::new(row_bytes),
+            ranks: Beside::new(0),
+            dead: 0,
+        }
+    }
+
+    /// An empty list of the same kind.
+    pub(crate) fn like(&self) -> Self {
+        Self { ranks: Beside::new(self.ranks.width()), ..Self::new(self.element, self.rows.width()) }
     }
 
     /// Vectors stored, removed ones included.
@@ -104,10 +119,12 @@ impl List {
         self.vectors.reserve(lanes(len) * lane, lanes(vectors) * lane, check)?;
         self.bias.reserve(lanes(len), lanes(bias), check)?;
         self.ids.reserve(len, ids, check)?;
-        self.rows.reserve(len, room, check)
+        self.rows.reserve(len, room, check)?;
+        self.ranks.reserve(len, room, check)
     }
 
-    /// Appends `rows` (indices into `x`, and into the rows that are kept) with their ids.
+    /// Appends `rows` (indices into `x`, and into the rows that are kept) with their ids and, where the list is kept in
+    /// order, their ranks.
     pub(crate) fn append(
         &mut self,
         x: RowsRef<'_>,
@@ -115,12 +132,14 @@ impl List {
         id_of: impl Fn(usize) -> i64,
         encoder: &Encoder<'_>,
         kept: Option<&Keeper<'_>>,
+        ranks: &[f32],
     ) -> Result<()> {
         let columns = encoder.columns(x.dim());
         let old = self.len();
         if let Some(keeper) = kept {
-            self.rows.append(keeper, rows)?;
+            self.rows.append(rows.len(), |to| keeper.keep(rows, to))?;
         }
+        self.ranks.append(rows.len(), |to| to.copy_from_slice(ranks))?;
         let lane = self.lane_bytes(columns);
         let size = self.element.size();
         self.spread(old + rows.len(), columns)?;
@@ -163,6 +182,7 @@ impl List {
     /// byte. Allocates nothing if the list owns its memory.
     pub(crate) fn truncate(&mut self, len: usize, columns: usize) -> Result<()> {
         self.rows.truncate(len)?;
+        self.ranks.truncate(len)?;
         if len >= self.len() {
             return Ok(());
         }
@@ -191,22 +211,29 @@ impl List {
         self.ids.to_mut()?.resize(len)
     }
 
-    /// Appends the vectors in `slots` of `from`, which holds the same kind, as they are.
+    /// Appends the vectors in `slots` of `from`, which holds the same kind, as they are; their ranks, where this list is
+    /// kept in order, are `from`'s unless given.
     pub(crate) fn append_from(
         &mut self,
         from: &Self,
         slots: &[usize],
         id_of: impl Fn(i64) -> i64,
+        ranks: Option<&[f32]>,
         columns: usize,
     ) -> Result<()> {
         let old = self.len();
         let len = old + slots.len();
         self.rows.append_from(&from.rows, slots)?;
+        match ranks {
+            Some(ranks) => self.ranks.append(slots.len(), |to| to.copy_from_slice(ranks))?,
+            None => self.ranks.append_from(&from.ranks, slots)?,
+        }
         self.spread(len, columns)?;
         let vectors = self.vectors.grow()?.as_mut_slice();
         with_element!(self.element, E => {
-            let (from_values, to) = (bytemuck::cast_slice(&from.vectors), bytemuck::cast_slice_mut(vectors));
-            repack::<E>(from_values, lanes(from.len()), slots, to, (old, lanes(len)), columns);
+            let (from, from_lanes) = (bytemuck::cast_slice(&from.vectors), lanes(from.len()));
+            let to = bytemuck::cast_slice_mut(vectors);
+            repack::<E>((from, from_lanes), slots, (to, old, lanes(len)), columns);
         });
         let ids = self.ids.grow()?;
         ids.resize(len)?;
@@ -242,20 +269,25 @@ impl List {
         Ok(())
     }
 
-    /// Replaces the vectors in slots, in rising order, by rows of `x`, and what is kept of them; the ids stay.
+    /// Replaces the vectors in slots, in rising order, by rows of `x`, and what is kept of them, `ranks` where the list is
+    /// kept in order; the ids stay.
     pub(crate) fn replace(
         &mut self,
         x: RowsRef<'_>,
         slots_and_rows: &[(u32, u32)],
         encoder: &Encoder<'_>,
         kept: Option<&Keeper<'_>>,
+        ranks: &[f32],
     ) -> Result<()> {
         if slots_and_rows.is_empty() {
             return Ok(());
         }
         if let Some(keeper) = kept {
-            self.rows.replace(slots_and_rows, keeper)?;
+            let slots = slots_and_rows.iter().map(|&(slot, _)| slot);
+            self.rows.replace(slots, |place, to| keeper.keep(&[slots_and_rows[place].1], to))?;
         }
+        let slots = slots_and_rows.iter().map(|&(slot, _)| slot);
+        self.ranks.replace(slots, |place, to| to.fill(ranks[place]))?;
         let all = lanes(self.len());
         let columns = encoder.columns(x.dim());
         let lane = self.lane_bytes(columns);
@@ -281,30 +313,6 @@ impl List {
         }
         Ok(())
     }
-
-    /// Drops the slots that are not live and gives memory back. `check` is asked now and then whether to go on; if not,
-    /// the list is as before.
-    pub(crate) fn compact(&mut self, columns: usize, check: Check<'_>) -> Result<()> {
-        if self.dead > 0 {
-            let keep: Vec<usize> = (0..self.len()).filter(|&slot| self.is_live(slot)).collect();
-            let mut packed = Self::new(self.element, self.rows.bytes());
-            // Another state than any of this list: a device's copy of that is none of it.
-            packed.vectors.to_mut()?;
-            packed.bias.to_mut()?;
-            packed.reserve(keep.len(), columns, check)?;
-            for slots in keep.chunks(rows_a_step(columns)) {
-                check()?;
-                packed.append_from(self, slots, |id| id, columns)?;
-            }
-            *self = packed;
-        } else {
-            self.vectors.shrink();
-            self.bias.shrink();
-            self.ids.shrink();
-            self.rows.shrink();
-        }
-        Ok(())
-    }
 }
 
 /// Writes rows of `x` as neighbouring lanes of a block; see [`Encoder::encode`]. At most [`BLOCK`] rows: those of another
@@ -326,20 +334,31 @@ fn encode(
     }
 }
 
-/// Writes the slots `keep` of `from`, a list of `from_lanes` lanes, as those of `to` from `first` on, one of `to_lanes`.
+/// Writes the slots `keep` of a list, given with its number of lanes, as those of `to` from `first` on, a list of
+/// `to_lanes`: block after block, so that what is written stays in L1.
 fn repack<E: Scalar>(
-    from: &[E],
-    from_lanes: usize,
+    (from, from_lanes): (&[E], usize),
     keep: &[usize],
-    to: &mut [E],
-    (first, to_lanes): (usize, usize),
+    (to, first, to_lanes): (&mut [E], usize, usize),
     columns: usize,
 ) {
-    for (new, &old) in (first..).zip(keep) {
-        let (from_base, from_stride) = locate(old, from_lanes, columns);
-        let (to_base, to_stride) = locate(new, to_lanes, columns);
-        for column in 0..columns {
-            to[to_base + column * to_stride] = from[from_base + column * from_stride];
+    let (mut slot, mut rest) = (first, keep);
+    let mut places = [(0, 0); BLOCK];
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(rest.len().min(BLOCK - slot % BLOCK));
+        let places = &mut places[..now.len()];
+        for (place, &old) in places.iter_mut().zip(now) {
+            *place = locate(old, from_lanes, columns);
         }
+        let (base, stride) = locate(slot, to_lanes, columns);
+        for column in 0..columns {
+            let lanes = &mut to[base + column * stride..][..now.len()];
+            for (value, (place, stride)) in lanes.iter_mut().zip(&mut *places) {
+                *value = from[*place];
+                *place += *stride;
+            }
+        }
+        slot += now.len();
+        rest = later;
     }
 }

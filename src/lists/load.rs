@@ -1,8 +1,8 @@
 //! Making a list of a known length and filling it in place, from several threads if need be.
 
 use super::Lists;
+use super::beside::Beside;
 use super::block::{BLOCK, lanes, width};
-use super::kept::KeptRows;
 use super::list::{FIRST, List, NEVER};
 use super::storage::Check;
 use crate::codec::Encoder;
@@ -18,6 +18,8 @@ pub(crate) struct ListSlices<'a> {
     pub(crate) ids: &'a mut [i64],
     /// What is kept of each vector, one after another.
     pub(crate) rows: &'a mut [u8],
+    /// What lists are ordered by, where they are.
+    pub(crate) ranks: &'a mut [f32],
 }
 
 impl Lists {
@@ -47,9 +49,19 @@ impl Lists {
     pub(crate) fn keep_rows(&mut self, row_bytes: usize, check: Check<'_>) -> Result<()> {
         self.row_bytes = row_bytes;
         for list in &mut self.lists {
-            list.rows = KeptRows::new(row_bytes);
+            list.rows = Beside::new(row_bytes);
             let bytes = list.len() * row_bytes;
             list.rows.data.to_mut()?.resize_in_steps(bytes, check)?;
+        }
+        Ok(())
+    }
+
+    /// The same for ranks, by which the lists are then kept in order.
+    pub(crate) fn keep_ranks(&mut self, check: Check<'_>) -> Result<()> {
+        self.ordered = true;
+        for list in &mut self.lists {
+            list.ranks = Beside::new(1);
+            list.ranks.data.to_mut()?.resize_in_steps(list.ids.len(), check)?;
         }
         Ok(())
     }
@@ -60,7 +72,7 @@ impl List {
     fn resize(&mut self, len: usize, columns: usize, check: Check<'_>) -> Result<()> {
         let lanes = lanes(len);
         self.vectors.to_mut()?.resize_in_steps(lanes * columns * self.element.size(), check)?;
-        let bytes = len * self.rows.bytes();
+        let bytes = len * self.rows.width();
         self.rows.data.to_mut()?.resize_in_steps(bytes, check)?;
         self.bias.to_mut()?.resize(lanes)?;
         self.bias.to_mut()?.as_mut_slice().fill(NEVER);
@@ -74,6 +86,7 @@ impl List {
             bias: self.bias.to_mut()?.as_mut_slice(),
             ids: self.ids.to_mut()?.as_mut_slice(),
             rows: self.rows.data.to_mut()?.as_mut_slice(),
+            ranks: self.ranks.data.to_mut()?.as_mut_slice(),
         })
     }
 }

@@ -1,16 +1,18 @@
 //! The block store: every inverted list of an index, in memory or in a mapped file.
 
+mod beside;
 pub(crate) mod block;
 mod copy;
 mod huge;
-mod kept;
 mod list;
 mod load;
+mod pack;
 mod storage;
 
-pub(crate) use kept::KeptRows;
+pub(crate) use beside::Beside;
 pub(crate) use list::{List, NEVER};
 pub(crate) use load::{fill_blocks, fill_stored};
+pub(crate) use pack::rising;
 pub(crate) use storage::{Check, Region, Storage};
 
 use crate::backend::{DeviceSlot, ListSource, ListView, Version};
@@ -23,6 +25,8 @@ pub(crate) struct Lists {
     pub(crate) element: Element,
     /// Of what each vector keeps beside its codes; 0 = nothing.
     pub(crate) row_bytes: usize,
+    /// Whether they are kept in the order of their vectors' ranks.
+    pub(crate) ordered: bool,
     pub(crate) lists: Vec<List>,
     /// What a GPU has of them.
     device: DeviceSlot,
@@ -32,12 +36,19 @@ impl Lists {
     /// Empty lists.
     pub(crate) fn new(nlist: usize, element: Element, row_bytes: usize) -> Self {
         let lists = (0..nlist).map(|_| List::new(element, row_bytes)).collect();
-        Self { element, row_bytes, lists, device: DeviceSlot::default() }
+        Self { element, row_bytes, ordered: false, lists, device: DeviceSlot::default() }
+    }
+
+    /// These lists, which are empty, to be kept in the order of ranks, or not.
+    pub(crate) fn in_order(mut self, ordered: bool) -> Self {
+        self.ordered = ordered;
+        self.lists.iter_mut().for_each(|list| list.ranks = Beside::new(ordered.into()));
+        self
     }
 
     /// `nlist` empty lists of the same kind.
     pub(crate) fn like(&self, nlist: usize) -> Self {
-        Self::new(nlist, self.element, self.row_bytes)
+        Self::new(nlist, self.element, self.row_bytes).in_order(self.ordered)
     }
 
     /// Vectors that can be found.
@@ -57,6 +68,7 @@ impl Lists {
                 + list.bias.memory_bytes()
                 + list.ids.memory_bytes()
                 + list.rows.data.memory_bytes()
+                + list.ranks.data.memory_bytes()
         };
         self.lists.iter().map(of).sum()
     }

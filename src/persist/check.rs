@@ -33,6 +33,11 @@ fn at_most_zero(values: &[f32]) -> bool {
     values.iter().map(|&value| usize::from(value <= 0.0)).sum::<usize>() == values.len()
 }
 
+/// Whether all values can be ranks.
+pub(super) fn not_nan(values: &[f32]) -> bool {
+    values.iter().map(|&value| usize::from(!value.is_nan())).sum::<usize>() == values.len()
+}
+
 /// Whether all values can be ids.
 pub(super) fn not_negative(values: &[i64]) -> bool {
     values.iter().fold(0, |all, id| all | id) >= 0

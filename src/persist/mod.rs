@@ -37,6 +37,7 @@
 //! | `VECS` | for each list its blocks as they are in memory, see `lists::block`: f32 `[block][dim][width]` |
 //! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss. Behind RaBitQ's codes stand f32s of four columns each, with the residual r and the code's direction u (code - (2^b - 1) / 2 in each dimension): `\|r\|^2 / <u, r>`, `\|r\|`, and where products are estimated `<r, centroid>` |
 //! | `ROWS` | only with `RFIN`: for each list what is kept of its vectors, one after another: the values, or the codes from the lowest bit on, of each dimension in turn |
+//! | `RANK` | not required, only in an IVF index, whose lists are then kept in this order: for each list f32 `[vectors]`, rising unless an ordering was cut short: the squared distance from the list's centroid, of inner products the vector's negated squared length |
 //! | `KFAC` | not required, only with `RFIN`: f32 default k_factor, 1 or more; without it, it is chosen |
 //! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none, else 1 or more) |
 //!

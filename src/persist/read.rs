@@ -3,8 +3,8 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, REFINE, ROWS,
-    Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
+    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS, REFINE,
+    ROWS, Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
@@ -13,7 +13,7 @@ use crate::codec::Codec;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::lists::block::lanes;
-use crate::lists::{KeptRows, List, Lists, Storage};
+use crate::lists::{Beside, List, Lists, Storage};
 use crate::metric::Metric;
 use crate::progress::Control;
 use crate::transform::Chain;
@@ -61,7 +61,9 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
             }
         }
     }
-    let sections = Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors, rows };
+    let ranks = table.get(RANKS).copied();
+    let sections =
+        Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors, rows, ranks };
     sections.check_lengths(&entries, columns)?;
     transfer.expect(sections.bytes());
     parts.lists = if options.memory_map {
@@ -90,7 +92,7 @@ fn vectors(table: &Table) -> Result<(Element, Section)> {
     }
 }
 
-/// The three sections that lists are made of.
+/// The sections that lists are made of.
 struct Sections {
     bias: Section,
     ids: Section,
@@ -98,17 +100,21 @@ struct Sections {
     vectors: Section,
     /// Of a two-stage search, with the bytes of a row and what it is held in.
     rows: Option<(Section, usize, Element)>,
+    /// Of lists that are kept in order.
+    ranks: Option<Section>,
 }
 
 impl Sections {
     fn bytes(&self) -> u64 {
         // No overflow: each lies within the file.
         let rows = self.rows.map_or(0, |(rows, ..)| rows.length);
+        let ranks = self.ranks.map_or(0, |ranks| ranks.length);
         self.bias
             .length
             .saturating_add(self.ids.length)
             .saturating_add(self.vectors.length)
             .saturating_add(rows)
+            .saturating_add(ranks)
     }
 
     /// Fails unless the lists' sizes add up to the sections' lengths; afterwards they fit in memory's
@@ -134,6 +140,9 @@ impl Sections {
         self.ids.check_length(bytes(all_len, 8)?)?;
         if let Some((rows, each, _)) = self.rows {
             rows.check_length(bytes(all_len, each as u64)?)?;
+        }
+        if let Some(ranks) = self.ranks {
+            ranks.check_length(bytes(all_len, 4)?)?;
         }
         self.vectors.check_length(bytes(bytes(all_lanes, self.element.size() as u64)?, columns as u64)?)
     }
@@ -233,13 +242,18 @@ fn fill(
     for (list, entry) in lists.lists.iter_mut().zip(entries) {
         list.dead = to_usize(entry.dead)?;
     }
-    let (mut bias, mut ids, mut vectors, mut rows) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    if sections.ranks.is_some() && keep {
+        lists.keep_ranks(&check)?;
+    }
+    let (mut bias, mut ids, mut vectors) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut ranks) = (Vec::new(), Vec::new());
     for list in &mut lists.lists {
         let slices = list.slices_mut()?;
         bias.push(slices.bias);
         ids.push(slices.ids);
         vectors.push(slices.vectors);
         rows.push(slices.rows);
+        ranks.push(slices.ranks);
     }
     transfer.fill(&sections.bias, bias, any)?;
     transfer.fill(&sections.ids, ids, check::not_negative)?;
@@ -252,6 +266,11 @@ fn fill(
     match sections.rows {
         Some((section, _, element)) if keep => transfer.fill(&section, rows, check::finite(element))?,
         Some((section, _, element)) => transfer.check(&section, check::finite(element))?,
+        None => {}
+    }
+    match &sections.ranks {
+        Some(section) if keep => transfer.fill(section, ranks, check::not_nan)?,
+        Some(section) => transfer.check(section, check::not_nan)?,
         None => {}
     }
     Ok(lists)
@@ -273,10 +292,15 @@ fn borrow(
         if let Some((rows, _, element)) = &sections.rows {
             transfer.check(rows, check::finite(*element))?;
         }
+        if let Some(ranks) = &sections.ranks {
+            transfer.check(ranks, check::not_nan)?;
+        }
     }
     let region = map::map(transfer.source)?;
     let row_bytes = sections.row_bytes();
-    let mut lists = Lists::new(0, sections.element, row_bytes);
+    let mut lists = Lists::new(0, sections.element, row_bytes).in_order(sections.ranks.is_some());
+    let mut ranks = sections.ranks.map_or(Ok(0), |ranks| to_usize(ranks.offset))?;
+    let width = usize::from(lists.ordered);
     let mut rows = sections.rows.map_or(Ok(0), |(rows, ..)| to_usize(rows.offset))?;
     let mut bias = to_usize(sections.bias.offset)?;
     let mut ids = to_usize(sections.ids.offset)?;
@@ -291,13 +315,15 @@ fn borrow(
             vectors: Storage::shared(region.clone(), vectors, bytes)?,
             bias: Storage::shared(region.clone(), bias, lanes)?,
             ids: Storage::shared(region.clone(), ids, len)?,
-            rows: KeptRows::of(row_bytes, Storage::shared(region.clone(), rows, len * row_bytes)?),
+            rows: Beside::of(row_bytes, Storage::shared(region.clone(), rows, len * row_bytes)?),
+            ranks: Beside::of(width, Storage::shared(region.clone(), ranks, len * width)?),
             dead: to_usize(entry.dead)?,
         });
         vectors += bytes;
         bias += lanes * size_of::<f32>();
         ids += len * size_of::<i64>();
         rows += len * row_bytes;
+        ranks += len * width * size_of::<f32>();
     }
     Ok(lists)
 }

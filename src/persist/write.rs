@@ -4,8 +4,8 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, REFINE,
-    ROWS, TRAINED, TRANSFORMS, TREE, Table, Tag,
+    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS,
+    REFINE, ROWS, TRAINED, TRANSFORMS, TREE, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -83,12 +83,14 @@ impl<'a> Body<'a> {
             IDS,
             self.vectors(),
             ROWS,
+            RANKS,
         ] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
                 TREE => self.tree.is_empty(),
                 CODE => self.code.is_empty(),
                 REFINE | ROWS => self.refine.is_empty(),
+                RANKS => !self.parts.lists.ordered,
                 K_FACTOR => self.parts.k_factor == 0.0,
                 CURVE => self.parts.curve.is_none(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
@@ -123,6 +125,7 @@ impl<'a> Body<'a> {
             CURVE => take(&self.curve),
             REFINE => take(&self.refine),
             K_FACTOR => take(bytemuck::bytes_of(&self.parts.k_factor)),
+            RANKS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ranks.data))),
             ROWS => lists.iter().try_for_each(|list| take(&list.rows.data)),
             LISTS => take(bytemuck::cast_slice(&self.lists)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),

@@ -441,6 +441,34 @@ void recall_asked_for_is_found() {
     CHECK(stats.queries == 300 && stats.lists == 300 * tuned.nprobe && stats.codes > 0 && stats.scan_ns > 0);
 }
 
+void ordered_lists_find_more_in_as_many() {
+    const std::vector<float> x = rows(4000, 1), queries = rows(100, 2);
+    ivf::IndexOptions own;
+    own.list_order = ivf::ListOrder::best_first;
+    ivf::Index added(dim, "IVF8,Flat"), ordered(dim, "IVF8,Flat", ivf::Metric::l2, own);
+    added.train({x, dim});
+    ordered.set_centroids({added.centroids(), dim});
+    added.add({x, dim});
+    ordered.add({x, dim});
+    CHECK(ordered.info().list_order == IVF_LIST_ORDER_BEST_FIRST && added.info().list_order == IVF_LIST_ORDER_ADDED);
+    ivf::SearchOptions options;
+    options.nprobe = 4;
+    const ivf::Neighbors exact = added.search({queries, dim}, 10, options);
+    CHECK(ordered.search({queries, dim}, 10, options).ids == exact.ids);
+    options.profile = ivf::Profile::approx_fast;
+    const auto found = [&](const ivf::Index& index) {
+        const std::vector<std::int64_t> ids = index.search({queries, dim}, 10, options).ids;
+        std::ptrdiff_t all = 0;
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            const auto row = exact.ids.begin() + static_cast<std::ptrdiff_t>(i / 10 * 10);
+            all += std::count(row, row + 10, ids[i]);
+        }
+        return all;
+    };
+    CHECK(found(ordered) > found(added));
+    CHECK(thrown_by([&] { ivf::Index(dim, "Flat", ivf::Metric::l2, own); }) == IVF_E_ARGUMENT);
+}
+
 void context_logs_where_it_is_told_to() {
     auto heard = std::make_shared<std::vector<std::string>>();
     std::weak_ptr<std::vector<std::string>> held = heard;
@@ -528,6 +556,7 @@ int main() {
     RUN(files_are_built_from_and_queries_blended);
     RUN(centroids_behind_transforms_have_the_lists_width);
     RUN(recall_asked_for_is_found);
+    RUN(ordered_lists_find_more_in_as_many);
     RUN(context_logs_where_it_is_told_to);
     RUN(context_and_devices_tell_what_they_are);
     return tests_done();

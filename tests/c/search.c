@@ -141,6 +141,52 @@ static void search_tells_what_it_did(void)
     ivf_index_destroy(index);
 }
 
+/* How many of `ids` are among `wanted`, `k` a row each. */
+static int shared(const int64_t *ids, const int64_t *wanted, int rows, int k)
+{
+    int found = 0;
+    for (int i = 0; i < rows * k; ++i)
+        for (int j = 0; j < k; ++j)
+            found += ids[i] == wanted[i / k * k + j];
+    return found;
+}
+
+static void ordered_lists_are_the_same_to_an_exact_search_and_better_to_a_profile(void)
+{
+    enum { MANY = 4000, QUERIES = 100, K = 10 };
+    static int64_t exact[QUERIES * K], ids[QUERIES * K], few[2][QUERIES * K];
+    static float distances[QUERIES * K];
+    float *x = random_rows(MANY, DIM, 1), *queries = random_rows(QUERIES, DIM, 2), *centroids;
+    ivf_index *added = filled_index(MANY, DIM, IVF_METRIC_L2, "IVF8,Flat"), *ordered = NULL;
+    ivf_index_options options = {0};
+    options.struct_size = sizeof options;
+    options.list_order = IVF_LIST_ORDER_BEST_FIRST;
+    CHECK_OK(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "IVF8,Flat", &options, &ordered));
+    centroids = (float *)must_allocate(8 * DIM * sizeof *centroids);
+    CHECK_OK(ivf_centroids(added, centroids, 8, DIM));
+    CHECK_OK(ivf_set_centroids(ordered, centroids, 8, DIM));
+    for (int from = 0; from < MANY; from += 500)
+        CHECK_OK(ivf_add(ordered, x + from * DIM, 500, DIM, NULL, NULL));
+    CHECK(info_of(ordered).list_order == IVF_LIST_ORDER_BEST_FIRST);
+    CHECK(info_of(added).list_order == IVF_LIST_ORDER_ADDED);
+
+    ivf_search_options search = {0};
+    search.struct_size = sizeof search;
+    search.nprobe = 4;
+    CHECK_OK(ivf_search(added, queries, QUERIES, DIM, K, distances, exact, &search));
+    CHECK_OK(ivf_search(ordered, queries, QUERIES, DIM, K, distances, ids, &search));
+    CHECK(memcmp(ids, exact, sizeof ids) == 0);
+    search.profile = IVF_PROFILE_APPROX_FAST;
+    CHECK_OK(ivf_search(added, queries, QUERIES, DIM, K, distances, few[0], &search));
+    CHECK_OK(ivf_search(ordered, queries, QUERIES, DIM, K, distances, few[1], &search));
+    CHECK(shared(few[1], exact, QUERIES, K) > shared(few[0], exact, QUERIES, K));
+    ivf_index_destroy(added);
+    ivf_index_destroy(ordered);
+    free(centroids);
+    free(queries);
+    free(x);
+}
+
 int main(void)
 {
     RUN(search_all_lists_equals_knn);
@@ -148,5 +194,6 @@ int main(void)
     RUN(range_search_finds_all_that_is_strictly_nearer);
     RUN(search_k_above_count_pads_with_minus_one);
     RUN(search_tells_what_it_did);
+    RUN(ordered_lists_are_the_same_to_an_exact_search_and_better_to_a_profile);
     return tests_done();
 }

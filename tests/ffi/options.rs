@@ -110,6 +110,12 @@ fn options_factors_and_flags_out_of_range_are_refused() {
             "k_factor: expected 0, for \"Flat\" does not end in a refinement",
         ),
         (ivf_index_options { allow_duplicate_ids: 2, ..sized() }, "expected 0 or 1, got 2"),
+        (
+            ivf_index_options { list_order: 2, ..sized() },
+            "list_order: expected 0 or 1 (IVF_LIST_ORDER_*), got 2",
+        ),
+        (ivf_index_options { reserved: 1, ..sized() }, "ivf_index_options.reserved: expected 0, got 1"),
+        (ivf_index_options { list_order: 1, ..sized() }, "\"Flat\" has no inverted lists"),
     ];
     for (options, text) in refused {
         let status = unsafe { ivf_index_create(null(), 2, 1, c"Flat".as_ptr(), &options, &mut made) };

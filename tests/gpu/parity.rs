@@ -1,6 +1,6 @@
 //! The GPU gives what the CPU gives: the same ids, distances and order, bit by bit.
 
-use ivf::{Control, Filter, Metric, SearchOptions};
+use ivf::{Control, Filter, Index, IndexOptions, ListOrder, Metric, SearchOptions};
 
 use crate::support::{Twins, matrix, numbers};
 
@@ -171,7 +171,27 @@ fn range_search_equals_the_cpu() {
 #[test]
 fn search_after_changes_equals_the_cpu() {
     let dim = 10;
+    let Some(twins) = Twins::new("IVF8,Flat", Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+    search_after_changes(twins, dim);
+}
+
+/// There vectors move within their lists when others are added.
+#[test]
+fn search_after_changes_of_lists_kept_best_first_equals_the_cpu() {
+    let dim = 10;
     let Some(mut twins) = Twins::new("IVF8,Flat", Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+    twins.both(|index| {
+        let options = IndexOptions { list_order: ListOrder::BestFirst, ..Default::default() };
+        let context = index.context().clone();
+        let mut ordered = Index::new(context, dim, Metric::L2, "IVF8,Flat", &options).expect("an index");
+        ordered.set_centroids(matrix(index.centroids().expect("an IVF"), dim)).expect("the same centroids");
+        ordered.merge(index, 0, 0, &Control::default()).expect("the same vectors");
+        *index = ordered;
+    });
+    search_after_changes(twins, dim);
+}
+
+fn search_after_changes(mut twins: Twins, dim: usize) {
     let queries = numbers(2, 30 * dim);
     let every = nprobe(8);
     twins.check(&queries, 20, &every);

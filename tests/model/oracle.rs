@@ -121,6 +121,8 @@ pub(crate) struct Model {
     pub(crate) next_id: i64,
     /// Whether float32 arithmetic on these vectors is exact.
     pub(crate) exact: bool,
+    /// Whether lists are kept best first, which rounding decides: searches have no limits then.
+    pub(crate) ordered: bool,
 }
 
 impl Model {

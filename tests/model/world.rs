@@ -46,8 +46,11 @@ impl World {
     }
 
     pub(crate) fn title(&self) -> String {
-        let Model { dim, metric, exact, duplicates, .. } = self.model;
-        format!("{} {metric:?} dim {dim} exact {exact} duplicates {duplicates}", self.description)
+        let Model { dim, metric, exact, duplicates, ordered, .. } = self.model;
+        format!(
+            "{} {metric:?} dim {dim} exact {exact} duplicates {duplicates} ordered {ordered}",
+            self.description
+        )
     }
 
     pub(crate) fn trained(&self) -> bool {
@@ -274,9 +277,13 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         (true, Some(nlist)) => format!("IVF{nlist},{codes}"),
     };
     let (nprobe, duplicates) = (draw.pick(&[0, 0, 1, 3, 100]), draw.chance(25));
+    let ordered = is_ivf && draw.chance(30);
     let options = ivf_index_options {
         nprobe: nprobe as u32,
         allow_duplicate_ids: duplicates.into(),
+        // All: of equally near candidates a few would be chosen by place, which the model does not know.
+        k_factor: if refined { 1e6 } else { 0.0 },
+        list_order: if ordered { IVF_LIST_ORDER_BEST_FIRST } else { IVF_LIST_ORDER_ADDED },
         ..sized::<ivf_index_options>()
     };
     let mut index = null_mut();
@@ -295,6 +302,7 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         lists: if is_ivf { Vec::new() } else { vec![Vec::new()] },
         next_id: 0,
         exact,
+        ordered,
     };
     (subject::Index(index), model, if is_ivf { named } else { Some(1) }, description)
 }

@@ -179,6 +179,11 @@ enum class Seeding : std::int32_t {
     hierarchical = IVF_SEEDING_HIERARCHICAL,  ///< for thousands of centroids: a fraction of the time
 };
 
+enum class ListOrder : std::int32_t {
+    added = IVF_LIST_ORDER_ADDED,
+    best_first = IVF_LIST_ORDER_BEST_FIRST,  ///< the likeliest results: budgets find more in as many
+};
+
 enum class LogLevel : std::int32_t { warning = IVF_LOG_LEVEL_WARNING, info = IVF_LOG_LEVEL_INFO };
 
 using Progress = ivf_progress;
@@ -213,6 +218,7 @@ struct IndexOptions {
     std::uint32_t nprobe = 0;  ///< the index's own default; 0 = chosen from nlist
     bool allow_duplicate_ids = false;
     float k_factor = 0;  ///< candidates a result that a refinement ("RFlat") compares again; 0 = chosen
+    ListOrder list_order = ListOrder::added;
 };
 
 struct TrainOptions {
@@ -694,6 +700,7 @@ public:
         to.nprobe = options.nprobe;
         to.allow_duplicate_ids = options.allow_duplicate_ids;
         to.k_factor = options.k_factor;
+        to.list_order = static_cast<std::int32_t>(options.list_order);
         ivf_index* made = nullptr;
         detail::check(ivf_index_create(context.get(), dim, static_cast<std::int32_t>(metric),
                                        description.c_str(), &to, &made));

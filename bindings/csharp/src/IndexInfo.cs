@@ -19,6 +19,7 @@ namespace Ivf
             MemoryBytes = (long)info->memory_bytes;
             VectorBytes = (long)info->vector_bytes;
             KFactor = info->k_factor;
+            ListOrder = (ListOrder)info->list_order;
         }
 
         /// <summary>Columns of a vector.</summary>
@@ -64,5 +65,8 @@ namespace Ivf
         /// How many times k candidates a search compares again unless its options say; 0 without a refinement.
         /// </summary>
         public float KFactor { get; }
+
+        /// <summary>How the vectors of a list are ordered, as it was created.</summary>
+        public ListOrder ListOrder { get; }
     }
 }

@@ -42,6 +42,7 @@ namespace Ivf
                 nprobe = Number.Unsigned(options.NProbe, nameof(options.NProbe)),
                 allow_duplicate_ids = options.AllowDuplicateIds ? 1u : 0u,
                 k_factor = options.KFactor,
+                list_order = (int)options.ListOrder,
             };
             using (Borrowed on = IvfContext.Borrow(context))
             fixed (byte* text = Text.Required(description, nameof(description)))

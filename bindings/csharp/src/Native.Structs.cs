@@ -58,6 +58,8 @@ namespace Ivf
             internal uint nprobe;
             internal uint allow_duplicate_ids;
             internal float k_factor;
+            internal int list_order;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -78,6 +80,8 @@ namespace Ivf
             internal uint allow_duplicate_ids;
             internal uint list_dim;
             internal float k_factor;
+            internal int list_order;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]

@@ -38,6 +38,23 @@ namespace Ivf
         /// How many times k candidates a search compares again unless its options say, behind a refinement ("RFlat"); 0 = chosen.
         /// </summary>
         public float KFactor { get; set; }
+
+        /// <summary>How the vectors of a list are ordered.</summary>
+        public ListOrder ListOrder { get; set; }
+    }
+
+    /// <summary>How the vectors of a list are ordered.</summary>
+    public enum ListOrder
+    {
+        /// <summary>As they are added.</summary>
+        Added = 0,
+
+        /// <summary>
+        /// Those first that are likeliest to be results, the nearest to the list's centroid (of inner products the longest),
+        /// kept up whenever vectors come or change: searches that look at the first of each list only (budgets, profiles)
+        /// find more in as many. Adding costs more, the most where few vectors are added at a time.
+        /// </summary>
+        BestFirst = 1,
     }
 
     /// <summary>What the options of every long call have.</summary>

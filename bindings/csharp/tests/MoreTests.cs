@@ -36,6 +36,28 @@ namespace Ivf.Tests
             });
         }
 
+        public static void ListOrder_BestFirst_FindsMoreInAsMany()
+        {
+            float[] x = Data.Random(4000, Dim), queries = Data.Random(100, Dim, 2);
+            var own = new IndexOptions { ListOrder = ListOrder.BestFirst };
+            using (IvfIndex added = Data.Trained(x, Dim, "IVF8,Flat"))
+            using (var ordered = new IvfIndex(Dim, "IVF8,Flat", Metric.L2, own))
+            {
+                ordered.SetCentroids(added.Centroids());
+                ordered.Add(x);
+                Check.Equal(ListOrder.BestFirst, ordered.Info.ListOrder, "order");
+                Check.Equal(ListOrder.Added, added.Info.ListOrder, "no order");
+                long[] exact = added.Search(queries, 10, new SearchOptions { NProbe = 4 }).Ids;
+                Check.Sequence(exact, ordered.Search(queries, 10, new SearchOptions { NProbe = 4 }).Ids, "ids");
+                var fast = new SearchOptions { NProbe = 4, Profile = Profile.ApproxFast };
+                Func<IvfIndex, int> found = index => index.Search(queries, 10, fast).Ids
+                    .Where((id, place) => Array.IndexOf(exact, id, place / 10 * 10, 10) >= 0).Count();
+                Check.True(found(ordered) > found(added), "found");
+            }
+            Check.Throws<IvfArgumentException>(
+                () => new IvfIndex(Dim, "Flat", Metric.L2, own), "no inverted lists");
+        }
+
         public static void Blend_AndExpansion_AreNeverNaN()
         {
             using (IvfIndex index = Data.Trained(X, Dim))

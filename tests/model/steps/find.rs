@@ -31,6 +31,12 @@ fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     };
     let share = if ask.codes == 0 && draw.chance(8) { draw.pick(&[0.1, 0.25, 0.5, 1.0]) } else { 0.0 };
     let ask = Ask { share, ..ask };
+    let ask = if world.model.ordered {
+        Ask { nprobe: ask.nprobe, filter: ask.filter, ..Ask::default() }
+    } else {
+        ask
+    };
+    let share = ask.share;
     let limited = ask.codes > 0 || share > 0.0;
     let options = ivf_search_options {
         threads: draw.below(4) as u32,

@@ -34,6 +34,7 @@ METRIC_INNER_PRODUCT, METRIC_L2, METRIC_COSINE = 0, 1, 2
 SEEDING_DEFAULT, SEEDING_RANDOM, SEEDING_PLUS_PLUS, SEEDING_HIERARCHICAL = 0, 1, 2, 3
 DEVICE_TYPE_CPU, DEVICE_TYPE_INTEGRATED_GPU, DEVICE_TYPE_DISCRETE_GPU = 0, 1, 2
 DEVICE_TYPE_VIRTUAL_GPU, DEVICE_TYPE_OTHER = 3, 4
+LIST_ORDER_ADDED, LIST_ORDER_BEST_FIRST = 0, 1
 PROFILE_DEFAULT, PROFILE_EXACT, PROFILE_SPEED = 0, 1, 2
 PROFILE_APPROX_FAST, PROFILE_APPROX_BALANCED, PROFILE_APPROX_QUALITY = 3, 4, 5
 SHARING_DEFAULT, SHARING_UNIFORM, SHARING_DISTANCE_WEIGHTED, SHARING_PROBE_ORDER = 0, 1, 2, 3
@@ -127,6 +128,8 @@ class IndexOptions(Struct):
         ("nprobe", c_uint32),
         ("allow_duplicate_ids", c_uint32),
         ("k_factor", c_float),
+        ("list_order", c_int32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -147,6 +150,8 @@ class IndexInfo(Struct):
         ("allow_duplicate_ids", c_uint32),
         ("list_dim", c_uint32),
         ("k_factor", c_float),
+        ("list_order", c_int32),
+        ("reserved", c_uint32),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from ._call import call, library
 from ._core import Core
 from .context import Context
 from .metric import NAMES
+
+ListOrder = Literal["added", "best_first"]
+
+#: By their numbers.
+LIST_ORDERS = ("added", "best_first")
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class IndexInfo:
     """Columns of a centroid: dim, or what the transforms before the lists make of it."""
     k_factor: float
     """How many times k candidates a search compares again unless it says; 0 without a refinement."""
+    list_order: str
+    """ "added" or "best_first", as it was created."""
 
 
 class Described(Core):
@@ -54,6 +62,7 @@ class Described(Core):
         for name in ("trained", "is_ivf", "allow_duplicate_ids"):
             values[name] = bool(values[name])
         values["metric"] = NAMES[info.metric]
+        values["list_order"] = LIST_ORDERS[info.list_order]
         return IndexInfo(**values)
 
     @property

@@ -13,7 +13,7 @@ from . import _abi
 from ._arrays import Bfloat16, Ids, Rows, integers, rows, text, typed_rows, unsigned
 from ._call import LONG_CALL_ROWS, Cancel, Progress, call, call_long, library, make
 from ._errors import ArgumentError
-from ._info import Described
+from ._info import LIST_ORDERS, Described, ListOrder
 from ._persist import Persistent
 from ._search import Searching
 from ._train import seeding_of
@@ -34,6 +34,9 @@ class Index(Described, Searching, Tuning, Persistent):
     allow_duplicate_ids: whether your own ids may repeat.
     k_factor: how many times k candidates a search compares again unless it says, behind a refinement ("RFlat"); None =
         chosen.
+    list_order: "added", or "best_first": those first that are likeliest to be results, the nearest to the list's centroid
+        (of inner products the longest), kept up whenever vectors come or change. Searches that look at the first of
+        each list only (budget, profile) find more in as many; adding costs more, the most where few are added at a time.
     context: threads and device; None = the shared default.
 
     Rows may be given as anything that NumPy makes a two-dimensional array of numbers from; C-contiguous
@@ -51,12 +54,16 @@ class Index(Described, Searching, Tuning, Persistent):
         nprobe: int | None = None,
         allow_duplicate_ids: bool = False,
         k_factor: float | None = None,
+        list_order: ListOrder = "added",
         context: Context | None = None,
     ):
+        if list_order not in LIST_ORDERS:
+            raise ArgumentError(f"list_order: expected one of {', '.join(LIST_ORDERS)}, got {list_order!r}")
         options = _abi.IndexOptions(
             nprobe=unsigned("nprobe", nprobe),
             allow_duplicate_ids=int(bool(allow_duplicate_ids)),
             k_factor=0.0 if k_factor is None else float(k_factor),
+            list_order=LIST_ORDERS.index(list_order),
         )
         pointer = make(
             library.ivf_index_create,
