@@ -42,7 +42,7 @@ fn main() {
     let copies = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
     let start = Instant::now();
     Found::new(&queries[..DIM]).search(&copies[0], &queries[..DIM], None);
-    println!("device opened, {} MB of lists sent: {:?}", count * DIM * 4 >> 20, start.elapsed());
+    println!("device opened, {} MB of lists sent: {:?}", (count * DIM * 4) >> 20, start.elapsed());
     for batch in BATCHES {
         let queries = &queries[..batch * DIM];
         let mut want = Found::new(queries);
