@@ -195,6 +195,30 @@ fn cancel_merge_is_prompt_and_adds_nothing() {
     check("merge", || subject.again(), call, || subject.unchanged());
 }
 
+/// There a change ends with lists put in order, which a cancel may leave undone: the change is then made, and right.
+#[test]
+fn cancel_changes_of_lists_kept_best_first_are_prompt() {
+    let options = ivf_index_options { list_order: IVF_LIST_ORDER_BEST_FIRST, ..sized() };
+    let base = Index::with_options("IVF16,Flat", DIM, IVF_METRIC_L2, &options);
+    let (x, n) = (rows(many(), DIM), many() / 2);
+    let (first, second) = x.split_at(n * DIM as usize);
+    ok(unsafe { ivf_set_centroids(base.0, x.as_ptr(), 16, DIM) });
+    base.add(first, DIM);
+    let subject = Subject { bytes: bytes(&base), base, index: RefCell::new(Index(null_mut())) };
+    let rows = second.len() as u64 / u64::from(DIM);
+    let add = |cancel| {
+        let options = ivf_add_options { cancel, ..sized() };
+        unsafe { ivf_add(subject.index(), second.as_ptr(), rows, DIM, null(), &options) }
+    };
+    check("add best first", || subject.again(), add, || subject.unchanged());
+    let ids: Vec<i64> = (0..n as i64).rev().collect();
+    let update = |cancel| {
+        let options = ivf_add_options { cancel, ..sized() };
+        unsafe { ivf_update(subject.index(), ids.as_ptr(), second.as_ptr(), n as u64, DIM, &options) }
+    };
+    check("update best first", || subject.again(), update, || subject.unchanged());
+}
+
 #[test]
 fn cancel_searches_are_prompt() {
     let index = filled(&rows(many(), DIM));
