@@ -66,6 +66,14 @@ impl Context {
         }
     }
 
+    /// The same of what is good to know.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn inform(&self, text: impl FnOnce() -> String) {
+        if let Some(log) = &self.log {
+            log.say(LogLevel::Info, &text());
+        }
+    }
+
     /// Tells once if the device was lost. Called where no lock is held.
     pub(crate) fn notice_loss(&self) {
         if self.log.is_some()

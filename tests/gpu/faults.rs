@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ivf::{Context, ContextOptions, Log, LogLevel, Metric, SearchOptions};
 
@@ -73,12 +73,17 @@ fn search_while_the_device_is_lost_gives_the_same() {
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(300));
-        assert!(twins.calls() > 0);
+        // Opening a device and making its pipelines takes a while.
+        let start = Instant::now();
+        while twins.calls() == 0 && start.elapsed() < Duration::from_secs(60) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(100));
         twins.gpu.context().lose_device();
         std::thread::sleep(Duration::from_millis(300));
         stop.store(true, Ordering::Relaxed);
     });
+    assert!(twins.calls() > 0);
     assert!(twins.gpu.context().device_status().lost.is_some());
 }
 

@@ -8,10 +8,10 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
+use super::encode::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
 use super::labels::{Best, Labels};
 use super::pipelines::Kernel;
 use super::resident::Resident;
-use super::scan::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
 use super::verify::assigning_is_the_cpus;
@@ -108,7 +108,9 @@ fn run(
         let mapped = call.engine.mapped(back, ((to - from) * size_of::<Best>()) as u64)?;
         let mut next = Ok(None);
         let (labels, keys) = (&mut labels[from..to], &mut keys[from..to]);
-        judge.write(from, bytemuck::cast_slice(&mapped), labels, keys, &mut left, || next = call.launch())?;
+        judge.write(from, bytemuck::cast_slice(&mapped), labels, keys, &mut left, &mut || {
+            next = call.launch()
+        })?;
         flying.extend(next?);
     }
     Ok(left)

@@ -60,8 +60,22 @@ impl Auto {
     fn look(&self, context: &Context) -> Option<(Arc<Gpu>, Measured)> {
         let adapter = adapters().into_iter().find(|adapter| adapter.info.kind != DeviceKind::Cpu)?;
         let gpu = open(adapter, self.budget, self.timeout);
-        let measured = rates(context, &gpu)?;
-        Some((gpu, measured))
+        let measured = rates(context, &gpu);
+        context.inform(|| match measured {
+            Some(Measured { cpu, device }) => format!(
+                "device {}: used where it is faster; {:.0} billion multiply-adds of scans a second (the CPU {:.0}), {:.0} \
+                 of assignments (the CPU {:.0}), {:.1} GB/s to it, {:.0} us a call",
+                gpu.name(),
+                device.scan / 1e9,
+                cpu.all.scan / 1e9,
+                device.assign / 1e9,
+                cpu.all.assign / 1e9,
+                device.bytes / 1e9,
+                device.call * 1e6,
+            ),
+            None => format!("device {}: not used, for it failed or found other results", gpu.name()),
+        });
+        Some((gpu, measured?))
     }
 
     /// Does `work` on the CPU, and counts its time until a GPU is looked for.
@@ -105,7 +119,7 @@ fn is_faster(gpu: &Gpu, measured: &Measured, work: &Work<'_>) -> bool {
 mod tests {
     use super::*;
     use crate::backend::gpu::choice::Choice;
-    use crate::backend::gpu::cost::Rates;
+    use crate::backend::gpu::cost::{Cpu, Rates};
     use crate::backend::{AssignJob, DeviceSlot, ListSource, ListView, Rows, Version};
     use crate::matrix::MatrixRef;
     use crate::metric::Metric;
@@ -179,10 +193,11 @@ mod tests {
         let Some(gpu) = emulated() else { return };
         let slow = Rates { call: 1.0, bytes: 1e9, scan: 1e3, assign: 1e3 };
         let fast = Rates { call: 1e-9, bytes: 1e15, scan: 1e15, assign: 1e15 };
+        let all = |rates| Cpu { one: rates, all: rates, workers: 1 };
         let context = context();
         for (cpu, device, chosen) in [(slow, fast, true), (fast, slow, false), (fast, fast, false)] {
             let auto = Auto::new(0, None);
-            assert!(auto.found.set(Some((gpu.clone(), Measured { cpu, device }))).is_ok());
+            assert!(auto.found.set(Some((gpu.clone(), Measured { cpu: all(cpu), device }))).is_ok());
             with_work(|work| {
                 assert_eq!(auto.choose(&context, work).is_some(), chosen);
                 let filtered = Work { filtered: true, ..*work };
@@ -193,7 +208,7 @@ mod tests {
         let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
         let small = open(adapter.expect("there was one"), 100, None);
         let auto = Auto::new(0, None);
-        assert!(auto.found.set(Some((small, Measured { cpu: slow, device: fast }))).is_ok());
+        assert!(auto.found.set(Some((small, Measured { cpu: all(slow), device: fast }))).is_ok());
         with_work(|work| assert!(auto.choose(&context, work).is_none()));
     }
 
@@ -202,7 +217,7 @@ mod tests {
         let Some(gpu) = emulated() else { return };
         let context = context();
         let measured = rates(&context, &gpu).expect("a device that works");
-        for rates in [measured.cpu, measured.device] {
+        for rates in [measured.cpu.one, measured.cpu.all, measured.device] {
             assert!(rates.scan > 1e6 && rates.scan < 1e15, "{measured:?}");
             assert!(rates.assign > 1e6 && rates.assign < 1e15, "{measured:?}");
             assert!(rates.bytes > 1e5, "{measured:?}");

@@ -15,6 +15,14 @@ pub(super) struct Rates {
     pub(super) assign: f64,
 }
 
+/// The CPU's rates, with one worker and with so many: more get into each other's way.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Cpu {
+    pub(super) one: Rates,
+    pub(super) all: Rates,
+    pub(super) workers: usize,
+}
+
 /// What a job needs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Need {
@@ -40,15 +48,28 @@ impl Rates {
     }
 }
 
-/// Whether a job should go to `device` rather than to the CPU, whose rates are those of one of its `workers`.
+impl Cpu {
+    /// Seconds for a job with some of the workers.
+    fn seconds(&self, need: &Need, workers: usize) -> f64 {
+        let share = match self.workers {
+            0 | 1 => 0.0,
+            all => (workers.clamp(1, all) - 1) as f64 / (all - 1) as f64,
+        };
+        let between = |one: f64, all: f64| one + share * (all - one);
+        let (one, all) = (&self.one, &self.all);
+        let rates =
+            Rates { scan: between(one.scan, all.scan), assign: between(one.assign, all.assign), ..*one };
+        rates.seconds(need)
+    }
+}
+
+/// Whether a job should go to `device` rather than to `workers` of the CPU's.
 ///
 /// Lists are sent once it has paid: when jobs that went to the CPU for want of them, counted in `missed` (seconds),
 /// would have saved what the way costs. So no more than twice the least possible time is spent, whatever comes.
-pub(super) fn pays(need: &Need, cpu: &Rates, workers: usize, device: &Rates, missed: &mut f64) -> bool {
-    // As if more threads never got into each other's way: a doubt is the CPU's.
-    let share = Need { multiply_adds: need.multiply_adds / workers.max(1) as f64, ..*need };
+pub(super) fn pays(need: &Need, cpu: &Cpu, workers: usize, device: &Rates, missed: &mut f64) -> bool {
     let there = device.seconds(need);
-    let saved = cpu.seconds(&share) - there * MARGIN;
+    let saved = cpu.seconds(need, workers) - there * MARGIN;
     // Rates that are none make times that are none.
     if saved.is_nan() || saved <= 0.0 || there < 0.0 {
         return false;
@@ -66,8 +87,10 @@ pub(super) fn pays(need: &Need, cpu: &Rates, workers: usize, device: &Rates, mis
 mod tests {
     use super::*;
 
-    /// A core, and a GPU that is 200 times as fast behind a bus of 10 GB/s.
-    const CPU: Rates = Rates { call: 1e-6, bytes: f64::INFINITY, scan: 5e10, assign: 5e10 };
+    /// A CPU whose 64 cores are 32 times as fast as one, and a GPU that is 200 times as fast as a core, behind a bus of
+    /// 10 GB/s.
+    const ONE: Rates = Rates { call: 1e-6, bytes: f64::INFINITY, scan: 5e10, assign: 5e10 };
+    const CPU: Cpu = Cpu { one: ONE, all: Rates { scan: 1.6e12, assign: 1.6e12, ..ONE }, workers: 64 };
     const GPU: Rates = Rates { call: 2e-4, bytes: 1e10, scan: 1e13, assign: 1e13 };
 
     fn need(multiply_adds: f64, bytes: f64, lists: f64) -> Need {
@@ -100,7 +123,7 @@ mod tests {
             assert!(!once(&need(size, size / 1e3, 0.0), 1, &emulated));
         }
         // Nor one that is hardly faster.
-        let equal = Rates { scan: 1.2 * CPU.scan, ..GPU };
+        let equal = Rates { scan: 1.2 * ONE.scan, ..GPU };
         assert!(!once(&need(1e15, 0.0, 0.0), 1, &equal));
     }
 

@@ -10,8 +10,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use super::beside::{Task, beside};
+use super::encode::to32;
 use super::land::Landed;
-use super::scan::to32;
 use super::verify::{LEAST, least};
 use crate::backend::scorer::{Scorer, is_settled};
 use crate::backend::{ListView, ScanJob};
@@ -92,20 +93,14 @@ impl<'a> Judge<'a> {
         carried: &mut Carried,
         sink: &dyn Sink,
         left: &mut Vec<usize>,
-        meanwhile: impl FnOnce() + Send,
+        tasks: [Task<'_>; 2],
     ) -> Result<()> {
         let &Judged { from, to, k, landed } = judged;
         let before = std::mem::take(carried);
         let unproven = Mutex::new(Vec::new());
         let next = AtomicUsize::new(from);
-        let meanwhile = Mutex::new(Some(meanwhile));
         let workers = self.job.workers.min(1 + (to - from) / QUERIES);
-        self.context.parallel(workers, &|worker| {
-            let meanwhile =
-                (worker == 0).then(|| meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take());
-            if let Some(meanwhile) = meanwhile.flatten() {
-                meanwhile();
-            }
+        beside(self.context, workers, tasks, &|| {
             let mut arithmetic = Arithmetic::new(self.context.kernels());
             let (mut hits, mut own) = (Vec::new(), Vec::new());
             loop {

@@ -5,8 +5,9 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::beside::{Task, beside};
+use super::encode::{NONE, to32};
 use super::exact::{from_ordered, rounding};
-use super::scan::{NONE, to32};
 use super::verify::{LEAST, least};
 use crate::backend::AssignJob;
 use crate::backend::scorer::{Scorer, is_settled};
@@ -41,8 +42,8 @@ pub(super) struct Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// Writes the label and the key of each of the rows from `from` on whose best is proven; the others go to `left`. The
-    /// calling thread does `meanwhile` first.
+    /// Writes the label and the key of each of the rows from `from` on whose best is proven; the others go to `left`. Whoever
+    /// comes first does `task`.
     pub(super) fn write(
         &self,
         from: usize,
@@ -50,22 +51,17 @@ impl Labels<'_> {
         labels: &mut [u32],
         keys: &mut [f32],
         left: &mut Vec<u32>,
-        meanwhile: impl FnOnce() + Send,
+        task: Task<'_>,
     ) -> Result<()> {
         if !self.same {
-            meanwhile();
+            task();
             return self.compute(from, bests, labels, keys, left);
         }
         let (list, metric) = (self.job.centroids.list(0), self.job.metric);
         let pieces = Mutex::new(labels.chunks_mut(PIECE).zip(keys.chunks_mut(PIECE)).enumerate());
         let unproven = Mutex::new(Vec::new());
-        let meanwhile = Mutex::new(Some(meanwhile));
-        self.context.parallel(self.job.workers.min(1 + bests.len() / PIECE), &|worker| {
-            let first =
-                (worker == 0).then(|| meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take());
-            if let Some(meanwhile) = first.flatten() {
-                meanwhile();
-            }
+        let workers = self.job.workers.min(1 + bests.len() / PIECE);
+        beside(self.context, workers, [task], &|| {
             let (mut row, mut own) = (Vec::new(), Vec::new());
             loop {
                 let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -3,17 +3,15 @@
 use std::time::Instant;
 
 use super::device::{Engine, Outcome};
+use super::encode::NONE;
 use super::exact::Candidate;
 use super::rounds::Round;
-use super::scan::{DeviceRow, NONE};
 use super::scratch::Use;
 use super::staging::Mapped;
 
 /// A round whose work was handed to the device.
 pub(super) struct Flight {
     pub(super) round: Round,
-    /// What was asked of each of its rows.
-    pub(super) rows: Vec<DeviceRow>,
     /// Room for so many hits.
     pub(super) hits: usize,
     /// Where its results can be read; `None` = it had nothing to do.
@@ -24,7 +22,6 @@ pub(super) struct Flight {
 /// What a round found.
 pub(super) struct Landed {
     pub(super) round: Round,
-    rows: Vec<DeviceRow>,
     /// A summary of each row (how many hits, the last key of them), then the hits (key, where in the row).
     words: Option<Mapped>,
 }
@@ -35,10 +32,10 @@ impl Flight {
         let mut words = None;
         if let Some((index, back)) = self.submitted {
             engine.wait(index)?;
-            let bytes = 2 * (self.rows.len() + self.hits) * size_of::<u32>();
+            let bytes = 2 * (self.round.rows.len() + self.hits) * size_of::<u32>();
             words = Some(engine.mapped(back, bytes as u64)?);
         }
-        Ok(Landed { round: self.round, rows: self.rows, words })
+        Ok(Landed { round: self.round, words })
     }
 }
 
@@ -47,19 +44,14 @@ impl Landed {
     /// left out is no better.
     pub(super) fn add(&self, query: usize, candidates: &mut Vec<Candidate>) -> Option<u32> {
         let number = self.round.rows.binary_search_by_key(&query, |row| row.query).ok()?;
-        let (row, asked) = (&self.round.rows[number], &self.rows[number]);
+        let (row, asked) = (&self.round.rows[number], &self.round.asked[number]);
         let words: &[u32] = bytemuck::cast_slice(self.words.as_deref().unwrap_or_default());
         let (count, bar) = (words[2 * number].min(asked.wanted) as usize, words[2 * number + 1]);
-        let begin = 2 * (self.rows.len() + asked.place as usize);
+        let begin = 2 * (self.round.rows.len() + asked.place as usize);
         candidates.extend(words[begin..][..2 * count].chunks_exact(2).map(|hit| {
             let (list, slot) = self.round.locate(row, hit[1]);
             Candidate { list, slot, key: hit[0] }
         }));
         (bar != NONE).then_some(bar)
-    }
-
-    /// Its memory, for another.
-    pub(super) fn into_parts(self) -> (Round, Vec<DeviceRow>) {
-        (self.round, self.rows)
     }
 }

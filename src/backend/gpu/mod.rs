@@ -6,9 +6,12 @@
 mod adapter;
 mod assign;
 mod auto;
+mod beside;
+mod call;
 mod choice;
 mod cost;
 mod device;
+mod encode;
 mod exact;
 mod labels;
 mod land;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::cost::Rates;
+use super::cost::{Cpu, Rates};
 use super::device::Gpu;
 use crate::backend::{
     AssignJob, Backend, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
@@ -19,20 +19,23 @@ use crate::progress::Cancel;
 use crate::random::Random;
 use crate::topk::Hit;
 
-const DIM: usize = 64;
+const DIM: usize = 128;
 const K: usize = 10;
 
 /// (lists, vectors of each, queries, lists of each query): next to nothing, and enough to keep a large device busy.
 const TINY: [usize; 4] = [1, 32, 1, 1];
-const LARGE: [usize; 4] = [64, 1024, 512, 8];
+const LARGE: [usize; 4] = [64, 1024, 8192, 8];
+
+/// Queries of it that the CPU has, and a slow device.
+const FEWER: usize = 512;
 
 /// Rows of the assignment, and the vectors of a list as centroids.
 const ROWS: usize = 8192;
 
-/// The rates of one of the CPU's workers and of the device.
+/// The rates of the CPU and of the device.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measured {
-    pub(super) cpu: Rates,
+    pub(super) cpu: Cpu,
     pub(super) device: Rates,
 }
 
@@ -58,45 +61,80 @@ pub(super) fn rates(context: &Context, gpu: &Gpu) -> Option<Measured> {
 /// `None` if the device fails, or finds anything else than the CPU.
 pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> {
     let (tiny, large) = (Sample::new(TINY), Sample::new(LARGE));
-    let cpu = Found::new(LARGE[2]);
-    let scan = |sample: &Sample, found: &Found| sample.with_job(|job| cpu::best(context, job, K, found));
-    let (_, cpu_scan) = (scan(&large, &cpu)?, timed(|| scan(&large, &cpu))?);
-    let mut want = vec![(0, 0.0); ROWS];
-    let assign = |out: &mut [(u32, f32)]| large.assign(out, |job, l, k| nearest::assign(context, job, l, k));
-    let (_, cpu_assign) = (assign(&mut want)?, timed(|| assign(&mut want))?);
+    let want = Found::new(LARGE[2]);
+    let mut want_assigned = vec![(0, 0.0); ROWS];
+    let mut on_cpu = |workers: usize| -> Result<Rates> {
+        let scan = least(3, || large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want)))?;
+        let assign = least(3, || {
+            large.assign(&mut want_assigned, workers, |job, labels, keys| {
+                nearest::assign(context, job, labels, keys)
+            })
+        })?;
+        Ok(Rates { call: 0.0, bytes: f64::INFINITY, scan: scans(FEWER) / scan, assign: ASSIGNS / assign })
+    };
+    let workers = context.workers(0);
+    let cpu = Cpu { one: on_cpu(1)?, all: on_cpu(workers)?, workers };
 
     let found = Found::new(LARGE[2]);
-    let on_device = |sample: &Sample| sample.with_job(|job| gpu.best(context, job, K, &found));
-    if !on_device(&tiny)? {
+    let on_device =
+        |sample: &Sample, count| sample.with_job(count, workers, |job| gpu.best(context, job, K, &found));
+    if !on_device(&tiny, 1)? {
         return Ok(None);
     }
-    let mut call = f64::INFINITY;
-    for _ in 0..3 {
-        call = call.min(timed(|| on_device(&tiny).map(drop))?);
-    }
-    let first = timed(|| on_device(&large).map(drop))?;
-    let again = timed(|| on_device(&large).map(drop))?;
-    let mut got = vec![(0, 0.0); ROWS];
-    let mut assign =
-        || large.assign(&mut got, |job, labels, keys| gpu.assign(context, job, labels, keys).map(drop));
+    let call = least(3, || on_device(&tiny, 1).map(drop))?;
+    on_device(&large, FEWER)?;
+    let fewer = timed(|| on_device(&large, FEWER).map(drop))?;
+    // A fast device has to have more to do, and a slow one need not be seen to be slow again.
+    let (queries, times) = if fewer < FAST { (LARGE[2], 3) } else { (FEWER, 1) };
+    let scan = least(times, || on_device(&large, queries).map(drop))?;
+    // The same lists, but for the device others.
+    let other = Sample::new(LARGE);
+    let with_lists = timed(|| on_device(&other, FEWER).map(drop))?;
+    let mut assigned = vec![(0, 0.0); ROWS];
+    let mut assign = || {
+        large.assign(&mut assigned, workers, |job, labels, keys| {
+            gpu.assign(context, job, labels, keys).map(drop)
+        })
+    };
     assign()?;
-    let assigned = timed(&mut assign)?;
-    if gpu.lost().is_some() || gpu.calls() < 8 || cpu.take() != found.take() || want != got {
+    let assign = least(times, assign)?;
+    if gpu.lost().is_some()
+        || gpu.calls() < 8
+        || want.take()[..FEWER] != found.take()[..FEWER]
+        || want_assigned != assigned
+    {
         return Ok(None);
     }
-    let scans = (LARGE[2] * LARGE[3] * LARGE[1] * DIM) as f64;
-    let assigns = (ROWS * LARGE[1] * DIM) as f64;
-    let bytes = (LARGE[0] * LARGE[1] * DIM * size_of::<f32>()) as f64 / (first - again).max(1e-6);
+    let bytes = (LARGE[0] * LARGE[1] * DIM * size_of::<f32>()) as f64 / (with_lists - fewer).max(1e-6);
     let sent = (ROWS * DIM * size_of::<f32>()) as f64 / bytes;
-    Ok(Some(Measured {
-        cpu: Rates { call: 0.0, bytes: f64::INFINITY, scan: scans / cpu_scan, assign: assigns / cpu_assign },
-        device: Rates {
-            call,
-            bytes,
-            scan: scans / (again - call).max(1e-6),
-            assign: assigns / (assigned - call - sent).max(1e-6),
-        },
-    }))
+    let device = Rates {
+        call,
+        bytes,
+        // What else a call takes was measured too, and is at most half of it.
+        scan: scans(queries) / (scan - call).max(scan / 2.0),
+        assign: ASSIGNS / (assign - call - sent).max(assign / 2.0),
+    };
+    Ok(Some(Measured { cpu, device }))
+}
+
+/// Multiply-adds of so many queries of the large sample.
+fn scans(queries: usize) -> f64 {
+    (queries * LARGE[3] * LARGE[1] * DIM) as f64
+}
+
+/// Multiply-adds of the assignment.
+const ASSIGNS: f64 = (ROWS * LARGE[1] * DIM) as f64;
+
+/// Seconds that a fast device takes at most for the few queries.
+const FAST: f64 = 0.005;
+
+/// The least time of some: a device that was idle takes a while to be as fast as it can.
+fn least(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+    let mut least = f64::INFINITY;
+    for _ in 0..times {
+        least = least.min(timed(&mut work)?);
+    }
+    Ok(least)
 }
 
 fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
@@ -139,14 +177,14 @@ impl Sample {
         }
     }
 
-    /// By inner product, for which biases are zeros; on one worker.
-    fn with_job<T>(&self, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
+    /// Of the first `count` queries; by inner product, for which biases are zeros.
+    fn with_job<T>(&self, count: usize, workers: usize, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
         work(&ScanJob {
             dim: DIM,
             metric: Metric::InnerProduct,
-            queries: &self.queries,
-            count: self.queries.len() / DIM,
-            probes: Probes::Lists { lists: &self.probes, nprobe: self.nprobe },
+            queries: &self.queries[..count * DIM],
+            count,
+            probes: Probes::Lists { lists: &self.probes[..count * self.nprobe], nprobe: self.nprobe },
             codes: Codes::Plain,
             lists: self,
             vectors: self.lists * self.ids.len(),
@@ -155,7 +193,7 @@ impl Sample {
             keys: None,
             budget: None,
             max_codes: usize::MAX,
-            workers: 1,
+            workers,
             cancel: Cancel::default(),
         })
     }
@@ -164,6 +202,7 @@ impl Sample {
     fn assign(
         &self,
         out: &mut [(u32, f32)],
+        workers: usize,
         work: impl FnOnce(&AssignJob<'_>, &mut [u32], &mut [f32]) -> Result<()>,
     ) -> Result<()> {
         let numbers: Vec<u32> = (0u32..).take(ROWS).map(|row| row % 1000).collect();
@@ -174,7 +213,7 @@ impl Sample {
             centroids: self,
             metric: Metric::InnerProduct,
             hints: None,
-            workers: 1,
+            workers,
             cancel: Cancel::default(),
         };
         let (mut labels, mut keys) = (vec![0; ROWS], vec![0.0; ROWS]);
@@ -252,7 +291,7 @@ mod tests {
             found.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.order(&b.1)));
             found
         };
-        sample.with_job(|job| {
+        sample.with_job(40, 2, |job| {
             let want = cpu::within(&context, job, -16.0).expect("no error");
             let got = gpu.within(&context, job, -16.0).expect("no error").expect("done");
             assert!(want.len() > 1000, "{}", want.len());

@@ -266,7 +266,7 @@ impl Resident {
         engine.check()?;
         let placed = &mut self.lists[list];
         placed.len = len;
-        self.slots[list] = super::scan::to32(len);
+        self.slots[list] = super::encode::to32(len);
         placed.versions = versions.map(|version| version.now);
         Ok(missing)
     }

@@ -3,6 +3,7 @@
 //! A round's keys lie in one buffer, a row a query; a row is the blocks that its query visits in this round, one
 //! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
 
+use super::encode::DeviceRow;
 use super::resident::Resident;
 use crate::backend::plan::slot_after;
 use crate::backend::{Probes, ScanJob};
@@ -106,6 +107,12 @@ pub(super) struct Round {
     pub(super) tiles: Vec<Tile>,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) pairs: Vec<Pair>,
+    /// A bit a lane for the lists visited so far, list by list, if it is not what the round before had.
+    pub(super) passing: Option<Vec<u32>>,
+    /// All queries before this one are done with this round.
+    pub(super) ready: usize,
+    /// What is asked of each of its rows.
+    pub(super) asked: Vec<DeviceRow>,
 }
 
 impl Round {
@@ -133,10 +140,14 @@ pub(super) struct Rounds<'a> {
     block: usize,
     /// Vectors that the query may still look at.
     budget: usize,
-    /// With a filter: a bit a lane, list by list, for the lists visited so far, and where each list's begin.
-    pub(super) passing: Vec<u32>,
+    /// With a filter: a bit a lane, list by list, for the lists visited so far, where each list's begin, and how many
+    /// words the last round had.
+    passing: Vec<u32>,
     words: Vec<u32>,
-    pub(super) sorter: Sorter,
+    sent: usize,
+    sorter: Sorter,
+    /// Memory of rounds that are done with.
+    spare: Vec<Round>,
 }
 
 /// What a round is sorted by.
@@ -151,22 +162,39 @@ pub(super) struct Sorter {
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(job: &'a ScanJob<'a>, sorter: Sorter) -> Self {
+    pub(super) fn new(job: &'a ScanJob<'a>, sorter: Sorter, spare: Vec<Round>) -> Self {
         let lists = if job.filter.is_some() { job.lists.list_count() } else { 0 };
         let words = vec![UNKNOWN; lists];
-        Self { job, query: 0, rank: 0, block: 0, budget: job.max_codes, passing: Vec::new(), words, sorter }
-    }
-
-    /// All queries before this one are done.
-    pub(super) fn done(&self) -> usize {
-        self.query
-    }
-
-    /// The next round, into `round`; false when there is none.
-    pub(super) fn next(&mut self, limits: &Limits, resident: &Resident, round: &mut Round) -> Result<bool> {
-        if self.query == self.job.count {
-            return Ok(false);
+        Self {
+            job,
+            query: 0,
+            rank: 0,
+            block: 0,
+            budget: job.max_codes,
+            passing: Vec::new(),
+            words,
+            sent: usize::MAX,
+            sorter,
+            spare,
         }
+    }
+
+    /// What the next job can use.
+    pub(super) fn take_spare(&mut self) -> (Sorter, Vec<Round>) {
+        (std::mem::take(&mut self.sorter), std::mem::take(&mut self.spare))
+    }
+
+    /// Takes the memory of a round that is done with.
+    pub(super) fn reuse(&mut self, round: Round) {
+        self.spare.push(round);
+    }
+
+    /// The next round; `None` when there is none.
+    pub(super) fn next(&mut self, limits: &Limits, resident: &Resident) -> Result<Option<Round>> {
+        if self.query == self.job.count {
+            return Ok(None);
+        }
+        let mut round = self.spare.pop().unwrap_or_default();
         round.rows.clear();
         round.norms.clear();
         round.pieces.clear();
@@ -185,7 +213,7 @@ impl<'a> Rounds<'a> {
                     .norms
                     .push(squared_norm(&self.job.queries[self.query * self.job.dim..][..self.job.dim]));
             }
-            let finished = self.visit(limits, resident, round);
+            let finished = self.visit(limits, resident, &mut round);
             if round.lanes > start.0 {
                 round.rows.push(Row {
                     query: self.query,
@@ -201,8 +229,11 @@ impl<'a> Rounds<'a> {
             (self.rank, self.block, self.budget) = (0, 0, self.job.max_codes);
         }
         round.queries = first..last;
-        self.tile(resident, round);
-        Ok(true)
+        round.ready = self.query;
+        self.tile(resident, &mut round);
+        round.passing = (self.sent != self.passing.len()).then(|| self.passing.clone());
+        self.sent = self.passing.len();
+        Ok(Some(round))
     }
 
     /// Adds what the query still has to visit to the round; false if the round was full before.

@@ -7,10 +7,10 @@
 //! multiple of 2^-126, so that there is no such number.
 
 use super::assign;
+use super::call::Call;
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::Judge;
 use super::resident::Resident;
-use super::scan::Call;
 use super::scratch::Scratch;
 use crate::backend::{AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
 use crate::context::Context;
@@ -163,7 +163,8 @@ fn keys_agree<E: Scalar>(
     };
     let judge = Judge::new(context, &job, resident.norm, true);
     let mut call = Call::new(engine, &job);
-    while let Some(flight) = call.launch(resident, VECTORS)? {
+    while let Some(round) = call.plan(resident)? {
+        let flight = call.launch(round, resident, VECTORS)?;
         if !judge.agrees(&call.land(flight)?) {
             return Ok(false);
         }

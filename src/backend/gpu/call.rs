@@ -1,0 +1,289 @@
+//! A job under way: rounds planned, sent to the device, and waited for.
+
+use std::time::Instant;
+
+use super::device::{Engine, Fault, Outcome};
+use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
+use super::exact::Candidate;
+use super::land::{Flight, Landed};
+use super::pipelines::Kernel;
+use super::resident::Resident;
+use super::rounds::{Limits, Round, Rounds, Row, Sorter};
+use super::scratch::{TURNS, Use};
+use super::staging::Part;
+use crate::backend::ScanJob;
+use crate::lists::block::BLOCK;
+use crate::metric::Metric;
+
+/// Lanes of a round: at least enough to fill a device; at most what memory is kept for, and what leaves a large job in
+/// enough rounds for the CPU's part to be done meanwhile.
+const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
+
+/// Bytes of queries in a round, and how many there are at most, for the same reason.
+const QUERY_BYTES: usize = 64 << 20;
+const QUERIES: usize = 1 << 12;
+
+/// A job under way.
+pub(super) struct Call<'a> {
+    sender: Sender<'a>,
+    rounds: Rounds<'a>,
+}
+
+/// The part that talks to the device.
+pub(super) struct Sender<'a> {
+    engine: &'a mut Engine,
+    job: &'a ScanJob<'a>,
+    /// When the last round was done.
+    landed: Instant,
+    /// Which of the buffers the round goes through to the device and back.
+    turn: usize,
+}
+
+/// What rounds use again.
+#[derive(Default)]
+pub(super) struct Spare {
+    sorter: Sorter,
+    rounds: Vec<Round>,
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        let (sorter, rounds) = self.rounds.take_spare();
+        self.sender.engine.spare = Spare { sorter, rounds };
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
+        let Spare { sorter, rounds } = std::mem::take(&mut engine.spare);
+        let rounds = Rounds::new(job, sorter, rounds);
+        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0 }, rounds }
+    }
+
+    /// The next round; `None` when there is none.
+    pub(super) fn plan(&mut self, resident: &Resident) -> Outcome<Option<Round>> {
+        let limits = self.limits()?;
+        Ok(self.rounds.next(&limits, resident)?)
+    }
+
+    /// The part that talks to the device, and the one that plans.
+    pub(super) fn split(&mut self) -> (&mut Sender<'a>, &mut Rounds<'a>) {
+        (&mut self.sender, &mut self.rounds)
+    }
+
+    /// Hands a round to the device, the keys of all that its queries visit and the `k` best of each.
+    pub(super) fn launch(&mut self, round: Round, resident: &Resident, k: usize) -> Outcome<Flight> {
+        self.sender.launch(round, resident, k)
+    }
+
+    /// Waits for a round.
+    pub(super) fn land(&mut self, flight: Flight) -> Outcome<Landed> {
+        let (lanes, started) = (flight.round.lanes, flight.started);
+        let landed = flight.land(self.sender.engine)?;
+        self.sender.time(lanes, started);
+        Ok(landed)
+    }
+
+    /// All keys of each row of a round up to its query's `bar`, into `candidates`.
+    pub(super) fn gather(
+        &mut self,
+        round: Round,
+        resident: &Resident,
+        bar: impl Fn(usize) -> u32,
+        candidates: &mut Vec<(usize, Candidate)>,
+    ) -> Outcome<Round> {
+        self.sender.gather(round, resident, bar, candidates)
+    }
+
+    /// Takes the memory of a round that is done with.
+    pub(super) fn reuse(&mut self, round: Round) {
+        self.rounds.reuse(round);
+    }
+
+    /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
+    pub(super) fn limits(&self) -> Outcome<Limits> {
+        let Sender { engine, job, .. } = &self.sender;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+        let work = (engine.rate * SUBMISSION_SECONDS) as usize / job.dim;
+        // A key, and at worst a hit of twice its size, there and twice to be read back.
+        let lane_bytes = (size_of::<u32>() + 3 * size_of::<[u32; 2]>()) as u64;
+        let room = (engine.room() + engine.scratch.bytes()) / 2 / lane_bytes;
+        let bound = engine.limits.max_storage_buffer_binding_size / size_of::<[u32; 2]>() as u64;
+        let most = usize::try_from(room.min(bound)).unwrap_or(usize::MAX);
+        if most < BLOCK {
+            return Err(Fault::Memory);
+        }
+        let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
+        let queries = (QUERY_BYTES.min(bytes) / (job.dim * size_of::<f32>())).clamp(1, QUERIES);
+        Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
+    }
+}
+
+impl Sender<'_> {
+    /// See [`Call::launch`].
+    pub(super) fn launch(&mut self, mut round: Round, resident: &Resident, k: usize) -> Outcome<Flight> {
+        self.turn = (self.turn + 1) % TURNS;
+        let hits = want(&mut round, |row| {
+            let wanted = k.min(row.length as usize);
+            (to32(wanted), wanted)
+        });
+        let mut submitted = None;
+        if round.lanes > 0 {
+            let word = size_of::<u32>() as u64;
+            let (summaries, found) = (2 * round.rows.len() as u64 * word, 2 * hits as u64 * word);
+            let back = Use::ReadBack(self.turn);
+            self.engine.scratch(Use::Hits, found)?;
+            self.engine.scratch(Use::Summaries, summaries)?;
+            self.engine.scratch(back, summaries + found)?;
+            let mut encoder = self.encode_keys(&round, resident)?;
+            self.encode_rows(&mut encoder, &round, Kernel::Best, &[Use::Hits, Use::Summaries]);
+            let (engine, to) = (&self.engine, self.engine.at(back));
+            encoder.copy_buffer_to_buffer(engine.at(Use::Summaries), 0, to, 0, summaries);
+            encoder.copy_buffer_to_buffer(engine.at(Use::Hits), 0, to, summaries, found);
+            submitted = Some((self.engine.submit(encoder)?, back));
+        }
+        Ok(Flight { round, hits, submitted, started: Instant::now() })
+    }
+
+    /// Notes how fast the device was, if it began at `start` and was not busy before.
+    fn time(&mut self, lanes: usize, start: Instant) {
+        let work = (lanes * self.job.dim) as f64;
+        let start = start.max(self.landed);
+        self.landed = Instant::now();
+        if work > 1e6 {
+            let rate = work / (self.landed - start).as_secs_f64().max(1e-6);
+            self.engine.rate = (self.engine.rate + rate) / 2.0;
+        }
+    }
+
+    /// The commands that compute the round's keys, and send what that takes and what follows.
+    fn encode_keys(&mut self, round: &Round, resident: &Resident) -> Outcome<wgpu::CommandEncoder> {
+        let Self { engine, job, turn, .. } = self;
+        let dim = job.dim;
+        let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
+        let mut shapes: Vec<Shape> = round
+            .dispatches
+            .iter()
+            .map(|dispatch| {
+                Shape::new(&[
+                    to32(dim),
+                    u32::from(job.metric == Metric::L2),
+                    u32::from(job.filter.is_some()),
+                    to32(dispatch.tiles.start),
+                    to32(dispatch.tiles.len()),
+                    to32(queries.len()),
+                ])
+            })
+            .collect();
+        // Behind them the rows' own.
+        shapes.push(Shape::new(&[0, to32(round.rows.len())]));
+        let mut parts = vec![
+            Part::new(Use::Queries, queries).and(&round.norms),
+            Part::new(Use::Tiles, &round.tiles),
+            Part::new(Use::Pairs, &round.pairs),
+            Part::new(Use::Rows, &round.asked),
+            Part::new(Use::Shapes, &shapes),
+        ];
+        if let Some(passing) = &round.passing {
+            parts.push(Part::new(Use::Passing, passing));
+        }
+        let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+        engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
+        engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
+        let element = resident.element();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for (number, dispatch) in round.dispatches.iter().enumerate() {
+            let pipeline = engine.pipelines.get(kernel(dispatch.shape, element));
+            pass.set_pipeline(pipeline);
+            let segment = &resident.segments[dispatch.segment];
+            let buffers = [
+                segment.vectors.buffer(),
+                segment.bias.buffer(),
+                engine.at(Use::Tiles),
+                engine.at(Use::Pairs),
+                engine.at(Use::Queries),
+                engine.at(Use::Passing),
+                engine.at(Use::Keys),
+            ];
+            engine.bind(&mut pass, pipeline, number, &buffers);
+            dispatch_groups(&mut pass, dispatch.tiles.len());
+        }
+        drop(pass);
+        Ok(encoder)
+    }
+
+    /// Adds `kernel` to the commands, a workgroup a row.
+    fn encode_rows(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        round: &Round,
+        kernel: Kernel,
+        outputs: &[Use],
+    ) {
+        let engine = &*self.engine;
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        let pipeline = engine.pipelines.get(kernel);
+        pass.set_pipeline(pipeline);
+        let mut buffers = vec![engine.at(Use::Rows), engine.at(Use::Keys)];
+        buffers.extend(outputs.iter().map(|&output| engine.at(output)));
+        engine.bind(&mut pass, pipeline, round.dispatches.len(), &buffers);
+        dispatch_groups(&mut pass, round.rows.len());
+    }
+
+    /// See [`Call::gather`].
+    fn gather(
+        &mut self,
+        mut round: Round,
+        resident: &Resident,
+        bar: impl Fn(usize) -> u32,
+        candidates: &mut Vec<(usize, Candidate)>,
+    ) -> Outcome<Round> {
+        self.turn = (self.turn + 1) % TURNS;
+        if round.lanes == 0 {
+            return Ok(round);
+        }
+        want(&mut round, |row| (bar(row.query), 0));
+        let rows = round.rows.len();
+        self.engine.scratch(Use::Summaries, (rows * size_of::<u32>()) as u64)?;
+        let start = Instant::now();
+        let mut encoder = self.encode_keys(&round, resident)?;
+        self.encode_rows(&mut encoder, &round, Kernel::Count, &[Use::Summaries]);
+        self.engine.run(encoder)?;
+        self.time(round.lanes, start);
+        let (mut counts, mut found) = (Vec::new(), Vec::new());
+        self.engine.take(Use::Summaries, rows, &mut counts)?;
+        let mut total = 0;
+        for (row, &count) in round.asked.iter_mut().zip(&counts) {
+            row.place = to32(total);
+            total += count as usize;
+        }
+        if total > 0 {
+            self.engine.put(Use::Rows, &round.asked)?;
+            self.engine.scratch(Use::Hits, (total * size_of::<u32>()) as u64)?;
+            let mut encoder =
+                self.engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
+            self.encode_rows(&mut encoder, &round, Kernel::Gather, &[Use::Hits]);
+            self.engine.run(encoder)?;
+            self.engine.take(Use::Hits, total, &mut found)?;
+        }
+        for ((row, sent), &count) in round.rows.iter().zip(&round.asked).zip(&counts) {
+            for &at in &found[sent.place as usize..][..count as usize] {
+                let (list, slot) = round.locate(row, at);
+                candidates.push((row.query, Candidate { list, slot, key: NONE }));
+            }
+        }
+        Ok(round)
+    }
+}
+
+/// Notes what is wanted of each of the round's rows and how many hits there will be; all hits.
+fn want(round: &mut Round, wanted: impl Fn(&Row) -> (u32, usize)) -> usize {
+    round.asked.clear();
+    let mut place = 0;
+    for row in &round.rows {
+        let (wanted, hits) = wanted(row);
+        round.asked.push(DeviceRow { start: row.start, length: row.length, wanted, place: to32(place) });
+        place += hits;
+    }
+    place
+}
