@@ -183,7 +183,7 @@
 
 // Those first that are likeliest to be results, the nearest to the list's centroid (of inner products the longest), kept
 // up whenever vectors come or change: searches that look at the first of each list only (budgets, profiles) find
-// more in as many.
+// more in as many. For cosine, as for other vectors of one length, it gains next to nothing.
 #define IVF_LIST_ORDER_BEST_FIRST 1
 
 // No budget: every vector of the lists visited is looked at.
@@ -204,7 +204,8 @@
 // Three quarters of them: `budget_share` .75, the rest alike.
 #define IVF_PROFILE_APPROX_QUALITY 5
 
-// Measured best: weighted by distance where the index keeps its lists best first, else in probe order.
+// Measured best: where the index keeps its lists best first, weighted by distance for L2 and uniform for inner products,
+// else in probe order.
 #define IVF_SHARING_DEFAULT 0
 
 // As many vectors of each list.

@@ -5,13 +5,14 @@
 //! beside it replaces.
 
 use crate::error::{Error, Result};
+use crate::metric::Metric;
 
 /// How a budget is shared out over the lists that a query visits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Sharing {
-    /// [`Sharing::DistanceWeighted`] where lists are kept best first, else [`Sharing::ProbeOrder`]: measured
-    /// best.
+    /// Measured best: where lists are kept best first [`Sharing::DistanceWeighted`] for L2 and [`Sharing::Uniform`] for
+    /// inner products, else [`Sharing::ProbeOrder`].
     #[default]
     Default,
     /// As many of each list.
@@ -76,9 +77,9 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// With the profile's values where none are set; `None` if nothing is limited. `ordered`: whether the index keeps
-    /// its lists best first.
-    pub(crate) fn resolve(mut self, profile: Profile, ordered: bool) -> Result<Option<Self>> {
+    /// With the profile's values where none are set; `None` if nothing is limited. `ordered`: the metric of an index whose
+    /// lists are kept best first.
+    pub(crate) fn resolve(mut self, profile: Profile, ordered: Option<Metric>) -> Result<Option<Self>> {
         if !(0.0..=1.0).contains(&self.share) {
             return Err(Error::argument(format!("budget_share: expected 0 to 1, got {}", self.share)));
         }
@@ -116,7 +117,11 @@ impl Budget {
             }
         }
         if self.sharing == Sharing::Default {
-            self.sharing = if ordered { Sharing::DistanceWeighted } else { Sharing::ProbeOrder };
+            self.sharing = match ordered {
+                Some(Metric::L2) => Sharing::DistanceWeighted,
+                Some(Metric::InnerProduct) => Sharing::Uniform,
+                Some(Metric::Cosine) | None => Sharing::ProbeOrder,
+            };
         }
         if self.list_max != 0 && self.list_min > self.list_max {
             return Err(Error::argument(format!(

@@ -11,7 +11,7 @@ use std::time::Duration;
 use common::{Found, METRICS, all, context, filled, matrix, numbers, search};
 use ivf::{
     Budget, Control, Error, Index, IndexOptions, ListOrder, LoadOptions, Metric, Profile, Report,
-    SearchOptions, SearchOutput, TrainOptions,
+    SearchOptions, SearchOutput, Sharing, TrainOptions,
 };
 
 const DIM: usize = 12;
@@ -281,23 +281,48 @@ fn add_cancelled_while_it_orders_has_added_and_compaction_orders_the_rest() {
 fn approximate_profiles_find_more_in_ordered_lists() {
     let rows = numbers(70, 6000 * DIM);
     let queries = numbers(71, 200 * DIM);
-    let found = |order, profile| {
-        let mut index = index("IVF9,Flat", Metric::L2, order);
-        index.add(matrix(&rows, DIM), None, 0, &Control::default()).unwrap();
-        search(&index, &queries, 10, &SearchOptions { nprobe: 6, profile, ..Default::default() }).ids
-    };
-    let exact = found(ListOrder::Added, Profile::Exact);
-    for profile in [Profile::ApproxFast, Profile::ApproxBalanced] {
-        let share = |order| {
-            let ids = found(order, profile);
-            let hits = ids
-                .chunks(10)
-                .zip(exact.chunks(10))
-                .map(|(ids, exact)| exact.iter().filter(|id| ids.contains(id)).count());
-            hits.sum::<usize>()
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let found = |order, profile| {
+            let mut index = index("IVF9,Flat", metric, order);
+            index.add(matrix(&rows, DIM), None, 0, &Control::default()).unwrap();
+            search(&index, &queries, 10, &SearchOptions { nprobe: 6, profile, ..Default::default() }).ids
         };
-        let (ordered, added) = (share(ListOrder::BestFirst), share(ListOrder::Added));
-        assert!(ordered > added, "{profile:?}: {ordered} against {added}");
+        let exact = found(ListOrder::Added, Profile::Exact);
+        for profile in [Profile::ApproxFast, Profile::ApproxBalanced] {
+            let share = |order| {
+                let ids = found(order, profile);
+                let hits = ids
+                    .chunks(10)
+                    .zip(exact.chunks(10))
+                    .map(|(ids, exact)| exact.iter().filter(|id| ids.contains(id)).count());
+                hits.sum::<usize>()
+            };
+            let (ordered, added) = (share(ListOrder::BestFirst), share(ListOrder::Added));
+            assert!(ordered > added, "{metric:?} {profile:?}: {ordered} against {added}");
+        }
+    }
+}
+
+#[test]
+fn sharing_not_chosen_is_that_of_order_and_metric() {
+    let rows = numbers(72, 3000 * DIM);
+    let queries = numbers(73, 50 * DIM);
+    for (order, metric, sharing) in [
+        (ListOrder::Added, Metric::L2, Sharing::ProbeOrder),
+        (ListOrder::BestFirst, Metric::L2, Sharing::DistanceWeighted),
+        (ListOrder::BestFirst, Metric::InnerProduct, Sharing::Uniform),
+        (ListOrder::BestFirst, Metric::Cosine, Sharing::ProbeOrder),
+    ] {
+        let mut index = index("IVF9,Flat", metric, order);
+        index.add(matrix(&rows, DIM), None, 0, &Control::default()).unwrap();
+        let found = |sharing| {
+            let budget = Budget { codes: 700, sharing, ..Default::default() };
+            search(&index, &queries, 10, &SearchOptions { nprobe: 6, budget, ..Default::default() })
+        };
+        let all = [Sharing::Uniform, Sharing::DistanceWeighted, Sharing::ProbeOrder];
+        let same: Vec<_> =
+            all.into_iter().filter(|&sharing| found(sharing) == found(Sharing::Default)).collect();
+        assert_eq!(same, [sharing], "{order:?} {metric:?}");
     }
 }
 

@@ -17,7 +17,8 @@ pub const IVF_PROFILE_APPROX_BALANCED: i32 = 4;
 /// Three quarters of them: `budget_share` .75, the rest alike.
 pub const IVF_PROFILE_APPROX_QUALITY: i32 = 5;
 
-/// Measured best: weighted by distance where the index keeps its lists best first, else in probe order.
+/// Measured best: where the index keeps its lists best first, weighted by distance for L2 and uniform for inner products,
+/// else in probe order.
 pub const IVF_SHARING_DEFAULT: i32 = 0;
 /// As many vectors of each list.
 pub const IVF_SHARING_UNIFORM: i32 = 1;
@@ -61,7 +62,7 @@ pub(super) fn read(options: &ivf_search_options) -> Result<(Profile, Budget)> {
         strict: switch("strict_budget", options.strict_budget)?,
     };
     // What contradicts itself is refused even where there is nothing to search.
-    budget.resolve(profile, false)?;
+    budget.resolve(profile, None)?;
     Ok((profile, budget))
 }
 

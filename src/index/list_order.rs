@@ -1,7 +1,8 @@
 //! Lists whose likeliest vectors come first, so that a search of the first of each list only finds more in as many.
 //!
 //! Of L2 and cosine those are the vectors that are nearest to their list's centroid (as torch-ivf has it): the shorter a
-//! residual, the nearer a vector is to whatever query visits the list. Of inner products they are the longest vectors.
+//! residual, the nearer a vector is to whatever query visits the list. Of inner products they are the longest vectors. Where
+//! all vectors have the same length, as for cosine they do, that tells little.
 
 use std::sync::{Mutex, PoisonError};
 

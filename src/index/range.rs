@@ -33,7 +33,7 @@ impl Index {
             )));
         }
         self.check_no_k_factor(options.k_factor, "a range has no k")?;
-        options.budget.resolve(options.profile, self.lists.ordered)?;
+        self.budget(options)?;
         control.check()?;
         let key = match self.metric {
             Metric::L2 => radius,

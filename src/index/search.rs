@@ -126,7 +126,7 @@ impl Index {
         self.check_finite(queries, "queries", options.threads, control)?;
         self.check_k_factor(options.k_factor)?;
         let options = &self.at_recall(options, k)?;
-        options.budget.resolve(options.profile, self.lists.ordered)?;
+        self.budget(options)?;
         output.clear(self.metric);
         if queries.rows() == 0 || self.count == 0 {
             stats::answered(options.stats, queries.rows());
@@ -144,6 +144,11 @@ impl Index {
         }
         self.context.workspaces().put(workspace);
         Ok(())
+    }
+
+    /// What limits a search, if anything does.
+    pub(super) fn budget(&self, options: &SearchOptions<'_>) -> Result<Option<Budget>> {
+        options.budget.resolve(options.profile, self.lists.ordered.then_some(self.metric))
     }
 
     /// How many queries to search between two looks at progress.
@@ -189,7 +194,7 @@ impl Index {
     ) -> Result<ScanJob<'a>> {
         let queries = request.queries;
         let workers = self.context.workers(options.threads);
-        let budget = options.budget.resolve(options.profile, self.lists.ordered)?;
+        let budget = self.budget(options)?;
         let weighted = budget.is_some_and(|budget| budget.wants_distances());
         let Workspace { floats, lists, between, keys, .. } = workspace;
         keys.clear();

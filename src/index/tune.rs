@@ -135,7 +135,7 @@ impl Index {
                 )));
             }
         }
-        if options.budget.resolve(options.profile, self.lists.ordered)?.is_some() {
+        if self.budget(&options)?.is_some() {
             return Err(Error::argument(format!(
                 "target_recall {target} and a budget or an approximate profile: expected one of them"
             )));

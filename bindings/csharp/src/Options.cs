@@ -52,7 +52,7 @@ namespace Ivf
         /// <summary>
         /// Those first that are likeliest to be results, the nearest to the list's centroid (of inner products the longest),
         /// kept up whenever vectors come or change: searches that look at the first of each list only (budgets, profiles)
-        /// find more in as many. Adding costs more, the most where few vectors are added at a time.
+        /// find more in as many; for cosine next to nothing. Adding costs more, the most where few vectors are added at a time.
         /// </summary>
         BestFirst = 1,
     }
@@ -234,7 +234,10 @@ namespace Ivf
     /// <summary>How a budget is shared out over the lists that a query visits.</summary>
     public enum Sharing
     {
-        /// <summary>Measured best for the index.</summary>
+        /// <summary>
+        /// Measured best: where lists are kept best first, weighted by distance for L2 and uniform for inner products, else in
+        /// probe order.
+        /// </summary>
         Default = 0,
 
         /// <summary>As many vectors of each list.</summary>

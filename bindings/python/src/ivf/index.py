@@ -36,7 +36,8 @@ class Index(Described, Searching, Tuning, Persistent):
         chosen.
     list_order: "added", or "best_first": those first that are likeliest to be results, the nearest to the list's centroid
         (of inner products the longest), kept up whenever vectors come or change. Searches that look at the first of
-        each list only (budget, profile) find more in as many; adding costs more, the most where few are added at a time.
+        each list only (budget, profile) find more in as many, for cosine next to nothing; adding costs more, the most
+        where few are added at a time.
     context: threads and device; None = the shared default.
 
     Rows may be given as anything that NumPy makes a two-dimensional array of numbers from; C-contiguous
