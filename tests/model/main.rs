@@ -3,7 +3,8 @@
 //! A world is an index behind the C ABI and its [`model`](mod@oracle); [`steps::STEPS`] is the table of what can
 //! be done to both. A new call is a function there and a line in the table. Half of the worlds hold small whole
 //! numbers, for which float32 is exact: there results must be equal to the last bit and ties abound. In the
-//! others distances may differ by rounding, and neighbours only where their distances do not.
+//! others distances may differ by rounding, and neighbours only where their distances do not. Worlds of codes (SQ8,
+//! RaBitQ) are compared with an index that is built anew, see [`mod@twin`].
 //!
 //! `IVF_MODEL_SEED=7 IVF_MODEL_STEPS=100000 cargo test --test model -- --nocapture` runs one seed for long.
 #![expect(unsafe_code, reason = "the functions under test are unsafe")]
@@ -15,6 +16,7 @@ mod draw;
 mod oracle;
 mod steps;
 mod subject;
+mod twin;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

@@ -22,7 +22,7 @@ pub(crate) enum Element {
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) id: i64,
-    /// As it is stored: normalised for cosine, rounded to the element.
+    /// As it is stored: normalised for cosine, rounded to the element; in a world of codes as it was given.
     pub(crate) vector: Vec<f32>,
 }
 
@@ -110,13 +110,15 @@ pub(crate) struct Model {
     pub(crate) dim: usize,
     pub(crate) metric: Metric,
     pub(crate) element: Element,
+    /// Whether vectors are held in codes, which the model does not know: see [`crate::twin`].
+    pub(crate) coded: bool,
     pub(crate) is_ivf: bool,
     /// As it was created; 0 = chosen from nlist.
     pub(crate) nprobe: usize,
     pub(crate) duplicates: bool,
     /// `[nlist, dim]`; empty before training and for "Flat".
     pub(crate) centroids: Vec<Vec<f32>>,
-    /// In the order of addition; one for "Flat", none before training.
+    /// In the order of addition; none before training, one for what is flat and needs none.
     pub(crate) lists: Vec<Vec<Entry>>,
     pub(crate) next_id: i64,
     /// Whether float32 arithmetic on these vectors is exact.
@@ -154,6 +156,9 @@ impl Model {
     }
 
     pub(crate) fn stored(&self, row: &[f32]) -> Vec<f32> {
+        if self.coded {
+            return row.to_vec();
+        }
         let round = |v: f32| match self.element {
             Element::F32 | Element::U8 => v,
             Element::F16 => ivf::f16::from_f32(v).to_f32(),

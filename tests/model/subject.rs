@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 
 use ivf::ffi::*;
 
-use crate::oracle::Filter;
+use crate::oracle::{Ask, Filter};
 
 /// An index that destroys itself.
 pub(crate) struct Index(pub(crate) *mut ivf_index);
@@ -61,6 +61,21 @@ impl FilterHandle {
             });
         }
         Self(handle)
+    }
+}
+
+/// What a search is told; the filter is that of `ask`.
+pub(crate) fn options(ask: &Ask, filter: Option<&FilterHandle>) -> ivf_search_options {
+    let limited = ask.codes > 0 || ask.share > 0.0;
+    ivf_search_options {
+        nprobe: ask.nprobe as u32,
+        list_max: ask.list_max as u32,
+        budget_codes: ask.codes as u64,
+        budget_share: ask.share,
+        budget_sharing: if limited { IVF_SHARING_PROBE_ORDER } else { IVF_SHARING_DEFAULT },
+        max_codes: ask.max_codes as u64,
+        filter: filter.map_or(null(), |handle| handle.0),
+        ..sized()
     }
 }
 

@@ -8,6 +8,7 @@ use ivf::ffi::*;
 use crate::draw::Draw;
 use crate::oracle::{Ask, Element, Entry, Metric, Model};
 use crate::subject::{self, Context, Found, Index, Ranges, describe, info, ok, sized};
+use crate::twin;
 
 /// Both, and what they are made of.
 pub(crate) struct World {
@@ -168,6 +169,15 @@ impl World {
         ask: &Ask,
         found: &Found,
     ) {
+        if self.model.coded {
+            let each = queries.chunks(self.model.dim).enumerate();
+            let lists: Vec<_> =
+                each.map(|(q, query)| lists(&self.model, q, &self.model.prepared(query))).collect();
+            let clear = lists.iter().flatten().count() as u64;
+            self.checked += clear;
+            self.unclear += lists.len() as u64 - clear;
+            return twin::check_search(&self.index, &self.model, queries, &lists, ask, found);
+        }
         for (q, query) in queries.chunks(self.model.dim).enumerate() {
             let query = self.model.prepared(query);
             let Some(lists) = lists(&self.model, q, &query) else {
@@ -188,6 +198,10 @@ impl World {
 
     /// The same for a range search: every candidate nearer than the radius.
     pub(crate) fn check_ranges(&mut self, queries: &[f32], radius: f32, ask: &Ask, found: &Ranges) {
+        if self.model.coded {
+            self.checked += (queries.len() / self.model.dim) as u64;
+            return twin::check_ranges(&self.index, &self.model, queries, radius, ask, found);
+        }
         let limit = self.model.value(f64::from(radius));
         for (q, query) in queries.chunks(self.model.dim).enumerate() {
             let query = self.model.prepared(query);
@@ -254,12 +268,16 @@ fn compare(
 /// An index of a kind of its own, and the model of it.
 fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, String) {
     let metric = draw.pick(&[Metric::L2, Metric::L2, Metric::InnerProduct, Metric::Cosine]);
-    let exact = metric != Metric::Cosine && draw.chance(60);
+    let coded = draw.chance(25);
+    let exact = metric != Metric::Cosine && !coded && draw.chance(60);
     let elements = [Element::F32, Element::F32, Element::F32, Element::F16, Element::Bf16, Element::U8];
     // Normalised halves would differ from the model's by rounding twice.
-    let element = if metric == Metric::Cosine { Element::F32 } else { draw.pick(&elements) };
-    let dim = draw.pick(&[1, 2, 3, 5, 8, 16, 17, 33, 130]);
+    let element = if coded || metric == Metric::Cosine { Element::F32 } else { draw.pick(&elements) };
+    // In one dimension all directions are near ties.
+    let least = usize::from(!exact && metric != Metric::L2);
+    let dim = draw.pick(&[1, 2, 3, 5, 8, 16, 17, 33, 130][least..]);
     let codes = match element {
+        _ if coded => draw.pick(&["SQ8", "SQ4", "SQ6", "RaBitQ", "RaBitQ4", "RaBitQ8"]),
         Element::F32 => "Flat",
         Element::F16 => "SQfp16",
         Element::Bf16 => "SQbf16",
@@ -295,11 +313,12 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         dim,
         metric,
         element,
+        coded,
         is_ivf,
         nprobe,
         duplicates,
         centroids: Vec::new(),
-        lists: if is_ivf { Vec::new() } else { vec![Vec::new()] },
+        lists: if is_ivf || coded { Vec::new() } else { vec![Vec::new()] },
         next_id: 0,
         exact,
         ordered,

@@ -25,6 +25,8 @@ pub(crate) fn train(world: &mut World, draw: &mut Draw) {
         return fails(status, IVF_E_STATE);
     }
     if !world.model.is_ivf {
+        // Codes need it, plain vectors do not.
+        world.model.lists.resize(1, Vec::new());
         return ok(status);
     }
     if world.named.is_some_and(|nlist| n < nlist) {
@@ -54,6 +56,14 @@ pub(crate) fn set_centroids(world: &mut World, draw: &mut Draw) {
     let nlist = world.named.unwrap_or(draw.within(1, 30));
     let centroids = world.rows(draw, nlist);
     give(world, &centroids);
+    if world.model.coded {
+        // Codes are trained behind the centroids, which stay where that was still to be done.
+        let (n, dim) = (draw.within(nlist, nlist + 100), world.model.dim);
+        let rows = world.rows(draw, n);
+        ok(unsafe { ivf_train(world.index.0, rows.as_ptr(), n as u64, dim as u32, null()) });
+        let centroids = read_centroids(world, nlist);
+        world.model.train(centroids.chunks(dim).map(<[f32]>::to_vec).collect());
+    }
 }
 
 /// Sets centroids in both; they come back as they were given.

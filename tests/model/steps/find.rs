@@ -7,6 +7,7 @@ use ivf::ffi::*;
 use crate::draw::Draw;
 use crate::oracle::{Ask, Element, Entry, Filter, Metric, Model};
 use crate::subject::{self, FilterHandle, Found, fails, ok, sized};
+use crate::twin;
 use crate::world::World;
 
 /// How to search: options that the library gets, and the same for the model.
@@ -36,19 +37,8 @@ fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     } else {
         ask
     };
-    let share = ask.share;
-    let limited = ask.codes > 0 || share > 0.0;
-    let options = ivf_search_options {
-        threads: draw.below(4) as u32,
-        nprobe: ask.nprobe as u32,
-        list_max: ask.list_max as u32,
-        budget_codes: ask.codes as u64,
-        budget_share: share,
-        budget_sharing: if limited { IVF_SHARING_PROBE_ORDER } else { IVF_SHARING_DEFAULT },
-        max_codes: ask.max_codes as u64,
-        filter: handle.as_ref().map_or(null(), |handle| handle.0),
-        ..sized()
-    };
+    let options =
+        ivf_search_options { threads: draw.below(4) as u32, ..subject::options(&ask, handle.as_ref()) };
     Drawn { options, ask, _filter: handle }
 }
 
@@ -155,6 +145,9 @@ pub(crate) fn reconstruct(world: &mut World, draw: &mut Draw) {
         return fails(status, IVF_E_NOT_FOUND);
     }
     ok(status);
+    if world.model.coded && !ids.is_empty() {
+        return twin::check_rows(&world.index, &world.model, &ids, &rows);
+    }
     for (&id, row) in ids.iter().zip(rows.chunks(dim)) {
         let same = |entry: &Entry| match world.model.metric {
             Metric::Cosine => entry.vector.iter().zip(row).all(|(a, b)| (a - b).abs() < 1e-6),
@@ -168,8 +161,8 @@ pub(crate) fn reconstruct(world: &mut World, draw: &mut Draw) {
 pub(crate) fn knn(world: &mut World, draw: &mut Draw) {
     let (n, count, k) = (draw.count(40), draw.count(200), draw.within(1, 60));
     let (queries, rows) = (world.queries(draw, n), world.rows(draw, count));
-    let mut model =
-        Model { is_ivf: false, element: Element::F32, lists: vec![vec![]], ..world.model.clone() };
+    let (element, lists) = (Element::F32, vec![vec![]]);
+    let mut model = Model { is_ivf: false, coded: false, element, lists, ..world.model.clone() };
     for (id, row) in rows.chunks(model.dim).enumerate() {
         let vector = model.stored(row);
         model.lists[0].push(Entry { id: id as i64, vector });
