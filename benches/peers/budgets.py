@@ -29,7 +29,7 @@ PROFILES = {"approx_fast": 0.25, "approx_balanced": 0.5, "approx_quality": 0.75}
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="gaussian,glove")
-    parser.add_argument("--metric", default="l2", choices=("l2", "ip"))
+    parser.add_argument("--metric", default="l2", choices=("l2", "ip", "cosine"))
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args(arguments)
     for data in options.data.split(","):
@@ -51,8 +51,11 @@ def measure(name: str, options: argparse.Namespace) -> None:
     import ivf
 
     data = datasets.load(name)
+    # Of unit vectors cosines are inner products.
+    data = datasets.normalised(data) if options.metric == "cosine" else data
+    compared = "l2" if options.metric == "l2" else "ip"
     x, queries, k = data.base(), data.queries(), data.k
-    truth = data.truth(options.metric, k)[1]
+    truth = data.truth(compared, k)[1]
     context = ivf.Context(threads=options.threads, device="cpu")
     description = f"IVF{data.nlist},Flat"
     trained = ivf.Index(x.shape[1], description, options.metric, context=context)
@@ -91,7 +94,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
     for name, setting in settings.items():
         ids, seen = found(*setting)
         same = sum(len(set(a) & set(b)) for a, b in zip(ids.tolist(), exact.tolist())) / exact.size
-        recall = quality.recall(ids, quality.costs(x, queries, ids, options.metric), truth, k)
+        recall = quality.recall(ids, quality.costs(x, queries, ids, compared), truth, k)
         ratio = statistics.median(own / first for own, first in zip(rates[name], rates["exact"]))
         print(f"| {name} | {statistics.median(rates[name]):,.0f} | {ratio:.2f}x | {seen / codes:.2f} | {same:.3f} | {recall:.3f} |",
               flush=True)
