@@ -64,7 +64,7 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     let want = Found::new(LARGE[2]);
     let mut want_assigned = vec![(0, 0.0); ROWS];
     let mut on_cpu = |workers: usize| -> Result<Rates> {
-        let scan = least(3, || large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want)))?;
+        let scan = least(3, || large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &Nobody)))?;
         let assign = least(3, || {
             large.assign(&mut want_assigned, workers, |job, labels, keys| {
                 nearest::assign(context, job, labels, keys)
@@ -73,16 +73,17 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
         Ok(Rates { call: 0.0, bytes: f64::INFINITY, scan: scans(FEWER) / scan, assign: ASSIGNS / assign })
     };
     let workers = context.workers(0);
+    large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want))?;
     let cpu = Cpu { one: on_cpu(1)?, all: on_cpu(workers)?, workers };
 
     let found = Found::new(LARGE[2]);
     let on_device =
-        |sample: &Sample, count| sample.with_job(count, workers, |job| gpu.best(context, job, K, &found));
+        |sample: &Sample, count| sample.with_job(count, workers, |job| gpu.best(context, job, K, &Nobody));
     if !on_device(&tiny, 1)? {
         return Ok(None);
     }
     let call = least(3, || on_device(&tiny, 1).map(drop))?;
-    on_device(&large, FEWER)?;
+    large.with_job(FEWER, workers, |job| gpu.best(context, job, K, &found))?;
     let fewer = timed(|| on_device(&large, FEWER).map(drop))?;
     // A fast device has to have more to do, and a slow one need not be seen to be slow again.
     let (queries, times) = if fewer < FAST { (LARGE[2], 3) } else { (FEWER, 1) };
@@ -143,7 +144,7 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Lists, all of the same vectors, and queries.
+/// Lists, all of the same vectors but each with biases of its own, so that there are no ties, and queries.
 struct Sample {
     vectors: Vec<f32>,
     bias: Vec<f32>,
@@ -156,6 +157,17 @@ struct Sample {
     device: DeviceSlot,
 }
 
+/// The same for each vector of a list. Where keys are equal the CPU has to say who is first: then it would be measured
+/// instead of the device.
+fn biases(lists: usize, len: usize) -> Vec<f32> {
+    let of = |list: usize| {
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let bias = list as f32 * 0.0137;
+        std::iter::repeat_n(bias, len)
+    };
+    (0..lists).flat_map(of).collect()
+}
+
 impl Sample {
     fn new([lists, len, queries, nprobe]: [usize; 4]) -> Self {
         let mut random = Random::new(1);
@@ -165,7 +177,7 @@ impl Sample {
         let (vectors, queries) = (numbers(len * DIM), numbers(queries * DIM));
         let probes = (0i64..).take(queries.len() / DIM * nprobe).map(|i| i * 7 % lists as i64).collect();
         Self {
-            bias: vec![0.0; len],
+            bias: biases(lists, len),
             ids: (0i64..).take(len).collect(),
             vectors,
             lists,
@@ -177,7 +189,7 @@ impl Sample {
         }
     }
 
-    /// Of the first `count` queries; by inner product, for which biases are zeros.
+    /// Of the first `count` queries; by inner product, which takes any biases.
     fn with_job<T>(&self, count: usize, workers: usize, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
         work(&ScanJob {
             dim: DIM,
@@ -228,9 +240,10 @@ impl ListSource for Sample {
         self.lists
     }
 
-    fn list(&self, _: usize) -> ListView<'_> {
+    fn list(&self, list: usize) -> ListView<'_> {
         let vectors = self.vectors.as_slice().into();
-        ListView { vectors, bias: &self.bias, ids: &self.ids, live: self.ids.len() }
+        let len = self.ids.len();
+        ListView { vectors, bias: &self.bias[list * len..][..len], ids: &self.ids, live: len }
     }
 
     fn version(&self, _: usize) -> [Version; 2] {
@@ -240,6 +253,13 @@ impl ListSource for Sample {
     fn device(&self) -> Option<&DeviceSlot> {
         Some(&self.device)
     }
+}
+
+/// Takes hits and forgets them: a lock around them would be measured too.
+struct Nobody;
+
+impl Sink for Nobody {
+    fn take(&self, _: usize, _: &[Hit]) {}
 }
 
 /// All hits of a job.
@@ -298,6 +318,16 @@ mod tests {
             assert_eq!(sort(want), sort(got));
         });
         assert_eq!(gpu.lost(), None);
+    }
+
+    #[test]
+    fn sample_has_no_ties_that_the_cpu_would_have_to_break() {
+        let (sample, found) = (Sample::new(LARGE), Found::new(LARGE[2]));
+        sample.with_job(100, 2, |job| cpu::best(&context(), job, K + 2, &found)).expect("no error");
+        for hits in &found.take()[..100] {
+            assert_eq!(hits.len(), K + 2);
+            assert!(hits.windows(2).all(|two| two[0].key < two[1].key), "{hits:?}");
+        }
     }
 
     #[test]
