@@ -46,7 +46,7 @@
  * - Progress and cancel: a callback hears how far a call is and may end it; so may any thread by writing non-zero to
  *   the int32 behind `cancel` (atomically, where your language wants that). Such a call returns `IVF_E_CANCELLED`
  *   within 50 ms or so and has changed nothing, unless it was as good as done: then it succeeds. Calls without `cancel`
- *   are short, or take the time of a copy in memory: for 512 MB, cloning, compacting and reading back took 0.2 to 1 s.
+ *   are short, or take the time of a copy in memory: for 512 MB, cloning, compacting and reading back took 0.2 to 2.4 s.
  *
  * Contents
  *

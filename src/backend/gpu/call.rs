@@ -19,7 +19,7 @@ use crate::metric::Metric;
 /// enough rounds for the CPU's part to be done meanwhile.
 const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
 
-/// Bytes of queries in a round, and how many there are at most, for the same reason.
+/// Bytes of queries and their squared lengths in a round, and how many there are at most, for the same reason.
 const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 12;
 
@@ -76,8 +76,9 @@ impl<'a> Call<'a> {
         self.sender.launch(round, resident, k)
     }
 
-    /// Waits for a round.
+    /// Waits for a round, unless the job is cancelled.
     pub(super) fn land(&mut self, flight: Flight) -> Outcome<Landed> {
+        self.sender.job.cancel.check()?;
         let (lanes, started) = (flight.round.lanes, flight.started);
         let landed = flight.land(self.sender.engine)?;
         self.sender.time(lanes, started);
@@ -114,7 +115,7 @@ impl<'a> Call<'a> {
             return Err(Fault::Memory);
         }
         let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
-        let queries = (QUERY_BYTES.min(bytes) / (job.dim * size_of::<f32>())).clamp(1, QUERIES);
+        let queries = (QUERY_BYTES.min(bytes) / ((job.dim + 1) * size_of::<f32>())).clamp(1, QUERIES);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
 }
