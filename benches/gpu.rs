@@ -1,5 +1,6 @@
 //! A GPU beside the CPU of the same machine: searches by batch, with the time of each stage; training; the way of the
-//! index to the device. Results must be equal.
+//! index to the device. Results must be equal. A GPU lowers its clock when it has nothing to do, so that short timings of
+//! a cold one tell nothing.
 //!
 //! ```text
 //! cargo bench --bench gpu               # 262144 x 128 normal numbers, 512 lists, nprobe 32, k 20
