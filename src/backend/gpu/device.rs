@@ -284,8 +284,8 @@ impl Gpu {
         Arc::ptr_eq(&self.health, &memory.health)
     }
 
-    /// Runs `work` on the device, once more if memory was short; `None` if it could not, and then the CPU has to. A panic of the driver's side
-    /// loses the device and nothing else.
+    /// Runs `work` on the device, once more if memory was short; `None` if it could not, and then the CPU has to. A panic
+    /// of the driver's side loses the device and nothing else.
     pub(super) fn with<T>(
         &self,
         mut work: impl FnMut(&mut Engine) -> Outcome<T>,

@@ -263,14 +263,14 @@ impl Sink for Nobody {
 }
 
 /// All hits of a job.
-struct Found(Mutex<Vec<Vec<Hit>>>);
+pub(super) struct Found(Mutex<Vec<Vec<Hit>>>);
 
 impl Found {
-    fn new(queries: usize) -> Self {
+    pub(super) fn new(queries: usize) -> Self {
         Self(Mutex::new(vec![Vec::new(); queries]))
     }
 
-    fn take(&self) -> Vec<Vec<Hit>> {
+    pub(super) fn take(&self) -> Vec<Vec<Hit>> {
         std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

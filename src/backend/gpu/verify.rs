@@ -144,23 +144,7 @@ fn keys_agree<E: Scalar>(
     engine: &mut Engine,
     resident: &Resident,
 ) -> Outcome<bool> {
-    let job = ScanJob {
-        dim: DIM,
-        metric: Metric::L2,
-        queries: &sample.queries[..count * DIM],
-        count,
-        probes: Probes::All,
-        codes: Codes::Plain,
-        lists: sample,
-        vectors: VECTORS,
-        places: false,
-        filter: None,
-        keys: None,
-        budget: None,
-        max_codes: usize::MAX,
-        workers: 1,
-        cancel: Cancel::default(),
-    };
+    let job = sample.job(count);
     let judge = Judge::new(context, &job, resident.norm, true);
     let mut call = Call::new(engine, &job);
     while let Some(round) = call.plan(resident)? {
@@ -179,6 +163,7 @@ struct Sample<E> {
     ids: Vec<i64>,
     queries: Vec<f32>,
     version: Version,
+    device: DeviceSlot,
 }
 
 impl<E: Scalar> Sample<E> {
@@ -200,6 +185,30 @@ impl<E: Scalar> Sample<E> {
             ids: (0i64..).take(VECTORS).collect(),
             queries,
             version: Version::new(),
+            device: DeviceSlot::default(),
+        }
+    }
+}
+
+impl<E: Scalar> Sample<E> {
+    /// All distances of the first `count` queries.
+    fn job(&self, count: usize) -> ScanJob<'_> {
+        ScanJob {
+            dim: DIM,
+            metric: Metric::L2,
+            queries: &self.queries[..count * DIM],
+            count,
+            probes: Probes::All,
+            codes: Codes::Plain,
+            lists: self,
+            vectors: VECTORS,
+            places: false,
+            filter: None,
+            keys: None,
+            budget: None,
+            max_codes: usize::MAX,
+            workers: 1,
+            cancel: Cancel::default(),
         }
     }
 }
@@ -219,6 +228,54 @@ impl<E: Scalar> ListSource for Sample<E> {
     }
 
     fn device(&self) -> Option<&DeviceSlot> {
-        None
+        Some(&self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::device::DeviceKind;
+    use crate::backend::gpu::adapter::adapters;
+    use crate::backend::gpu::probe::Found;
+    use crate::backend::{Backend, cpu};
+
+    #[test]
+    fn least_of_values_leaves_zeros_out() {
+        assert_eq!(least(&[0.0, -0.0f32]), f32::INFINITY);
+        assert_eq!(least(&[3.0, -0.0, -1e-40, 2.0f32]), 1e-40);
+        assert_eq!(least(&[7u8, 0, 9]), 7.0);
+    }
+
+    /// Products of small whole numbers are exact, fused or not, so that any device's keys are the CPU's: on such, what
+    /// takes them as they are is tried where the arithmetic is not the CPU's otherwise.
+    #[test]
+    fn keys_taken_as_they_are_give_what_the_cpu_finds() {
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        assert!(adapter.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
+        let Some(adapter) = adapter else { return };
+        let gpu = Gpu::new(adapter.adapter, "trusted".into(), 0, 0, None);
+        let context = Context::new(&Default::default()).expect("a context");
+        let trusted = Verified { scans: [Some(true); 4], assign: Some(true) };
+        let mut trusted = Some(trusted);
+        gpu.with(|engine| {
+            engine.verified = trusted.take().expect("once");
+            Ok(())
+        })
+        .expect("no error")
+        .expect("a device");
+
+        let mut sample = Sample::<f32>::new();
+        let numbers = sample.vectors.iter_mut().chain(&mut sample.queries).chain(&mut sample.bias);
+        numbers.for_each(|number| *number = (*number * 8.0).round());
+        for count in [QUERIES, FEW] {
+            let job = sample.job(count);
+            let (want, got) = (Found::new(count), Found::new(count));
+            cpu::best(&context, &job, 5, &want).expect("no error");
+            assert!(gpu.best(&context, &job, 5, &got).expect("no error"));
+            assert_eq!(want.take(), got.take());
+        }
+        let agree = gpu.with(|engine| assigning_agrees(&sample, &context, &gpu, engine)).expect("no error");
+        assert_eq!(agree, Some(true), "{:?}", gpu.lost());
     }
 }
