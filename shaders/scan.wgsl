@@ -1,21 +1,14 @@
 // Scores the blocks of a tile for up to eight queries, each of which a thread holds for four vectors.
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
-// added one after another to the vector's bias. `widened` is of one of value_*.wgsl. The CPU's twin is
-// src/kernel/tile.rs.
+// added one after another to the vector's bias. `four` is of one of value_*.wgsl, `query_value` of plain.wgsl or
+// affine.wgsl. The CPU's twin is src/kernel/tile.rs.
 
 const CHUNK: u32 = 64u;
 const SUM: u32 = 256u;
 
 // [CHUNK][8 queries].
 var<workgroup> staged: array<vec4<f32>, 128>;
-
-fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
-    if (number >= tile.pairs || d >= shape.dim) {
-        return 0.0;
-    }
-    return queries[pairs[tile.pair + number].query * shape.dim + d];
-}
 
 @compute @workgroup_size(THREADS)
 fn scan(
@@ -33,7 +26,7 @@ fn scan(
         let own = at + thread / 8u;
         let block = min(own, tile.blocks - 1u);
         let begin = bias[(tile.block + block) * 8u + thread % 8u];
-        let base = (tile.block + block) * shape.dim * 8u + thread % 8u;
+        let base = (tile.block + block) * shape.columns * 8u + thread % 8u;
         var t0 = bitcast<vec4<f32>>(begin);
         var t1 = t0;
         var t2 = t0;
@@ -67,7 +60,7 @@ fn scan(
                 workgroupBarrier();
                 let count = min(CHUNK, end - start);
                 for (var d = 0u; d < count; d += 1u) {
-                    let v = widened(vectors[base + (start + d) * 8u]);
+                    let v = four(base, start + d);
                     let low = staged[d * 2u];
                     let high = staged[d * 2u + 1u];
                     s0 = fma(vec4<f32>(low.x), v, s0);

@@ -5,17 +5,14 @@ const STAGED: u32 = 528u;
 var<private> own: Tile;
 
 fn row_value(row: u32, d: u32) -> f32 {
-    if (row >= own.pairs || d >= shape.dim) {
-        return 0.0;
-    }
-    return queries[pairs[own.pair + row].query * shape.dim + d];
+    return query_value(own, row, d);
 }
 
 fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     if (quad / 8u >= own.blocks || d >= shape.dim) {
         return vec4<f32>();
     }
-    return widened(vectors[((own.block + quad / 8u) * shape.dim + d) * 8u + quad % 8u]);
+    return four((own.block + quad / 8u) * shape.columns * 8u + quad % 8u, d);
 }
 
 @compute @workgroup_size(THREADS)

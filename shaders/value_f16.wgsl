@@ -11,3 +11,8 @@ fn widened(quad: Quad) -> vec4<f32> {
     let sizes = select(large, small, magnitudes < vec4<u32>(0x400u));
     return select(sizes, -sizes, (halves & vec4<u32>(0x8000u)) != vec4<u32>(0u));
 }
+
+// Dimension `d` of four vectors; `base` is where their block begins, and which quad of it they are.
+fn four(base: u32, d: u32) -> vec4<f32> {
+    return widened(vectors[base + d * 8u]);
+}

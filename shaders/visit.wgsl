@@ -12,8 +12,12 @@ struct Shape {
     // The dispatch's tiles, and where they begin.
     first: u32,
     count: u32,
-    // Where the queries' squared lengths begin in `queries`.
-    norms: u32,
+    // Where in `queries` the numbers begin of which keys are made besides scores.
+    numbers: u32,
+    // Elements of a vector in its list.
+    columns: u32,
+    // Codes are of residuals: 0 = no, 1 = a query's own residual is compared with them, 2 = the query is.
+    residuals: u32,
 }
 
 // Some blocks of one list, and queries that visit them.
@@ -29,6 +33,7 @@ struct Tile {
     word: u32,
     pair: u32,
     pairs: u32,
+    list: u32,
 }
 
 struct Pair {
@@ -70,15 +75,13 @@ fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, scores: vec4<f32
         return;
     }
     let pair = pairs[tile.pair + number];
-    var norm = 0.0;
-    if (shape.squared == 1u) {
-        norm = queries[shape.norms + pair.query];
-    }
+    let norm = norm_of(tile.pair + number, pair.query);
+    let all = completed(tile.pair + number, scores);
     let written = vec4<u32>(
-        key_of(norm, scores.x),
-        key_of(norm, scores.y),
-        key_of(norm, scores.z),
-        key_of(norm, scores.w),
+        key_of(norm, all.x),
+        key_of(norm, all.y),
+        key_of(norm, all.z),
+        key_of(norm, all.w),
     );
     keys[(pair.place + tile.slot) / 4u + quad] = select(vec4<u32>(NONE), written, found);
 }

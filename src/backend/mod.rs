@@ -69,7 +69,8 @@ pub(crate) trait ListSource: Sync {
     fn list(&self, list: usize) -> ListView<'_>;
     /// The states of a list's vectors and of its biases.
     fn version(&self, list: usize) -> [Version; 2];
-    /// Where a device keeps what it has of the lists; `None` = they are not worth keeping.
+    /// Where a device keeps what it has of the lists, and of what their values stand for, which may not change; `None` =
+    /// they are not worth keeping.
     fn device(&self) -> Option<&DeviceSlot>;
 }
 
@@ -146,9 +147,11 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Result<bool>;
 }
 
-/// Whether a device may be asked: budgets are shared out, codes scanned and places told by the CPU alone.
+/// Whether a device may be asked: budgets are shared out, most codes scanned and places told by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
-    job.budget.is_none() && !job.places && matches!(job.codes, Codes::Plain)
+    job.budget.is_none()
+        && !job.places
+        && matches!(job.codes, Codes::Plain | Codes::Affine(Affine { bits: 8, .. }))
 }
 
 /// The `k` best of each query.

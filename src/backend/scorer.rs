@@ -11,7 +11,7 @@ use crate::metric::Metric;
 
 /// An L2 distance below this share of `|q|^2 + |v|^2` has lost digits in `|q|^2 + |v|^2 - 2qv` and is
 /// summed again from differences.
-const CANCELLED: f32 = 1.0 / 64.0;
+pub(super) const CANCELLED: f32 = 1.0 / 64.0;
 
 /// How a query's scores become keys, and its bar a threshold on scores.
 #[derive(Clone, Copy)]

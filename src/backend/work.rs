@@ -1,6 +1,6 @@
 //! How much a job has to do: what a device is chosen by.
 
-use super::{AssignJob, ListSource, Probes, ScanJob};
+use super::{AssignJob, Codes, ListSource, Probes, ScanJob};
 
 /// A job, as far as its costs go.
 pub(crate) struct Work<'a> {
@@ -13,6 +13,8 @@ pub(crate) struct Work<'a> {
     pub(crate) lists: &'a dyn ListSource,
     /// Only a CPU saves the work that a filter makes needless.
     pub(crate) filtered: bool,
+    /// How fast a device scans codes is not known.
+    pub(crate) coded: bool,
     /// Workers that it may use.
     pub(crate) workers: usize,
 }
@@ -38,6 +40,7 @@ impl<'a> From<&ScanJob<'a>> for Work<'a> {
             bytes: size_of_val(job.queries) as f64,
             lists: job.lists,
             filtered: job.filter.is_some(),
+            coded: !matches!(job.codes, Codes::Plain),
             workers: job.workers,
         }
     }
@@ -53,6 +56,7 @@ impl<'a> From<&AssignJob<'a>> for Work<'a> {
             bytes: values * size_of::<f32>() as f64,
             lists: job.centroids,
             filtered: false,
+            coded: false,
             workers: job.workers,
         }
     }

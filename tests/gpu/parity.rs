@@ -4,7 +4,7 @@ use ivf::{Control, Filter, Index, IndexOptions, ListOrder, Metric, SearchOptions
 
 use crate::support::{Twins, matrix, numbers};
 
-const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
+pub(crate) const METRICS: [Metric; 3] = [Metric::L2, Metric::InnerProduct, Metric::Cosine];
 
 fn nprobe(nprobe: usize) -> SearchOptions<'static> {
     SearchOptions { nprobe, ..SearchOptions::default() }
@@ -112,6 +112,14 @@ fn search_equal_vectors_go_by_id_as_on_the_cpu() {
 fn search_filtered_or_with_a_budget_equals_the_cpu() {
     let dim = 8;
     let rows = numbers(2, 4000 * dim);
+    for (description, metric) in [("IVF16,Flat", Metric::L2), ("Flat", Metric::Cosine)] {
+        let Some(twins) = Twins::new(description, metric, dim, &rows) else { return };
+        search_filtered(&twins, dim);
+    }
+}
+
+/// Of 4000 vectors in 16 lists.
+pub(crate) fn search_filtered(twins: &Twins, dim: usize) {
     let some: Vec<i64> = (0..4000).filter(|id| id % 7 == 3).collect();
     let filters = [
         Filter::range(100, 900),
@@ -120,50 +128,52 @@ fn search_filtered_or_with_a_budget_equals_the_cpu() {
         Filter::range(0, 0),
         Filter::ids(&some).negate(),
     ];
-    for (description, metric) in [("IVF16,Flat", Metric::L2), ("Flat", Metric::Cosine)] {
-        let Some(twins) = Twins::new(description, metric, dim, &rows) else { return };
-        let queries = numbers(3, 25 * dim);
-        for filter in &filters {
-            for (k, probes) in [(1, 2), (10, 16), (600, 16)] {
-                let found = twins.check(
-                    &queries,
-                    k,
-                    &SearchOptions { nprobe: probes, filter: Some(filter), ..SearchOptions::default() },
-                );
-                assert!(found.ids.iter().all(|&id| id == -1 || filter.contains(id)));
-            }
+    let queries = numbers(3, 25 * dim);
+    for filter in &filters {
+        for (k, probes) in [(1, 2), (10, 16), (600, 16)] {
+            let found = twins.check(
+                &queries,
+                k,
+                &SearchOptions { nprobe: probes, filter: Some(filter), ..SearchOptions::default() },
+            );
+            assert!(found.ids.iter().all(|&id| id == -1 || filter.contains(id)));
         }
-        for max_codes in [1, 31, 32, 100, 1000, 3999, 4000] {
-            twins.check(&queries, 10, &SearchOptions { nprobe: 16, max_codes, ..SearchOptions::default() });
-        }
-        assert!(twins.calls() >= 22);
     }
+    for max_codes in [1, 31, 32, 100, 1000, 3999, 4000] {
+        twins.check(&queries, 10, &SearchOptions { nprobe: 16, max_codes, ..SearchOptions::default() });
+    }
+    assert!(twins.calls() >= 22);
 }
 
 #[test]
 fn range_search_equals_the_cpu() {
     let dim = 6;
     let rows = numbers(2, 3000 * dim);
-    let filter = Filter::range(500, 2500);
     for metric in METRICS {
         let Some(twins) = Twins::new("IVF16,Flat", metric, dim, &rows) else { return };
-        let queries = numbers(3, 20 * dim);
-        let radii: &[f32] = match metric {
-            Metric::L2 => &[-1.0, 0.0, 0.3, 1.0, 5.0, f32::INFINITY],
-            _ => &[f32::INFINITY, 2.0, 1.0, 0.9, 0.0, f32::NEG_INFINITY],
-        };
-        for &radius in radii {
-            for filter in [None, Some(&filter)] {
-                let options = SearchOptions { nprobe: 7, filter, ..SearchOptions::default() };
-                let find = |index: &ivf::Index| {
-                    index
-                        .range_search(matrix(&queries, dim), radius, &options, &Control::default())
-                        .expect("a search")
-                };
-                let calls = twins.calls();
-                assert_eq!(find(&twins.cpu), find(&twins.gpu), "{metric:?} {radius}");
-                assert_eq!(twins.calls(), calls + 2);
-            }
+        search_ranges(&twins, metric, dim);
+    }
+}
+
+/// Of 3000 vectors in 16 lists.
+pub(crate) fn search_ranges(twins: &Twins, metric: Metric, dim: usize) {
+    let filter = Filter::range(500, 2500);
+    let queries = numbers(3, 20 * dim);
+    let radii: &[f32] = match metric {
+        Metric::L2 => &[-1.0, 0.0, 0.3, 1.0, 5.0, f32::INFINITY],
+        _ => &[f32::INFINITY, 2.0, 1.0, 0.9, 0.0, f32::NEG_INFINITY],
+    };
+    for &radius in radii {
+        for filter in [None, Some(&filter)] {
+            let options = SearchOptions { nprobe: 7, filter, ..SearchOptions::default() };
+            let find = |index: &ivf::Index| {
+                index
+                    .range_search(matrix(&queries, dim), radius, &options, &Control::default())
+                    .expect("a search")
+            };
+            let calls = twins.calls();
+            assert_eq!(find(&twins.cpu), find(&twins.gpu), "{metric:?} {radius}");
+            assert_eq!(twins.calls(), calls + 2);
         }
     }
 }
@@ -191,7 +201,8 @@ fn search_after_changes_of_lists_kept_best_first_equals_the_cpu() {
     search_after_changes(twins, dim);
 }
 
-fn search_after_changes(mut twins: Twins, dim: usize) {
+/// Of 2000 vectors in 8 lists.
+pub(crate) fn search_after_changes(mut twins: Twins, dim: usize) {
     let queries = numbers(2, 30 * dim);
     let every = nprobe(8);
     twins.check(&queries, 20, &every);

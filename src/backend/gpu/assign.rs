@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
 use super::encode::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
+use super::held::Form;
 use super::labels::{Best, Labels};
 use super::pipelines::Kernel;
 use super::resident::Resident;
@@ -50,7 +51,8 @@ pub(super) fn assign(
     }
     let left = gpu.with(|engine| {
         let mut copy = slot.copy.lock().unwrap_or_else(PoisonError::into_inner);
-        let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), job.centroids, dim)?;
+        let resident =
+            Resident::sync(&mut copy, gpu, engine, context.kernels(), job.centroids, Form::plain(dim))?;
         let mut kept = job.kept.map(|kept| kept.slot.copy.lock().unwrap_or_else(PoisonError::into_inner));
         if let (Some(slot), Some(kept)) = (&mut kept, job.kept) {
             keep(gpu, engine, slot, kept.all)?;

@@ -96,7 +96,7 @@ fn is_faster(gpu: &Gpu, measured: &Measured, work: &Work<'_>) -> bool {
     let Some(slot) = work.lists.device() else { return false };
     // Another call that syncs the copy right now will not be long, but is not waited for.
     let Ok(mut missed) = slot.missed.try_lock() else { return false };
-    if work.filtered {
+    if work.filtered || work.coded {
         return false;
     }
     let missing = {
@@ -200,8 +200,9 @@ mod tests {
             assert!(auto.found.set(Some((gpu.clone(), Measured { cpu: all(cpu), device }))).is_ok());
             with_work(|work| {
                 assert_eq!(auto.choose(&context, work).is_some(), chosen);
-                let filtered = Work { filtered: true, ..*work };
-                assert!(auto.choose(&context, &filtered).is_none());
+                for other in [Work { filtered: true, ..*work }, Work { coded: true, ..*work }] {
+                    assert!(auto.choose(&context, &other).is_none());
+                }
             });
         }
         // Not with less memory than its lists need.

@@ -5,13 +5,14 @@ use std::time::Instant;
 use super::device::{Engine, Fault, Outcome};
 use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
 use super::exact::Candidate;
+use super::held::Book;
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
 use super::resident::Resident;
 use super::rounds::{Limits, Round, Rounds, Row, Sorter};
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
-use crate::backend::ScanJob;
+use crate::backend::{Affine, Codes, ScanJob};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
@@ -162,22 +163,32 @@ impl Sender<'_> {
         let Self { engine, job, turn, .. } = self;
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
+        let squared = u32::from(job.metric == Metric::L2);
+        let residuals = match job.codes {
+            Codes::Affine(Affine { centroids: Some(_), .. }) if squared == 1 => 1,
+            Codes::Affine(Affine { centroids: Some(_), .. }) => 2,
+            _ => 0,
+        };
         let mut shapes: Vec<Shape> = round
             .dispatches
             .iter()
             .map(|dispatch| {
                 Shape::new(&[
                     to32(dim),
-                    u32::from(job.metric == Metric::L2),
+                    squared,
                     u32::from(job.filter.is_some()),
                     to32(dispatch.tiles.start),
                     to32(dispatch.tiles.len()),
                     to32(queries.len()),
+                    to32(job.columns()),
+                    residuals,
                 ])
             })
             .collect();
-        // Behind them the rows' own.
+        // Behind them the rows' own, and the groups'.
         shapes.push(Shape::new(&[0, to32(round.rows.len())]));
+        let (groups, numbers) = (to32(round.groups.len()), to32(queries.len()));
+        shapes.push(Shape::new(&[to32(dim), squared, residuals, 0, groups, numbers]));
         let mut parts = vec![
             Part::new(Use::Queries, queries).and(&round.norms),
             Part::new(Use::Tiles, &round.tiles),
@@ -185,19 +196,33 @@ impl Sender<'_> {
             Part::new(Use::Rows, &round.asked),
             Part::new(Use::Shapes, &shapes),
         ];
+        if !round.groups.is_empty() {
+            parts.push(Part::new(Use::Groups, &round.groups));
+            // With room for each pair's numbers.
+            engine
+                .scratch(Use::Queries, ((queries.len() + 2 * round.pairs.len()) * size_of::<f32>()) as u64)?;
+        }
         if let Some(passing) = &round.passing {
             parts.push(Part::new(Use::Passing, passing));
         }
         let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
         engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
-        let element = resident.element();
+        let held = resident.held();
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        if let Some(book) = resident.book() {
+            let pipeline = engine.pipelines.get(Kernel::Shift);
+            pass.set_pipeline(pipeline);
+            let buffers =
+                [engine.at(Use::Groups), engine.at(Use::Pairs), engine.at(Use::Queries), book.buffer()];
+            engine.bind(&mut pass, pipeline, round.dispatches.len() + 1, &buffers);
+            dispatch_groups(&mut pass, round.groups.len());
+        }
         for (number, dispatch) in round.dispatches.iter().enumerate() {
-            let pipeline = engine.pipelines.get(kernel(dispatch.shape, element));
+            let pipeline = engine.pipelines.get(kernel(dispatch.shape, held));
             pass.set_pipeline(pipeline);
             let segment = &resident.segments[dispatch.segment];
-            let buffers = [
+            let mut buffers = vec![
                 segment.vectors.buffer(),
                 segment.bias.buffer(),
                 engine.at(Use::Tiles),
@@ -206,6 +231,7 @@ impl Sender<'_> {
                 engine.at(Use::Passing),
                 engine.at(Use::Keys),
             ];
+            buffers.extend(resident.book().map(Book::buffer));
             engine.bind(&mut pass, pipeline, number, &buffers);
             dispatch_groups(&mut pass, dispatch.tiles.len());
         }

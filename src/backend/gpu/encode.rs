@@ -1,10 +1,10 @@
 //! What commands are made of: shapes, rows, bindings, dispatches.
 
 use super::device::Engine;
+use super::held::Held;
 use super::pipelines::Kernel;
 use super::rounds;
 use super::scratch::Use;
-use crate::element::Element;
 
 /// How long a submission should take: a system resets a driver that is busy for about two seconds.
 pub(super) const SUBMISSION_SECONDS: f64 = 0.05;
@@ -39,10 +39,10 @@ pub(super) struct DeviceRow {
 }
 
 /// The kernel for tiles of this shape.
-pub(super) fn kernel(shape: rounds::Shape, element: Element) -> Kernel {
+pub(super) fn kernel(shape: rounds::Shape, held: Held) -> Kernel {
     match shape {
-        rounds::Shape::Few => Kernel::Scan(element),
-        rounds::Shape::Many => Kernel::ScanMany(element),
+        rounds::Shape::Few => Kernel::Scan(held),
+        rounds::Shape::Many => Kernel::ScanMany(held),
     }
 }
 

@@ -1,26 +1,26 @@
 //! What the device found, as the CPU would have: its distances, and the proof that nothing else belongs to them.
 //!
 //! The shaders add as the CPU's fused kernels do, so on a device whose arithmetic was seen to be theirs
-//! ([`super::verify`]) its keys are the CPU's. Elsewhere they differ by rounding, and the CPU computes them again. Both
-//! errors are bounded by gamma |q| |v| a dot product and gamma |v|^2 a norm (Higham, Accuracy and Stability of
-//! Numerical Algorithms, 3.1), with gamma = steps * epsilon for the longer of both chains of additions. If the best
-//! key that the device left out lies above the k-th exact key by more than the bound, none of those left out can be
-//! among the k best, and none can tie.
+//! ([`super::verify`]) its keys are the CPU's. Elsewhere they differ by rounding, and the CPU computes them again. By how
+//! much they can differ is known ([`super::bounds`]): if the best key that the device left out lies above the k-th exact
+//! key by more than that, none of those left out can be among the k best, and none can tie.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::beside::{Task, beside};
+use super::bounds::Sizes;
 use super::encode::to32;
 use super::land::Landed;
+use super::rescan::Rescan;
 use super::verify::{LEAST, least};
-use crate::backend::scorer::{Scorer, is_settled};
-use crate::backend::{ListView, ScanJob};
+use crate::backend::scorer::Scorer;
+use crate::backend::{Codes, ListView, ScanJob};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::{Scalar, with_values};
 use crate::error::Result;
-use crate::kernel::{CHUNK, Kernels, TileInput, TileOutput, pack};
+use crate::kernel::{Kernels, TileInput, TileOutput, pack};
 use crate::lists::block::{BLOCK, locate};
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
@@ -57,15 +57,14 @@ const QUERIES: usize = 16;
 pub(super) struct Judge<'a> {
     context: &'a Context,
     job: &'a ScanJob<'a>,
-    /// No vector's squared length is larger.
-    largest: f32,
+    sizes: Sizes,
     /// Whether the device's arithmetic is the CPU's, but for queries with factors below [`LEAST`].
     same: bool,
 }
 
 impl<'a> Judge<'a> {
-    pub(super) fn new(context: &'a Context, job: &'a ScanJob<'a>, largest: f32, same: bool) -> Self {
-        Self { context, job, largest, same }
+    pub(super) fn new(context: &'a Context, job: &'a ScanJob<'a>, sizes: Sizes, same: bool) -> Self {
+        Self { context, job, sizes, same }
     }
 
     fn query(&self, query: usize) -> &'a [f32] {
@@ -74,7 +73,7 @@ impl<'a> Judge<'a> {
 
     /// How far the device's key of a vector can be from the CPU's, if that is at most `key`.
     fn error(&self, norm: f32, key: f32) -> f64 {
-        rounding(self.job.metric, self.job.dim, self.largest, norm, key)
+        self.sizes.rounding(self.job.metric, self.job.dim, norm, key)
     }
 
     /// The device's keys of all vectors whose key is below `key` are at most this.
@@ -101,7 +100,7 @@ impl<'a> Judge<'a> {
         let next = AtomicUsize::new(from);
         let workers = self.job.workers.min(1 + (to - from) / QUERIES);
         beside(self.context, workers, tasks, &|| {
-            let mut arithmetic = Arithmetic::new(self.context.kernels());
+            let mut arithmetic = Arithmetic::new(self.context);
             let (mut hits, mut own) = (Vec::new(), Vec::new());
             loop {
                 let first = next.fetch_add(QUERIES, Ordering::Relaxed);
@@ -116,13 +115,15 @@ impl<'a> Judge<'a> {
                     let norm = squared_norm(self.query(query));
                     let same = self.same && least(self.query(query)) >= LEAST;
                     if same {
-                        self.accept(query, norm, &own, &mut hits);
+                        self.accept(&mut arithmetic, query, norm, &own, &mut hits);
                     } else {
                         arithmetic.keys(self, query, norm, &own, &mut hits);
                     }
+                    // What is no number is not found.
+                    let all = hits.len() == own.len();
                     hits.sort_unstable_by(Hit::order);
                     hits.truncate(k);
-                    if self.proven(same, norm, k, &hits, bar) {
+                    if all && self.proven(same, norm, k, &hits, bar) {
                         sink.take(query, &hits);
                     } else {
                         unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
@@ -142,14 +143,36 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// Adds a hit for each of `candidates`, all of `query`, with the key that the device has.
-    fn accept(&self, query: usize, norm: f32, candidates: &[Candidate], hits: &mut Vec<Hit>) {
+    /// Adds a hit for each of `candidates`, all of `query`, with the key that the device has; of codes with the CPU's where
+    /// that may be another.
+    fn accept(
+        &self,
+        arithmetic: &mut Arithmetic<'_>,
+        query: usize,
+        norm: f32,
+        candidates: &[Candidate],
+        hits: &mut Vec<Hit>,
+    ) {
+        let coded = !matches!(self.job.codes, Codes::Plain);
         let scorer = Scorer::new(self.job.metric, self.query(query), norm);
-        hits.extend(candidates.iter().map(|candidate| {
+        let mut again = Vec::new();
+        for candidate in candidates {
             let list = self.job.lists.list(candidate.list as usize);
             let (slot, key) = (candidate.slot as usize, from_ordered(candidate.key));
-            Hit { key: scorer.settled(key, &list, slot), id: list.ids[slot] }
-        }));
+            let key = match coded {
+                false => scorer.settled(key, &list, slot),
+                // + 0.0: a similarity of 0 has one key, not two.
+                true if self.sizes.is_settled(self.job.metric, self.job.dim, norm, key) => key + 0.0,
+                true => {
+                    again.push(*candidate);
+                    continue;
+                }
+            };
+            hits.push(Hit { key, id: list.ids[slot] });
+        }
+        if !again.is_empty() {
+            arithmetic.keys(self, query, norm, &again, hits);
+        }
     }
 
     /// Whether these are the k best, if the device left out only what it thinks is at `bar` or beyond; `same`: its keys
@@ -166,7 +189,7 @@ impl<'a> Judge<'a> {
         if !bar.is_finite() || cut {
             return false;
         }
-        if same && is_settled(self.job.metric, bar, norm, self.largest) {
+        if same && self.sizes.is_settled(self.job.metric, self.job.dim, norm, bar) {
             return bar > last.key;
         }
         f64::from(bar) > f64::from(last.key) + self.error(norm, last.key)
@@ -184,7 +207,7 @@ impl<'a> Judge<'a> {
         let parts: Vec<&[(usize, Candidate)]> = candidates.chunk_by(|a, b| a.0 == b.0).collect();
         let next = AtomicUsize::new(0);
         self.context.parallel(self.job.workers.min(1 + candidates.len() / 256), &|_| {
-            let mut arithmetic = Arithmetic::new(self.context.kernels());
+            let mut arithmetic = Arithmetic::new(self.context);
             let (mut hits, mut places, mut own) = (Vec::new(), Vec::new(), Vec::new());
             while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let query = part[0].0;
@@ -203,7 +226,7 @@ impl<'a> Judge<'a> {
 
     /// Whether every key of these rows is what the CPU computes.
     pub(super) fn agrees(&self, landed: &Landed) -> bool {
-        let mut arithmetic = Arithmetic::new(self.context.kernels());
+        let mut arithmetic = Arithmetic::new(self.context);
         let (mut hits, mut own) = (Vec::new(), Vec::new());
         landed.round.queries.clone().all(|query| {
             own.clear();
@@ -212,46 +235,32 @@ impl<'a> Judge<'a> {
             let norm = squared_norm(self.query(query));
             arithmetic.keys(self, query, norm, &own, &mut hits);
             let count = hits.len();
-            self.accept(query, norm, &own, &mut hits);
-            let (want, got) = hits.split_at(count);
-            want.iter().zip(got).all(|(want, got)| want.key.to_bits() == got.key.to_bits())
+            self.accept(&mut arithmetic, query, norm, &own, &mut hits);
+            let (want, got) = hits.split_at_mut(count);
+            want.sort_unstable_by_key(|hit| hit.id);
+            got.sort_unstable_by_key(|hit| hit.id);
+            want.len() == got.len()
+                && want.iter().zip(got).all(|(want, got)| want.key.to_bits() == got.key.to_bits())
         })
     }
 }
 
-/// How far the CPU's key and a device's of the same additions, rounded otherwise, can lie apart, for vectors whose key is
-/// at most `key` and squared length at most `largest`, and a query of squared length `norm`.
-pub(super) fn rounding(metric: Metric, dim: usize, largest: f32, norm: f32, key: f32) -> f64 {
-    // Within a chunk, then the chunks' sums, and a few more.
-    let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 16;
-    #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
-    let (gamma, dim) = (f64::from(f32::EPSILON) * steps as f64, dim as f64);
-    let q = f64::from(norm).sqrt();
-    let size = match metric {
-        // |v| <= |q| + |q - v|, whatever else the lists hold.
-        Metric::L2 => (2.0 * q + (f64::from(key.max(0.0)) * 1.01).sqrt()).powi(2),
-        Metric::InnerProduct | Metric::Cosine => q * f64::from(largest).sqrt() * 1.01,
-    };
-    // Where a sum might overflow on its way, nothing is known.
-    if size >= f64::from(f32::MAX) / 8.0 {
-        return f64::INFINITY;
-    }
-    // A product below float32's smallest normal number may be flushed to zero.
-    2.0 * gamma * size + dim * 1e-37
-}
-
 /// One worker's memory for recomputing keys as the CPU's scan computes them: with the same kernel, which adds the
 /// same terms in the same order whichever vectors share a block.
-struct Arithmetic {
+struct Arithmetic<'a> {
+    context: &'a Context,
     kernels: &'static Kernels,
     packed: Vec<f32>,
     block: Vec<f32>,
     tile: Box<TileOutput>,
+    /// What codes are scanned with.
+    rescan: Option<Rescan<'a>>,
 }
 
-impl Arithmetic {
-    fn new(kernels: &'static Kernels) -> Self {
-        Self { kernels, packed: Vec::new(), block: Vec::new(), tile: Box::new(TileOutput::new()) }
+impl<'a> Arithmetic<'a> {
+    fn new(context: &'a Context) -> Self {
+        let (kernels, packed, block) = (context.kernels(), Vec::new(), Vec::new());
+        Self { context, kernels, packed, block, tile: Box::new(TileOutput::new()), rescan: None }
     }
 
     /// Adds a hit for each of `candidates`, all of `query`, whose squared length is `norm`.
@@ -264,6 +273,10 @@ impl Arithmetic {
         hits: &mut Vec<Hit>,
     ) {
         let job = judge.job;
+        if !matches!(job.codes, Codes::Plain) {
+            let rescan = self.rescan.get_or_insert_with(|| Rescan::new(self.context));
+            return rescan.keys(job, query, candidates, hits);
+        }
         let row = judge.query(query);
         let scorer = Scorer::new(job.metric, row, norm);
         pack(&[row], job.dim, &mut self.packed);

@@ -6,8 +6,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::beside::{Task, beside};
+use super::bounds::rounding;
 use super::encode::{NONE, to32};
-use super::exact::{from_ordered, rounding};
+use super::exact::from_ordered;
 use super::verify::{LEAST, least};
 use crate::backend::AssignJob;
 use crate::backend::scorer::{Scorer, is_settled};

@@ -2,21 +2,23 @@
 
 use std::sync::OnceLock;
 
+use super::held::Held;
 use crate::element::Element;
 
 /// Threads of a workgroup; `THREADS` in the shaders.
 pub(super) const THREADS: u32 = 128;
 
-/// Storage buffers of the kernel that has most (scan.wgsl), and shared memory of the one that takes most
+/// Storage buffers of the kernel that has most (scan.wgsl with affine.wgsl), and shared memory of the one that takes most
 /// (assign.wgsl). tests/gpu/shaders.rs reads both from the shaders.
-pub(super) const STORAGE_BUFFERS: u32 = 7;
+pub(super) const STORAGE_BUFFERS: u32 = 8;
 pub(super) const SHARED_BYTES: u32 = 16_384;
 
 /// What a pipeline does.
 #[derive(Clone, Copy)]
 pub(super) enum Kernel {
-    Scan(Element),
-    ScanMany(Element),
+    Scan(Held),
+    ScanMany(Held),
+    Shift,
     Best,
     Count,
     Gather,
@@ -28,6 +30,9 @@ const VISIT: &str = include_str!("../../../shaders/visit.wgsl");
 const SCAN: &str = include_str!("../../../shaders/scan.wgsl");
 const PRODUCT: &str = include_str!("../../../shaders/product.wgsl");
 const SCAN_MANY: &str = include_str!("../../../shaders/scan_many.wgsl");
+const PLAIN: &str = include_str!("../../../shaders/plain.wgsl");
+const AFFINE: &str = include_str!("../../../shaders/affine.wgsl");
+const SHIFT: &str = include_str!("../../../shaders/shift.wgsl");
 const SELECT: &str = include_str!("../../../shaders/select.wgsl");
 const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
 const ASSIGN: &str = include_str!("../../../shaders/assign.wgsl");
@@ -40,12 +45,13 @@ impl Kernel {
     /// A number for each.
     fn place(self) -> usize {
         match self {
-            Self::Scan(element) => of(element).0,
-            Self::ScanMany(element) => 4 + of(element).0,
-            Self::Best => 8,
-            Self::Count => 9,
-            Self::Gather => 10,
-            Self::Assign => 11,
+            Self::Best => 0,
+            Self::Count => 1,
+            Self::Gather => 2,
+            Self::Assign => 3,
+            Self::Shift => 4,
+            Self::Scan(held) => 5 + held.place(),
+            Self::ScanMany(held) => 5 + Held::COUNT + held.place(),
         }
     }
 
@@ -57,32 +63,42 @@ impl Kernel {
             Self::Count => "count",
             Self::Gather => "gather",
             Self::Assign => "assign",
+            Self::Shift => "shift",
         }
     }
 
     fn source(self) -> String {
         let parts: &[&str] = match self {
-            Self::Scan(element) => &[KEY, of(element).1, VISIT, SCAN],
-            Self::ScanMany(element) => &[KEY, of(element).1, VISIT, PRODUCT, SCAN_MANY],
+            Self::Scan(held) => &[KEY, value(held), VISIT, query(held), SCAN],
+            Self::ScanMany(held) => &[KEY, value(held), VISIT, query(held), PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign => &[KEY, PRODUCT, ASSIGN],
+            Self::Shift => &[KEY, SHIFT],
         };
         parts.concat()
     }
 }
 
-/// A number for each type of element, and what widens it.
-fn of(element: Element) -> (usize, &'static str) {
-    match element {
-        Element::F32 => (0, VALUE_F32),
-        Element::F16 => (1, VALUE_F16),
-        Element::Bf16 => (2, VALUE_BF16),
-        Element::U8 => (3, VALUE_U8),
+/// What reads four values.
+fn value(held: Held) -> &'static str {
+    match held {
+        Held::Values(Element::F32) => VALUE_F32,
+        Held::Values(Element::F16) => VALUE_F16,
+        Held::Values(Element::Bf16) => VALUE_BF16,
+        Held::Values(Element::U8) | Held::Codes => VALUE_U8,
     }
 }
 
-const KERNELS: usize = 12;
+/// What queries are to these.
+fn query(held: Held) -> &'static str {
+    match held {
+        Held::Values(_) => PLAIN,
+        Held::Codes => AFFINE,
+    }
+}
+
+const KERNELS: usize = 5 + 2 * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

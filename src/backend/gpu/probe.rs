@@ -353,7 +353,7 @@ mod tests {
         assert!(measure(&context(), &gpu).expect("no error").is_none());
         let lost = gpu.lost();
         assert!(
-            lost.as_ref().is_some_and(|reason| reason.contains("expected 7 storage buffers")),
+            lost.as_ref().is_some_and(|reason| reason.contains("expected 8 storage buffers")),
             "{lost:?}"
         );
     }

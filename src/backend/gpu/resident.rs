@@ -4,10 +4,12 @@
 //! binding sees a limited number of bytes, so blocks lie in segments, and a list in extents, each within a segment.
 //! Lists know their versions: only what changed since the last call is copied again.
 
+use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
+use super::held::{Book, Form, Held};
 use super::verify::least;
 use crate::backend::{ListSource, ListView, Version};
-use crate::element::{Element, with_values};
+use crate::element::{Element, Values, with_values};
 use crate::kernel::Kernels;
 use crate::lists::block::lanes as lanes_of;
 use crate::lists::block::{BLOCK, blocks, width};
@@ -16,7 +18,7 @@ use crate::lists::block::{BLOCK, blocks, width};
 const SEGMENT_BYTES: u64 = 1 << 30;
 
 /// Bytes that are put aside for the device before they are sent off.
-const FLUSH_BYTES: usize = 32 << 20;
+pub(super) const FLUSH_BYTES: usize = 32 << 20;
 
 /// Some blocks of a list.
 #[derive(Clone, Copy, Debug)]
@@ -46,8 +48,11 @@ pub(super) struct Segment {
 
 /// The copy.
 pub(crate) struct Resident {
-    dim: usize,
+    /// Elements of a vector.
+    columns: usize,
     element: Element,
+    /// What codes stand for.
+    book: Option<Book>,
     pub(super) segments: Vec<Segment>,
     lists: Vec<Placed>,
     /// Slots of each list, those of removed vectors included.
@@ -56,18 +61,19 @@ pub(crate) struct Resident {
     waste: usize,
     /// No vector's squared length is larger.
     pub(super) norm: f32,
-    /// No value but zero has a smaller magnitude.
-    pub(super) least: f32,
+    /// No value but zero has a smaller magnitude; of codes, no bias.
+    least: f32,
     /// Bytes put aside and not yet sent.
     pending: usize,
     spread: Vec<u8>,
 }
 
 impl Resident {
-    fn new(dim: usize, element: Element) -> Self {
+    fn new(columns: usize, element: Element, book: Option<Book>) -> Self {
         Self {
-            dim,
+            columns,
             element,
+            book,
             segments: Vec::new(),
             lists: Vec::new(),
             slots: Vec::new(),
@@ -79,14 +85,32 @@ impl Resident {
         }
     }
 
-    /// What its values are held in.
-    pub(super) fn element(&self) -> Element {
-        self.element
+    /// What kernels read.
+    pub(super) fn held(&self) -> Held {
+        if self.book.is_some() { Held::Codes } else { Held::Values(self.element) }
+    }
+
+    /// What codes stand for.
+    pub(super) fn book(&self) -> Option<&Book> {
+        self.book.as_ref()
+    }
+
+    /// How large what keys are made of can be.
+    pub(super) fn sizes(&self) -> Sizes {
+        match &self.book {
+            None => Sizes::of_vectors(self.norm),
+            Some(book) => book.sizes.with_largest(self.norm),
+        }
+    }
+
+    /// No number but zero that keys are made of has a smaller magnitude, but for the queries'.
+    pub(super) fn least(&self) -> f32 {
+        self.book.iter().map(|book| book.least).fold(self.least, f32::min)
     }
 
     /// Bytes of a block.
     fn block_bytes(&self) -> usize {
-        BLOCK * self.dim * self.element.size()
+        BLOCK * self.columns * self.element.size()
     }
 
     /// Where a list's blocks `first..first + count` lie: an extent and the block of the list with which it begins.
@@ -135,7 +159,9 @@ impl Resident {
 
     /// Whether this is on `gpu`, of so many lists.
     fn is_of(&self, gpu: &Gpu, lists: usize) -> bool {
-        self.lists.len() == lists && self.segments.iter().all(|segment| gpu.owns(&segment.vectors))
+        self.lists.len() == lists
+            && self.segments.iter().all(|segment| gpu.owns(&segment.vectors))
+            && self.book.iter().all(|book| book.is_on(gpu))
     }
 
     /// Makes `slot` a copy of `lists` as they are now, on `gpu`.
@@ -145,14 +171,14 @@ impl Resident {
         engine: &mut Engine,
         kernels: &Kernels,
         lists: &dyn ListSource,
-        dim: usize,
+        form: Form<'_>,
     ) -> Outcome<&'a Self> {
         let element = (0..lists.list_count()).map(|list| lists.list(list).vectors.element()).next();
         let element = element.unwrap_or_default();
         // Another device's copy, one of other lists, or mostly waste.
         let usable = |copy: &Self| {
             copy.is_of(gpu, lists.list_count())
-                && (copy.dim, copy.element) == (dim, element)
+                && (copy.columns, copy.element) == (form.columns, element)
                 && copy.waste * 2 <= copy.segments.iter().map(|segment| segment.used).sum()
         };
         if !slot.as_ref().is_some_and(usable) {
@@ -161,7 +187,7 @@ impl Resident {
         let result = match slot {
             Some(copy) => copy.update(engine, kernels, lists),
             None => {
-                let mut copy = Self::new(dim, element);
+                let mut copy = Self::new(form.columns, element, Book::send(engine, &form.codes)?);
                 copy.lists.resize_with(lists.list_count(), Placed::default);
                 copy.slots.resize(lists.list_count(), 0);
                 slot.insert(copy).update(engine, kernels, lists)
@@ -227,7 +253,7 @@ impl Resident {
         } else if need < have {
             self.shorten(list, need);
         }
-        let lane_bytes = self.dim * self.element.size();
+        let lane_bytes = self.columns * self.element.size();
         let all = lanes_of(len);
         let bytes = with_values!(view.vectors, values => bytemuck::cast_slice::<_, u8>(values));
         let from = first[0].min(first[1]);
@@ -239,16 +265,20 @@ impl Resident {
                 if block >= first[0] {
                     let own = &bytes[block * BLOCK * lane_bytes..][..lanes * lane_bytes];
                     self.put_vectors(engine, extent.segment, place, own, lanes);
-                    let mut squares = [0.0; BLOCK];
-                    let values =
-                        view.vectors.slice(block * BLOCK * self.dim..(block * BLOCK + lanes) * self.dim);
-                    kernels.squares(values, &mut squares[..lanes]);
-                    self.least = self.least.min(with_values!(values, values => least(values)));
-                    self.norm = squares.iter().fold(self.norm, |norm, &square| norm.max(square));
+                    if self.book.is_none() {
+                        let lanes = block * BLOCK * self.columns..(block * BLOCK + lanes) * self.columns;
+                        self.measure(kernels, view.vectors.slice(lanes));
+                    }
                 }
                 if block >= first[1] {
                     let mut bias = [f32::NEG_INFINITY; BLOCK];
                     bias[..lanes].copy_from_slice(&view.bias[block * BLOCK..][..lanes]);
+                    if self.book.is_some() {
+                        // Half a squared length, where it counts.
+                        let finite = bias.iter().filter(|bias| bias.is_finite());
+                        self.norm = finite.fold(self.norm, |norm, &bias| norm.max(-2.0 * bias));
+                        self.least = self.least.min(least(&bias));
+                    }
                     let at = (place * size_of_val(&bias)) as u64;
                     engine.queue.write_buffer(
                         self.segments[extent.segment].bias.buffer(),
@@ -269,6 +299,14 @@ impl Resident {
         self.slots[list] = super::encode::to32(len);
         placed.versions = versions.map(|version| version.now);
         Ok(missing)
+    }
+
+    /// Notes how large the vectors of a block are.
+    fn measure(&mut self, kernels: &Kernels, vectors: Values<'_>) {
+        let mut squares = [0.0; BLOCK];
+        kernels.squares(vectors, &mut squares[..vectors.len() / self.columns]);
+        self.least = self.least.min(with_values!(vectors, values => least(values)));
+        self.norm = squares.iter().fold(self.norm, |norm, &square| norm.max(square));
     }
 
     /// Writes a block, spread to 32 lanes if it is narrow.

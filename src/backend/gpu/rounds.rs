@@ -6,7 +6,7 @@
 use super::encode::DeviceRow;
 use super::resident::Resident;
 use crate::backend::plan::slot_after;
-use crate::backend::{Probes, ScanJob};
+use crate::backend::{Codes, Probes, ScanJob};
 use crate::error::Result;
 use crate::kernel::Kernels;
 use crate::lists::block::{BLOCK, blocks};
@@ -47,7 +47,20 @@ pub(super) struct Tile {
     word: u32,
     pair: u32,
     pairs: u32,
+    list: u32,
 }
+
+/// `Group` in shift.wgsl.
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+pub(super) struct Group {
+    list: u32,
+    pair: u32,
+    pairs: u32,
+}
+
+/// Most pairs of one.
+const GROUP: usize = 16;
 
 /// `Pair` in visit.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
@@ -98,7 +111,7 @@ pub(super) struct Row {
 pub(super) struct Round {
     /// The job's queries that take part.
     pub(super) queries: std::ops::Range<usize>,
-    /// Their squared lengths, if keys are squared distances.
+    /// Their squared lengths, if keys are their squared distances from plain vectors.
     pub(super) norms: Vec<f32>,
     pub(super) rows: Vec<Row>,
     pieces: Vec<Piece>,
@@ -107,6 +120,8 @@ pub(super) struct Round {
     pub(super) tiles: Vec<Tile>,
     pub(super) dispatches: Vec<Dispatch>,
     pub(super) pairs: Vec<Pair>,
+    /// The pairs by list, where each has numbers of its own.
+    pub(super) groups: Vec<Group>,
     /// A bit a lane for the lists visited so far, list by list, if it is not what the round before had.
     pub(super) passing: Option<Vec<u32>>,
     /// All queries before this one are done with this round.
@@ -208,7 +223,7 @@ impl<'a> Rounds<'a> {
             self.job.cancel.check()?;
             last = self.query + 1;
             let start = (round.lanes, round.pieces.len());
-            if self.job.metric == Metric::L2 {
+            if self.job.metric == Metric::L2 && matches!(self.job.codes, Codes::Plain) {
                 round
                     .norms
                     .push(squared_norm(&self.job.queries[self.query * self.job.dim..][..self.job.dim]));
@@ -286,6 +301,7 @@ impl<'a> Rounds<'a> {
     fn tile(&mut self, resident: &Resident, round: &mut Round) {
         self.sorter.tiles.iter_mut().flatten().for_each(Vec::clear);
         self.sorter.tiles.resize_with(resident.segments.len(), Default::default);
+        round.groups.clear();
         self.tile_lists(resident, round);
         self.tile_parts(resident, round);
         round.tiles.clear();
@@ -329,6 +345,7 @@ impl<'a> Rounds<'a> {
                 let slots = resident.slots[list];
                 let all = blocks(slots as usize);
                 self.tile_group(resident, (list, 0, all), slots, start..end);
+                self.group(list, start..end, &mut round.groups);
                 start = end;
             }
         }
@@ -337,7 +354,7 @@ impl<'a> Rounds<'a> {
     /// Makes pairs and tiles of the other pieces: where a round was cut, and where a query may look at some vectors
     /// only.
     fn tile_parts(&mut self, resident: &Resident, round: &mut Round) {
-        let Round { parts, pieces, pairs, queries, .. } = round;
+        let Round { parts, pieces, pairs, groups, queries, .. } = round;
         let of = |part: &Part| {
             let piece = &pieces[part.piece as usize];
             (piece.list, piece.first, part.blocks, part.slots)
@@ -353,6 +370,17 @@ impl<'a> Rounds<'a> {
             }));
             let blocks = (list as usize, first as usize, blocks as usize);
             self.tile_group(resident, blocks, slots, start..pairs.len());
+            self.group(list as usize, start..pairs.len(), groups);
+        }
+    }
+
+    /// Groups pairs that visit `list`, if they need it.
+    fn group(&self, list: usize, pairs: std::ops::Range<usize>, groups: &mut Vec<Group>) {
+        if matches!(self.job.codes, Codes::Affine(_)) {
+            for pair in pairs.clone().step_by(GROUP) {
+                let count = (pairs.end - pair).min(GROUP);
+                groups.push(Group { list: to32(list), pair: to32(pair), pairs: to32(count) });
+            }
         }
     }
 
@@ -380,6 +408,7 @@ impl<'a> Rounds<'a> {
                         word: word + to32(begin + from),
                         pair: to32(pair),
                         pairs: to32(count),
+                        list: to32(list),
                     });
                 }
                 pair += count;

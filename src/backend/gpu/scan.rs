@@ -11,6 +11,7 @@ use super::call::Call;
 use super::device::{Engine, Gpu, Outcome};
 use super::encode::ordered;
 use super::exact::{Carried, Judge, Judged};
+use super::held::Form;
 use super::resident::Resident;
 use super::scratch::TURNS;
 use super::verify::arithmetic_is_the_cpus;
@@ -26,7 +27,7 @@ impl Backend for Gpu {
             let same = arithmetic_is_the_cpus(context, self, engine, resident)?;
             // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
             let more = if same { k + 2 } else { k + k / 16 + 16 };
-            let judge = Judge::new(context, job, resident.norm, same);
+            let judge = Judge::new(context, job, resident.sizes(), same);
             best(&judge, &mut Call::new(engine, job), resident, (k, more), sink)
         })?;
         match left {
@@ -40,7 +41,7 @@ impl Backend for Gpu {
 
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
         self.with_lists(context, job, |engine, resident| {
-            let judge = Judge::new(context, job, resident.norm, false);
+            let judge = Judge::new(context, job, resident.sizes(), false);
             let mut found = Vec::new();
             let mut candidates = Vec::new();
             let mut call = Call::new(engine, job);
@@ -66,7 +67,7 @@ impl Backend for Gpu {
 }
 
 /// Hands over the `k` best of each query, of which the device selects `more`; the queries that the CPU has to search for.
-fn best(
+pub(super) fn best(
     judge: &Judge<'_>,
     call: &mut Call<'_>,
     resident: &Resident,
@@ -112,7 +113,8 @@ impl Gpu {
         let Some(slot) = job.lists.device() else { return Ok(None) };
         self.with(|engine| {
             let mut copy = slot.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let resident = Resident::sync(&mut copy, self, engine, context.kernels(), job.lists, job.dim)?;
+            let form = Form::of(job);
+            let resident = Resident::sync(&mut copy, self, engine, context.kernels(), job.lists, form)?;
             work(engine, resident)
         })
     }

@@ -14,6 +14,7 @@ pub(super) enum Use {
     Shapes,
     Tiles,
     Pairs,
+    Groups,
     Queries,
     Passing,
     Keys,
@@ -31,7 +32,7 @@ pub(super) enum Use {
 pub(super) const TURNS: usize = 3;
 
 /// Uses of which there is one buffer.
-const ONCE: usize = 11;
+const ONCE: usize = 12;
 const COUNT: usize = ONCE + 2 * TURNS;
 
 impl Use {
@@ -48,6 +49,7 @@ impl Use {
             Self::Summaries => 8,
             Self::Places => 9,
             Self::Bests => 10,
+            Self::Groups => 11,
             Self::Staging(turn) => ONCE + turn,
             Self::ReadBack(turn) => ONCE + TURNS + turn,
         }

@@ -10,12 +10,15 @@ use super::assign;
 use super::call::Call;
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::Judge;
+use super::held::{Form, Held};
 use super::resident::Resident;
 use super::scratch::Scratch;
-use crate::backend::{AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
+use crate::backend::{
+    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version,
+};
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, locate};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
@@ -24,10 +27,10 @@ use crate::random::Random;
 /// The smallest factor but zero with which no sum is flushed: 2^-40.
 pub(super) const LEAST: f32 = f32::from_bits((127 - 40) << 23);
 
-/// What was seen of a device so far, by type of element.
+/// What was seen of a device so far, by what lists hold.
 #[derive(Default)]
 pub(super) struct Verified {
-    scans: [Option<bool>; 4],
+    scans: [Option<bool>; Held::COUNT],
     assign: Option<bool>,
 }
 
@@ -46,15 +49,19 @@ pub(super) fn arithmetic_is_the_cpus(
     engine: &mut Engine,
     resident: &Resident,
 ) -> Outcome<bool> {
-    if resident.least < LEAST {
+    if resident.least() < LEAST {
         return Ok(false);
     }
-    let place = resident.element() as usize;
+    let place = resident.held().place();
     if let Some(known) = engine.verified.scans[place] {
         return Ok(known);
     }
-    let tried =
-        with_element!(resident.element(), E => scans_agree(&Sample::<E>::new(), context, gpu, engine));
+    let tried = match resident.held() {
+        Held::Values(element) => {
+            with_element!(element, E => scans_agree(&Sample::<E>::new(), context, gpu, engine))
+        }
+        Held::Codes => scans_agree(&Sample::of_codes(), context, gpu, engine),
+    };
     remembered(tried, engine, |verified| &mut verified.scans[place])
 }
 
@@ -80,7 +87,7 @@ pub(super) fn assigning_is_the_cpus(
     engine: &mut Engine,
     resident: &Resident,
 ) -> Outcome<bool> {
-    if resident.least < LEAST {
+    if resident.least() < LEAST {
         return Ok(false);
     }
     if let Some(known) = engine.verified.assign {
@@ -107,7 +114,7 @@ fn assigning_agrees(
         cancel: Cancel::default(),
     };
     let mut copy = None;
-    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
+    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, Form::plain(DIM))?;
     assign::agrees(context, engine, centroids, &job)
 }
 
@@ -127,7 +134,8 @@ fn scans_agree<E: Scalar>(
     engine: &mut Engine,
 ) -> Outcome<bool> {
     let mut copy = None;
-    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, DIM)?;
+    let form = Form::of(&sample.job(1));
+    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
     for count in [QUERIES, FEW] {
         if !keys_agree(sample, count, context, engine, resident)? {
             return Ok(false);
@@ -145,7 +153,7 @@ fn keys_agree<E: Scalar>(
     resident: &Resident,
 ) -> Outcome<bool> {
     let job = sample.job(count);
-    let judge = Judge::new(context, &job, resident.norm, true);
+    let judge = Judge::new(context, &job, resident.sizes(), true);
     let mut call = Call::new(engine, &job);
     while let Some(round) = call.plan(resident)? {
         let flight = call.launch(round, resident, VECTORS)?;
@@ -162,6 +170,8 @@ struct Sample<E> {
     bias: Vec<f32>,
     ids: Vec<i64>,
     queries: Vec<f32>,
+    /// Of codes the scale, the offset and the centroid.
+    coded: Option<[Vec<f32>; 3]>,
     version: Version,
     device: DeviceSlot,
 }
@@ -184,13 +194,50 @@ impl<E: Scalar> Sample<E> {
             bias,
             ids: (0i64..).take(VECTORS).collect(),
             queries,
+            coded: None,
             version: Version::new(),
             device: DeviceSlot::default(),
         }
     }
 }
 
+impl Sample<u8> {
+    /// One of codes of residuals.
+    fn of_codes() -> Self {
+        let mut random = Random::new(2);
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let mut numbers =
+            |from: f64, to: f64| (0..DIM).map(|_| (from + random.unit() * (to - from)) as f32).collect();
+        let coded = [numbers(0.01, 0.02), numbers(-2.0, -1.0), numbers(-1.0, 1.0)];
+        Self::new().with_codes(coded)
+    }
+
+    /// The same with codes that stand for this.
+    fn with_codes(mut self, coded: [Vec<f32>; 3]) -> Self {
+        for (slot, bias) in self.bias.iter_mut().enumerate() {
+            let (base, stride) = locate(slot, VECTORS, DIM);
+            let codes = self.vectors[base..].iter().step_by(stride);
+            let values = codes
+                .zip(&coded[0])
+                .zip(&coded[1])
+                .map(|((&code, scale), offset)| offset + scale * f32::from(code));
+            *bias = -0.5 * values.map(|value| value * value).sum::<f32>();
+        }
+        self.coded = Some(coded);
+        self
+    }
+}
+
 impl<E: Scalar> Sample<E> {
+    fn codes(&self) -> Codes<'_> {
+        match &self.coded {
+            None => Codes::Plain,
+            Some([scale, offset, centroid]) => {
+                Codes::Affine(Affine { bits: 8, scale, offset, centroids: Some(centroid) })
+            }
+        }
+    }
+
     /// All distances of the first `count` queries.
     fn job(&self, count: usize) -> ScanJob<'_> {
         ScanJob {
@@ -199,7 +246,7 @@ impl<E: Scalar> Sample<E> {
             queries: &self.queries[..count * DIM],
             count,
             probes: Probes::All,
-            codes: Codes::Plain,
+            codes: self.codes(),
             lists: self,
             vectors: VECTORS,
             places: false,
@@ -238,6 +285,7 @@ mod tests {
     use crate::backend::device::DeviceKind;
     use crate::backend::gpu::adapter::adapters;
     use crate::backend::gpu::probe::Found;
+    use crate::backend::gpu::scan;
     use crate::backend::{Backend, cpu};
 
     #[test]
@@ -247,16 +295,20 @@ mod tests {
         assert_eq!(least(&[7u8, 0, 9]), 7.0);
     }
 
+    /// The software adapter, and a context beside it; `None` where there is none.
+    fn emulated() -> Option<(Gpu, Context)> {
+        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        assert!(adapter.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
+        let gpu = Gpu::new(adapter?.adapter, "emulated".into(), 0, 0, None);
+        Some((gpu, Context::new(&Default::default()).expect("a context")))
+    }
+
     /// Products of small whole numbers are exact, fused or not, so that any device's keys are the CPU's: on such, what
     /// takes them as they are is tried where the arithmetic is not the CPU's otherwise.
     #[test]
     fn keys_taken_as_they_are_give_what_the_cpu_finds() {
-        let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
-        assert!(adapter.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
-        let Some(adapter) = adapter else { return };
-        let gpu = Gpu::new(adapter.adapter, "trusted".into(), 0, 0, None);
-        let context = Context::new(&Default::default()).expect("a context");
-        let trusted = Verified { scans: [Some(true); 4], assign: Some(true) };
+        let Some((gpu, context)) = emulated() else { return };
+        let trusted = Verified { scans: [Some(true); Held::COUNT], assign: Some(true) };
         let mut trusted = Some(trusted);
         gpu.with(|engine| {
             engine.verified = trusted.take().expect("once");
@@ -268,14 +320,50 @@ mod tests {
         let mut sample = Sample::<f32>::new();
         let numbers = sample.vectors.iter_mut().chain(&mut sample.queries).chain(&mut sample.bias);
         numbers.for_each(|number| *number = (*number * 8.0).round());
+        finds_the_same(&sample, &context, &gpu);
+        let mut codes = Sample::<u8>::new();
+        codes.vectors.iter_mut().for_each(|code| *code /= 16);
+        codes.queries.clone_from(&sample.queries);
+        let coded = [vec![1.0; DIM], vec![-7.0; DIM], sample.queries[DIM..2 * DIM].to_vec()];
+        finds_the_same(&codes.with_codes(coded), &context, &gpu);
+        let agree = gpu.with(|engine| assigning_agrees(&sample, &context, &gpu, engine)).expect("no error");
+        assert_eq!(agree, Some(true), "{:?}", gpu.lost());
+    }
+    #[test]
+    fn keys_of_any_arithmetic_tell_what_is_best() {
+        let Some((gpu, context)) = emulated() else { return };
+        is_proven(&Sample::<f32>::new(), &context, &gpu);
+        is_proven(&Sample::of_codes(), &context, &gpu);
+    }
+
+    /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
+    fn is_proven<E: Scalar>(sample: &Sample<E>, context: &Context, gpu: &Gpu) {
+        for count in [QUERIES, FEW] {
+            let job = sample.job(count);
+            let found = Found::new(count);
+            let left = gpu.with(|engine| {
+                let (mut copy, form) = (None, Form::of(&job));
+                let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
+                let judge = Judge::new(context, &job, resident.sizes(), false);
+                scan::best(&judge, &mut Call::new(engine, &job), resident, (5, 20), &found)
+            });
+            assert_eq!(left.expect("no error"), Some(Vec::new()), "{:?}", gpu.lost());
+            let want = Found::new(count);
+            cpu::best(context, &job, 5, &want).expect("no error");
+            assert_eq!(want.take(), found.take());
+        }
+    }
+
+    /// Fails unless the keys that are taken as they are, and what is found, are the CPU's.
+    fn finds_the_same<E: Scalar>(sample: &Sample<E>, context: &Context, gpu: &Gpu) {
+        let agree = gpu.with(|engine| scans_agree(sample, context, gpu, engine)).expect("no error");
+        assert_eq!(agree, Some(true), "{:?}", gpu.lost());
         for count in [QUERIES, FEW] {
             let job = sample.job(count);
             let (want, got) = (Found::new(count), Found::new(count));
-            cpu::best(&context, &job, 5, &want).expect("no error");
-            assert!(gpu.best(&context, &job, 5, &got).expect("no error"));
+            cpu::best(context, &job, 5, &want).expect("no error");
+            assert!(gpu.best(context, &job, 5, &got).expect("no error"));
             assert_eq!(want.take(), got.take());
         }
-        let agree = gpu.with(|engine| assigning_agrees(&sample, &context, &gpu, engine)).expect("no error");
-        assert_eq!(agree, Some(true), "{:?}", gpu.lost());
     }
 }

@@ -1,0 +1,28 @@
+// For visit.wgsl: vectors by codes that stand for `offset + scale * code` in each dimension, plus the centroid's value
+// if they are of residuals. Queries are scaled, so that their products with the codes are what scores need, and what a
+// score lacks is a number of the pair: see shift.wgsl. The CPU's twin is src/backend/affine.rs.
+
+// [dim] scales, [dim] offsets, [lists][dim] centroids if codes are of residuals.
+@group(0) @binding(8) var<storage, read> book: array<f32>;
+
+// Dimension `d` of a tile's query of this number, as its list's codes see it.
+fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
+    if (number >= tile.pairs || d >= shape.dim) {
+        return 0.0;
+    }
+    var value = queries[pairs[tile.pair + number].query * shape.dim + d];
+    if (shape.residuals == 1u) {
+        value -= book[(2u + tile.list) * shape.dim + d];
+    }
+    return value * book[d];
+}
+
+// The squared length of what a pair's query compares with codes.
+fn norm_of(pair: u32, query: u32) -> f32 {
+    return queries[shape.numbers + 2u * pair];
+}
+
+// Scores with what they lack.
+fn completed(pair: u32, scores: vec4<f32>) -> vec4<f32> {
+    return scores + vec4<f32>(queries[shape.numbers + 2u * pair + 1u]);
+}

@@ -1,0 +1,22 @@
+// For visit.wgsl: vectors as they are, and queries too.
+
+// Dimension `d` of a tile's query of this number.
+fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
+    if (number >= tile.pairs || d >= shape.dim) {
+        return 0.0;
+    }
+    return queries[pairs[tile.pair + number].query * shape.dim + d];
+}
+
+// The squared length of the query of a pair.
+fn norm_of(pair: u32, query: u32) -> f32 {
+    if (shape.squared == 0u) {
+        return 0.0;
+    }
+    return queries[shape.numbers + query];
+}
+
+// Scores with what they lack.
+fn completed(pair: u32, scores: vec4<f32>) -> vec4<f32> {
+    return scores;
+}

@@ -1,0 +1,164 @@
+//! How far a device's keys can lie from the CPU's, and which keys the CPU looks at again.
+//!
+//! Both add up the same terms, rounded otherwise. Each error is at most gamma times the size of all that is added up
+//! (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), with gamma = steps * epsilon for the longer of both
+//! chains of additions.
+
+use crate::backend::Affine;
+use crate::backend::scorer::{CANCELLED, is_settled};
+use crate::kernel::CHUNK;
+use crate::metric::Metric;
+
+/// How large what keys are made of can be.
+#[derive(Clone, Copy)]
+pub(super) struct Sizes {
+    /// No vector's squared length is larger; of codes, that of no vector that they stand for, centroids apart.
+    largest: f32,
+    codes: Option<CodeSizes>,
+}
+
+/// Lengths of vectors of what codes stand for.
+#[derive(Clone, Copy)]
+struct CodeSizes {
+    /// Of the largest code in every dimension, scaled.
+    steps: f64,
+    offset: f64,
+    /// The longest centroid's, if codes are of residuals.
+    centroid: Option<f64>,
+}
+
+impl Sizes {
+    /// Those of vectors.
+    pub(super) fn of_vectors(largest: f32) -> Self {
+        Self { largest, codes: None }
+    }
+
+    /// The same with other vectors.
+    pub(super) fn with_largest(self, largest: f32) -> Self {
+        Self { largest, ..self }
+    }
+
+    /// Those of codes, of which no vector is known yet.
+    pub(super) fn of_codes(affine: &Affine<'_>) -> Self {
+        let length = |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
+        let most = f64::from((1u32 << affine.bits) - 1);
+        let longest =
+            |centroids: &[f32]| centroids.chunks(affine.scale.len()).map(length).fold(0.0, f64::max);
+        let (steps, offset) = (most * length(affine.scale), length(affine.offset));
+        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest) };
+        Self { largest: 0.0, codes: Some(codes) }
+    }
+
+    /// How far the CPU's key and a device's can lie apart, for vectors whose key is at most `key`, and a query of
+    /// squared length `norm`.
+    pub(super) fn rounding(&self, metric: Metric, dim: usize, norm: f32, key: f32) -> f64 {
+        let Some(codes) = &self.codes else { return rounding(metric, dim, self.largest, norm, key) };
+        let q = f64::from(norm).sqrt();
+        let CodeSizes { steps, offset, centroid } = *codes;
+        let (size, close) = match metric {
+            Metric::L2 => {
+                let compared = self.compared(codes, norm, key);
+                let size = compared * (compared + 2.0 * (steps + offset)) + f64::from(self.largest);
+                // What cancels is summed again from differences of what codes stand for.
+                let off = codes.off(q);
+                (size, off * (2.0 * f64::from(key.max(0.0)).sqrt() + off))
+            }
+            _ => (q * (steps + offset + centroid.unwrap_or(0.0)), 0.0),
+        };
+        // The number that a score lacks is added up eight terms apart.
+        let chain = dim.min(CHUNK) + dim.div_ceil(CHUNK) + dim / 8 + 24;
+        2.0 * gamma(chain) * checked(size * 1.01) + close + flushed(dim) * (300.0 + steps + offset)
+    }
+
+    /// Whether the CPU takes the keys of all vectors from `key` on as they are, of a query of squared length `norm`.
+    pub(super) fn is_settled(&self, metric: Metric, dim: usize, norm: f32, key: f32) -> bool {
+        let Some(codes) = self.codes.as_ref().filter(|_| metric == Metric::L2) else {
+            return is_settled(metric, key, norm, self.largest);
+        };
+        // A vector with this key or a smaller one is as near the query as that, or its key is off by more than keys are.
+        let compared = self.compared(codes, norm, key);
+        let size = compared * (compared + codes.steps) + f64::from(self.largest);
+        let key64 = f64::from(key);
+        key64 >= f64::from(CANCELLED) * 1.01 * size && key64 >= 20.0 * self.rounding(metric, dim, norm, key)
+    }
+
+    /// The most that a query's length can be as codes see it, where a squared distance is at most `key`.
+    fn compared(&self, codes: &CodeSizes, norm: f32, key: f32) -> f64 {
+        let q = f64::from(norm).sqrt();
+        match codes.centroid {
+            None => q,
+            Some(_) => {
+                (1.1 * f64::from(key.max(0.0))).sqrt() + f64::from(self.largest).sqrt() * 1.01 + codes.off(q)
+            }
+        }
+    }
+}
+
+impl CodeSizes {
+    /// By how much the difference of a query of length `q` and what a code stands for can be off.
+    fn off(&self, q: f64) -> f64 {
+        4.0 * f64::from(f32::EPSILON) * (q + self.centroid.unwrap_or(0.0) + self.steps + self.offset)
+    }
+}
+
+/// How far the CPU's key and a device's can lie apart, for vectors whose key is at most `key` and squared length at most
+/// `largest`, and a query of squared length `norm`.
+pub(super) fn rounding(metric: Metric, dim: usize, largest: f32, norm: f32, key: f32) -> f64 {
+    let q = f64::from(norm).sqrt();
+    let size = match metric {
+        // |v| <= |q| + |q - v|, whatever else the lists hold.
+        Metric::L2 => (2.0 * q + (f64::from(key.max(0.0)) * 1.01).sqrt()).powi(2),
+        Metric::InnerProduct | Metric::Cosine => q * f64::from(largest).sqrt() * 1.01,
+    };
+    // Within a chunk, then the chunks' sums, and a few more.
+    2.0 * gamma(dim.min(CHUNK) + dim.div_ceil(CHUNK) + 16) * checked(size) + flushed(dim)
+}
+
+/// Where a sum might overflow on its way, nothing is known.
+fn checked(size: f64) -> f64 {
+    if size >= f64::from(f32::MAX) / 8.0 { f64::INFINITY } else { size }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
+fn gamma(steps: usize) -> f64 {
+    f64::from(f32::EPSILON) * steps as f64
+}
+
+/// A product below float32's smallest normal number may be flushed to zero.
+#[expect(clippy::cast_precision_loss, reason = "a bound")]
+fn flushed(dim: usize) -> f64 {
+    dim as f64 * 1e-37
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What codes stand for, 4 dimensions, and a centroid.
+    fn affine() -> Affine<'static> {
+        Affine { bits: 8, scale: &[0.01; 4], offset: &[-1.0; 4], centroids: Some(&[3.0, 0.0, 4.0, 0.0]) }
+    }
+
+    #[test]
+    fn rounding_of_codes_grows_with_what_is_added_up() {
+        let sizes = Sizes::of_codes(&affine()).with_largest(4.0);
+        let far = Affine { offset: &[-100.0; 4], ..affine() };
+        let far = Sizes::of_codes(&far).with_largest(4.0);
+        for metric in [Metric::L2, Metric::InnerProduct, Metric::Cosine] {
+            let near = sizes.rounding(metric, 4, 25.0, 1.0);
+            assert!(near > 0.0 && near < 1e-3, "{metric:?}: {near}");
+            assert!(far.rounding(metric, 4, 25.0, 1.0) > 5.0 * near);
+        }
+        assert_eq!(sizes.rounding(Metric::L2, 4, 25.0, f32::MAX), f64::INFINITY);
+    }
+
+    #[test]
+    fn is_settled_only_far_keys_of_distances_are() {
+        let sizes = Sizes::of_codes(&affine()).with_largest(4.0);
+        assert!(sizes.is_settled(Metric::L2, 4, 25.0, 4.0));
+        for near in [-1.0, 0.0, 1e-3, 0.1] {
+            assert!(!sizes.is_settled(Metric::L2, 4, 25.0, near));
+            assert!(sizes.is_settled(Metric::InnerProduct, 4, 25.0, near));
+        }
+    }
+}

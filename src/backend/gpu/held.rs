@@ -1,0 +1,92 @@
+//! What the lists on a device hold: values of a type, or codes and what these stand for.
+
+use super::bounds::Sizes;
+use super::device::{Engine, Fault, Gpu, Memory, Outcome};
+use super::resident::FLUSH_BYTES;
+use super::verify::least;
+use crate::backend::{Affine, Codes, ScanJob};
+use crate::element::Element;
+
+/// What a kernel reads of lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Vectors.
+    Values(Element),
+    /// Codes by a scale and an offset, of eight bits.
+    Codes,
+}
+
+impl Held {
+    /// How many kinds there are.
+    pub(super) const COUNT: usize = 5;
+
+    /// A number for each.
+    pub(super) fn place(self) -> usize {
+        match self {
+            Self::Values(element) => element as usize,
+            Self::Codes => 4,
+        }
+    }
+}
+
+/// What lists hold, as they themselves do not tell.
+#[derive(Clone, Copy)]
+pub(super) struct Form<'a> {
+    /// Elements of a vector.
+    pub(super) columns: usize,
+    pub(super) codes: Codes<'a>,
+}
+
+impl<'a> Form<'a> {
+    /// Vectors of `dim` values.
+    pub(super) fn plain(dim: usize) -> Self {
+        Self { columns: dim, codes: Codes::Plain }
+    }
+
+    /// Whatever a job is of.
+    pub(super) fn of(job: &ScanJob<'a>) -> Self {
+        Self { columns: job.columns(), codes: job.codes }
+    }
+}
+
+/// What codes stand for, on the device. It is the same as long as the lists are.
+pub(super) struct Book {
+    /// As affine.wgsl has it.
+    memory: Memory,
+    /// How large what keys are made of can be.
+    pub(super) sizes: Sizes,
+    /// No number but zero has a smaller magnitude.
+    pub(super) least: f32,
+}
+
+impl Book {
+    /// Sends it; `None` = the lists hold vectors.
+    pub(super) fn send(engine: &Engine, codes: &Codes<'_>) -> Outcome<Option<Self>> {
+        let Codes::Affine(affine) = codes else { return Ok(None) };
+        let Affine { scale, offset, centroids, .. } = *affine;
+        let parts = [scale, offset, centroids.unwrap_or_default()];
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        let bytes = parts.iter().map(|part| size_of_val(*part) as u64).sum();
+        if bytes > engine.limits.max_storage_buffer_binding_size {
+            return Err(Fault::Memory);
+        }
+        let memory = engine.allocate(bytes, usage)?;
+        let mut at = 0;
+        for piece in parts.iter().flat_map(|part| bytemuck::cast_slice::<_, u8>(part).chunks(FLUSH_BYTES)) {
+            engine.queue.write_buffer(memory.buffer(), at, piece);
+            engine.flush()?;
+            at += piece.len() as u64;
+        }
+        let least = parts.iter().map(|part| least(part)).fold(f32::INFINITY, f32::min);
+        Ok(Some(Self { memory, sizes: Sizes::of_codes(affine), least }))
+    }
+
+    pub(super) fn buffer(&self) -> &wgpu::Buffer {
+        self.memory.buffer()
+    }
+
+    /// Whether it is on `gpu`.
+    pub(super) fn is_on(&self, gpu: &Gpu) -> bool {
+        gpu.owns(&self.memory)
+    }
+}

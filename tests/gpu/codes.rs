@@ -1,0 +1,112 @@
+//! Scans of codes on the GPU give what the CPU gives: the same ids, distances and order, bit by bit.
+
+use ivf::{Context, Control, Index, IndexOptions, Metric, SearchOptions, TrainOptions};
+use std::sync::Arc;
+
+use crate::parity::{METRICS, search_after_changes, search_filtered, search_ranges};
+use crate::support::{Twins, cpu, gpu, matrix, numbers};
+
+/// An index of `rows` that was trained on them, and a copy of it on the GPU.
+fn twins(description: &str, metric: Metric, dim: usize, rows: &[f32]) -> Option<Twins> {
+    Some(twins_on(gpu(Default::default())?, description, metric, dim, rows))
+}
+
+fn twins_on(gpu: Arc<Context>, description: &str, metric: Metric, dim: usize, rows: &[f32]) -> Twins {
+    let mut cpu = Index::new(cpu(), dim, metric, description, &IndexOptions::default()).expect("an index");
+    let x = matrix(rows, dim);
+    cpu.train(x, &TrainOptions::default(), &Control::default()).expect("trained");
+    cpu.add(x, None, 0, &Control::default()).expect("added");
+    let gpu = cpu.copy(gpu).expect("a copy");
+    let mut twins = Twins { cpu, gpu, before: 0 };
+    twins.before = twins.calls();
+    twins
+}
+
+fn nprobe(nprobe: usize) -> SearchOptions<'static> {
+    SearchOptions { nprobe, ..SearchOptions::default() }
+}
+
+#[test]
+fn search_codes_of_every_dimension_and_metric_equal_the_cpu() {
+    for dim in [1, 3, 50, 128, 784] {
+        for metric in METRICS {
+            let count = if dim > 500 { 700 } else { 3000 };
+            let rows = numbers(dim as u64, count * dim);
+            for description in ["IVF16,SQ8", "SQ8"] {
+                let Some(twins) = twins(description, metric, dim, &rows) else { return };
+                // Tiles of many queries, and of few.
+                let queries = numbers(99, 40 * dim);
+                for (k, probes) in [(1, 1), (10, 4), (10, 16), (1000, 16)] {
+                    twins.check(&queries, k, &nprobe(probes));
+                    twins.check(&queries[..3 * dim], k, &nprobe(probes));
+                }
+                // A coarse step, where there is one, and a scan each time.
+                let steps = if description == "SQ8" { 1 } else { 2 };
+                assert_eq!(twins.calls(), 8 * steps, "{dim} {metric:?} {description}");
+            }
+        }
+    }
+}
+
+#[test]
+fn search_codes_near_and_far_equal_the_cpu() {
+    let dim = 20;
+    // Far from the origin, where differences cancel; many rows are there twice and go by id.
+    let mut rows: Vec<f32> = numbers(5, 1500 * dim).iter().map(|v| v + 300.0).collect();
+    rows.extend_from_within(..700 * dim);
+    for metric in METRICS {
+        for description in ["IVF4,SQ8", "SQ8"] {
+            let Some(twins) = twins(description, metric, dim, &rows) else { return };
+            // Queries that are rows, then other ones.
+            for queries in [&rows[..30 * dim], &numbers(6, 30 * dim)] {
+                for (k, probes) in [(1, 1), (7, 2), (100, 4)] {
+                    twins.check(queries, k, &nprobe(probes));
+                }
+            }
+            assert!(twins.calls() >= 6);
+        }
+    }
+}
+
+#[test]
+fn search_codes_filtered_or_with_a_budget_equals_the_cpu() {
+    let dim = 8;
+    let rows = numbers(2, 4000 * dim);
+    for (description, metric) in [("IVF16,SQ8", Metric::L2), ("IVF16,SQ8", Metric::InnerProduct)] {
+        let Some(twins) = twins(description, metric, dim, &rows) else { return };
+        search_filtered(&twins, dim);
+    }
+}
+
+#[test]
+fn range_search_of_codes_equals_the_cpu() {
+    let dim = 6;
+    let rows = numbers(2, 3000 * dim);
+    for metric in METRICS {
+        let Some(twins) = twins("IVF16,SQ8", metric, dim, &rows) else { return };
+        search_ranges(&twins, metric, dim);
+    }
+}
+
+#[test]
+fn search_codes_after_changes_equals_the_cpu() {
+    let dim = 10;
+    let Some(twins) = twins("IVF8,SQ8", Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+    search_after_changes(twins, dim);
+}
+
+#[test]
+fn search_codes_after_training_anew_equals_the_cpu() {
+    let dim = 9;
+    let Some(mut twins) = twins("IVF8,SQ8", Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+    let queries = numbers(2, 30 * dim);
+    twins.check(&queries, 5, &nprobe(8));
+    // Other centroids, other ranges.
+    let rows: Vec<f32> = numbers(3, 1500 * dim).iter().map(|v| 3.0 * v - 1.0).collect();
+    twins.both(|index| {
+        index.reset();
+        index.train(matrix(&rows, dim), &TrainOptions::default(), &Control::default()).expect("trained");
+        index.add(matrix(&rows, dim), None, 0, &Control::default()).expect("added");
+    });
+    twins.check(&queries, 5, &nprobe(8));
+}
