@@ -143,6 +143,15 @@ impl Context {
         Ok(())
     }
 
+    /// Takes one short `step` after another, until one is the last (false), on the pool, while the calling thread goes on
+    /// and other calls' work comes in between. `step` must not panic.
+    pub(crate) fn later(&self, mut step: impl FnMut() -> bool + Send + 'static) {
+        match self.pool() {
+            Ok(pool) => pool.later(step),
+            Err(_) => while step() {},
+        }
+    }
+
     /// The pool, started on first use, and again in the child of a fork.
     fn pool(&self) -> Result<Arc<Pool>> {
         let mut slot = self.pool.lock().unwrap_or_else(PoisonError::into_inner);

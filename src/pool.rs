@@ -72,6 +72,15 @@ impl Pool {
         self.keep_alert(workers - 1);
     }
 
+    /// Has a worker take one `step` after another, until one is the last (false), other calls' work in between.
+    pub(crate) fn later(&self, mut step: impl FnMut() -> bool + Send + 'static) {
+        self.threads.spawn(move || {
+            while step() {
+                rayon::yield_now();
+            }
+        });
+    }
+
     /// Has as many workers look out for the next call as took part in the last.
     fn keep_alert(&self, workers: usize) {
         let wanted = workers.min(self.threads.current_num_threads());

@@ -32,6 +32,11 @@ impl Cancel<'_> {
         self.0.is_some_and(|flag| flag.load(Ordering::Relaxed) != 0)
     }
 
+    /// Whether there is a flag.
+    pub(crate) fn is_given(self) -> bool {
+        self.0.is_some()
+    }
+
     /// Fails if the flag is set.
     #[inline]
     pub(crate) fn check(self) -> Result<()> {

@@ -10,7 +10,7 @@ use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::lists::block::rows_a_step;
-use crate::progress::Control;
+use crate::progress::{Cancel, Control};
 
 /// Vectors that make another worker worth while.
 const ROWS: usize = 256;
@@ -81,6 +81,7 @@ impl Index {
     /// A copy in memory of its own, which runs on `context`. Lists that lie in a mapped file stay there.
     pub fn copy(&self, context: Arc<Context>) -> Result<Self> {
         let coarse = self.coarse.as_ref().map(|coarse| coarse.copy(&context)).transpose()?;
+        let lists = self.lists.copy(&context, context.workers(0), Cancel::default())?;
         Ok(Self {
             context,
             dim: self.dim,
@@ -90,7 +91,7 @@ impl Index {
             coarse,
             codec: self.codec.clone(),
             refine: self.refine.clone(),
-            lists: self.lists.copy()?,
+            lists,
             count: self.count,
             next_id: self.next_id,
             nprobe: self.nprobe,

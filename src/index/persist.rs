@@ -18,7 +18,7 @@ impl Index {
     /// Saves the index in our format. The file is written beside `path`, synced and renamed: a failure, a
     /// crash or a cancel leaves an older file as it was.
     pub fn save(&self, path: &Path, control: &Control<'_>) -> Result<()> {
-        persist::save(&self.parts(&self.describe()), path, control)
+        persist::save(&self.context, &self.parts(&self.describe()), path, control)
     }
 
     /// Loads an index that [`Index::save`] or faiss wrote, told apart by how the file begins. Of faiss's
@@ -47,7 +47,7 @@ impl Index {
         // faiss knows no "chosen when searched".
         let (nprobe, k_factor) = (self.default_nprobe(), self.default_k_factor());
         let parts = Parts { nprobe, k_factor, ..self.parts(&description) };
-        persist::export_faiss(&parts, path, control)
+        persist::export_faiss(&self.context, &parts, path, control)
     }
 
     /// The number of bytes that [`Index::serialize`] writes.

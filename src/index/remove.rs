@@ -1,6 +1,7 @@
 //! Removing vectors: gone from results at once, their space at compaction.
 
 use super::Index;
+use super::add::IDS_A_STEP;
 use crate::backend::IdFilter;
 use crate::error::Result;
 use crate::filter::Filter;
@@ -22,7 +23,8 @@ impl Index {
         // Memory first: copying a mapped list out may fail, and then nothing has changed.
         let mut found = Vec::new();
         for (list, store) in self.lists.lists.iter_mut().enumerate() {
-            let slots = passing(store, filter);
+            let mut slots = Vec::new();
+            each_passing(store, filter, &|| Ok(()), |slot| slots.push(slot))?;
             if !slots.is_empty() {
                 store.bias.to_mut()?;
                 found.push((list, slots));
@@ -44,20 +46,27 @@ impl Index {
     }
 }
 
-/// The live slots of a list whose ids pass.
-pub(super) fn passing(list: &List, filter: &Filter) -> Vec<u32> {
-    let mut slots = Vec::new();
+/// Hands on the live slots of a list whose ids pass, rising. Asks `check` now and then whether to go on.
+pub(super) fn each_passing(
+    list: &List,
+    filter: &Filter,
+    check: Check<'_>,
+    mut take: impl FnMut(u32),
+) -> Result<()> {
     for (start, ids) in (0u32..).step_by(BLOCK).zip(list.ids.chunks(BLOCK)) {
+        if (start as usize).is_multiple_of(IDS_A_STEP) {
+            check()?;
+        }
         let mut mask = filter.mask(Kernels::scalar(), ids);
         while mask != 0 {
             let slot = start + mask.trailing_zeros();
             mask &= mask - 1;
             if list.is_live(slot as usize) {
-                slots.push(slot);
+                take(slot);
             }
         }
     }
-    slots
+    Ok(())
 }
 
 /// Marks live slots as removed. Cannot fail once the biases are the list's own.

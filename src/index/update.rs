@@ -1,5 +1,6 @@
 //! Replacing vectors under their ids: in place where the list stays, else moved to the new list. What moves is appended
-//! first, and a cancel then only has to cut that off; writing over and burying, at the speed of memory, come last.
+//! first, and a cancel then only has to cut that off; writing over and burying, at the speed of memory, come last. Where
+//! even that would take long and may be cancelled, lists are written over in copies, which then take their places.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Index;
 use super::add::IDS_A_STEP;
 use super::list_order::Ranking;
-use super::remove::{bury, pack_if_due, passing};
+use super::remove::{bury, each_passing, pack_if_due};
 use crate::coarse::Coarse;
 use crate::codec::Keeper;
 use crate::context::Context;
@@ -21,6 +22,27 @@ use crate::rows::RowsRef;
 
 /// Rows that make another worker worth while.
 const ROWS: usize = 256;
+
+/// Bytes that are written over at once, within a few milliseconds.
+const IN_PLACE: usize = 1 << 24;
+
+/// The lists and slots of the ids of an update. Few have more than one, so that each need not have a vector of its own.
+struct Places {
+    /// `[ids]`.
+    first: Vec<(u32, u32)>,
+    /// By the place of the id in the batch.
+    others: HashMap<u32, Vec<(u32, u32)>>,
+}
+
+/// No list has this number: nlist fits in u32.
+const NOWHERE: (u32, u32) = (u32::MAX, u32::MAX);
+
+impl Places {
+    fn of(&self, row: u32) -> impl Iterator<Item = (u32, u32)> {
+        let others = self.others.get(&row).into_iter().flatten();
+        std::iter::once(self.first[row as usize]).chain(others.copied())
+    }
+}
 
 /// What happens to one list.
 #[derive(Default)]
@@ -73,12 +95,13 @@ impl Index {
 
         let mut gone = 0;
         let mut changes: HashMap<u32, Change> = HashMap::new();
-        for ((places, row), &label) in places.iter().zip(0u32..).zip(&labels) {
+        for (row, &label) in (0u32..).zip(&labels) {
             if (row as usize).is_multiple_of(IDS_A_STEP) {
                 control.check()?;
             }
-            let kept = places.iter().position(|&(list, _)| list == label);
-            for (place, &(list, slot)) in places.iter().enumerate() {
+            let kept = places.of(row).position(|(list, _)| list == label);
+            for (place, (list, slot)) in places.of(row).enumerate() {
+                gone += usize::from(place > 0);
                 let change = changes.entry(list).or_default();
                 if Some(place) == kept {
                     change.replaced.push((slot, row));
@@ -89,7 +112,6 @@ impl Index {
             if kept.is_none() {
                 changes.entry(label).or_default().arriving.push(row);
             }
-            gone += places.len() - 1;
         }
         changes.values_mut().for_each(|change| change.replaced.sort_unstable());
         let columns = self.codec.columns(self.dim);
@@ -122,15 +144,52 @@ impl Index {
                     store.append(x, rows, |row| ids[row], &encoder, keeper, &ranks)
                 })
             });
-        if let Err(error) = appended.and_then(|()| control.check()) {
-            self.lists.truncate(&before, columns)?;
-            return Err(error);
+        let replaced: usize = changes.values().map(|change| change.replaced.len()).sum();
+        let in_place =
+            !cancel.is_given() || replaced.saturating_mul(self.lists.vector_bytes(columns)) <= IN_PLACE;
+        let copied = appended.and_then(|()| {
+            control.check()?;
+            if in_place {
+                return Ok(None);
+            }
+            let check = || cancel.check();
+            let wanted = |list: &u32| changes.get(list).is_some_and(|change| !change.replaced.is_empty());
+            let mut copies = self.lists.room(wanted)?;
+            each_changed(&self.context, &mut copies, &changes, workers, &|list, copy, change| {
+                if change.replaced.is_empty() {
+                    return Ok(());
+                }
+                copy.fill(&self.lists.lists[list], &check)?;
+                change.replaced.chunks(rows_a_step).try_for_each(|replaced| {
+                    check()?;
+                    let ranks = ranking.of_rows(list, x, replaced.iter().map(|&(_, row)| row));
+                    copy.replace(x, replaced, &encoder.at(list), keeper, &ranks)
+                })
+            })?;
+            control.check()?;
+            Ok(Some(copies))
+        });
+        match copied {
+            Ok(None) => (),
+            Ok(Some(mut copies)) => {
+                for &list in
+                    changes.iter().filter(|(_, change)| !change.replaced.is_empty()).map(|(list, _)| list)
+                {
+                    std::mem::swap(&mut self.lists.lists[list as usize], &mut copies.lists[list as usize]);
+                }
+            }
+            Err(error) => {
+                self.lists.truncate(&before, columns)?;
+                return Err(error);
+            }
         }
         // Nothing stops the rest, until all that is due is a list's packing.
         let moved = AtomicBool::new(false);
         each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
-            let ranks = ranking.of_rows(list, x, change.replaced.iter().map(|&(_, row)| row));
-            store.replace(x, &change.replaced, &encoder.at(list), keeper, &ranks)?;
+            if in_place {
+                let ranks = ranking.of_rows(list, x, change.replaced.iter().map(|&(_, row)| row));
+                store.replace(x, &change.replaced, &encoder.at(list), keeper, &ranks)?;
+            }
             bury(store, &change.left)?;
             let packed = pack_if_due(store, columns, &|| cancel.check());
             // As after packing, a list that is left as it is is still right.
@@ -152,36 +211,33 @@ impl Index {
         control.report("update", x.rows(), x.rows(), 0.0).or(Ok(()))
     }
 
-    /// Where each id lies, all its places in turn, `[ids]`.
-    fn places(
-        &self,
-        ids: &[i64],
-        rows: &HashMap<i64, u32>,
-        control: &Control<'_>,
-    ) -> Result<Vec<Vec<(u32, u32)>>> {
-        let mut places = vec![Vec::new(); ids.len()];
+    /// Where each id lies.
+    fn places(&self, ids: &[i64], rows: &HashMap<i64, u32>, control: &Control<'_>) -> Result<Places> {
+        let mut places = Places { first: vec![NOWHERE; ids.len()], others: HashMap::new() };
         match self.directory.get() {
             // It has one place only for each id.
             Some(directory) if !self.allow_duplicate_ids => {
-                for (places, ids) in places.chunks_mut(IDS_A_STEP).zip(ids.chunks(IDS_A_STEP)) {
+                for (places, ids) in places.first.chunks_mut(IDS_A_STEP).zip(ids.chunks(IDS_A_STEP)) {
                     control.check()?;
-                    for (places, id) in places.iter_mut().zip(ids) {
-                        places.extend(directory.get(id));
+                    for (place, id) in places.iter_mut().zip(ids) {
+                        *place = directory.get(id).copied().unwrap_or(NOWHERE);
                     }
                 }
             }
             _ => {
                 let filter = Filter::ids(ids);
                 for (list, store) in (0u32..).zip(&self.lists.lists) {
-                    control.check()?;
-                    for slot in passing(store, &filter) {
+                    each_passing(store, &filter, &|| control.check(), |slot| {
                         let row = rows[&store.ids[slot as usize]];
-                        places[row as usize].push((list, slot));
-                    }
+                        match &mut places.first[row as usize] {
+                            place @ &mut NOWHERE => *place = (list, slot),
+                            _ => places.others.entry(row).or_default().push((list, slot)),
+                        }
+                    })?;
                 }
             }
         }
-        match places.iter().position(Vec::is_empty) {
+        match places.first.iter().position(|&place| place == NOWHERE) {
             Some(row) => Err(Error::NotFound { id: ids[row] }),
             None => Ok(places),
         }

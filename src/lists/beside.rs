@@ -102,7 +102,8 @@ impl<T: Pod> Beside<T> {
         self.data.shrink();
     }
 
-    pub(super) fn copy(&self) -> Result<Self> {
-        Ok(Self { width: self.width, data: self.data.copy()? })
+    /// As [`Storage::room`].
+    pub(super) fn room(&self) -> Result<Self> {
+        Ok(Self { width: self.width, data: self.data.room()? })
     }
 }

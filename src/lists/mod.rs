@@ -61,6 +61,11 @@ impl Lists {
         self.lists.iter().map(|list| list.dead).sum()
     }
 
+    /// Bytes that a vector of so many columns has, with what is kept beside.
+    pub(crate) fn vector_bytes(&self, columns: usize) -> usize {
+        columns * self.element.size() + self.row_bytes
+    }
+
     /// Bytes of vectors, biases, ids and what is kept beside, slack included.
     pub(crate) fn memory_bytes(&self) -> usize {
         let of = |list: &List| {

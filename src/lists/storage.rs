@@ -195,20 +195,27 @@ impl<T: Pod> Storage<T> {
         if own.capacity() < len { own.reserve_in_steps(room, check) } else { Ok(()) }
     }
 
-    /// The same elements in memory of their own; those in a region stay there.
-    pub(crate) fn copy(&self) -> Result<Self> {
+    /// None of these elements, but memory for them; those in a region stay there, and are shared.
+    pub(crate) fn room(&self) -> Result<Self> {
         let place = match &self.place {
             Place::Owned(own) => {
-                let mut copy = AlignedVec::new();
-                copy.resize(own.len())?;
-                copy.as_mut_slice().copy_from_slice(own);
-                Place::Owned(copy)
+                let mut room = AlignedVec::new();
+                room.reserve_exact(own.len())?;
+                Place::Owned(room)
             }
             Place::Shared { region, start, len } => {
                 Place::Shared { region: region.clone(), start: *start, len: *len }
             }
         };
         Ok(Self { place, version: Version::new() })
+    }
+
+    /// Copies the elements of `from`, whose [`Storage::room`] this is. Asks `check` now and then whether to go on.
+    pub(crate) fn fill(&mut self, from: &Self, check: Check<'_>) -> Result<()> {
+        match &mut self.place {
+            Place::Owned(own) => own.extend_in_steps(from, check),
+            Place::Shared { .. } => Ok(()),
+        }
     }
 
     /// The addresses of what is owned; none where it is borrowed from a region.

@@ -5,6 +5,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use tempfile::NamedTempFile;
+
+use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::progress::Control;
 
@@ -17,10 +20,14 @@ const SYNC: (usize, usize) = (1 << 20, 1 << 24);
 /// What a sync should take.
 const SYNC_TIME: Duration = Duration::from_millis(15);
 
+/// Bytes of an unfinished file that are given back to the disk at a time.
+const SLICE: u64 = 1 << 24;
+
 /// Writes beside the target, syncs, renames. Errors of the writer given to `write` name `path`.
 ///
 /// A symbolic link stays, what it points to is replaced. The file gets the permissions of any new file.
 pub(super) fn replace(
+    context: &Context,
     path: &Path,
     control: &Control<'_>,
     write: &mut dyn FnMut(&mut dyn Write) -> Result<()>,
@@ -38,20 +45,45 @@ pub(super) fn replace(
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut file = builder.tempfile_in(dir).map_err(|source| fail("saving to", source))?;
+    let written = fill(file.as_file_mut(), write).and_then(|()| control.check());
+    if let Err(error) = written {
+        discard(context, file);
+        return Err(match error {
+            Error::Io { source, .. } => fail("writing", source),
+            other => other,
+        });
+    }
+    file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
+    sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
+}
+
+/// Writes a file and brings it to the disk.
+fn fill(file: &mut fs::File, write: &mut dyn FnMut(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let fail = |source| Error::Io { action: "writing", path: PathBuf::new(), source };
     // Lists may be short: without a buffer each would be a system call.
-    let mut out = BufWriter::with_capacity(BUFFER, Synced::new(file.as_file_mut()));
-    let written = write(&mut out).map_err(|error| match error {
-        Error::Io { source, .. } => fail("writing", source),
-        other => other,
-    });
-    let flushed = written.and_then(|()| out.flush().map_err(|source| fail("writing", source)));
+    let mut out = BufWriter::with_capacity(BUFFER, Synced::new(file));
+    let flushed = write(&mut out).and_then(|()| out.flush().map_err(fail));
     // Taken apart, not dropped: a buffer that is dropped would still write.
     drop(out.into_parts());
     flushed?;
-    file.as_file().sync_all().map_err(|source| fail("writing", source))?;
-    control.check()?;
-    file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
-    sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
+    file.sync_all().map_err(fail)
+}
+
+/// Removes an unfinished file. Its name is gone at once; its space, for which file systems take their time (ext4 a fifth of a
+/// second for 768 MB), is given back on a thread of the pool, so that a cancelled call need not wait for it.
+fn discard(context: &Context, file: NamedTempFile) {
+    let (file, name) = file.into_parts();
+    if !cfg!(unix) {
+        // An open file would keep its name.
+        drop(file);
+        return;
+    }
+    drop(name);
+    let mut length = file.metadata().map_or(0, |metadata| metadata.len());
+    context.later(move || {
+        length = length.saturating_sub(SLICE);
+        length > 0 && file.set_len(length).is_ok()
+    });
 }
 
 /// A file that is brought to the disk as it is written.

@@ -150,14 +150,19 @@ pub(crate) struct LoadedParts {
 }
 
 /// Saves in our format, atomically: whatever happens, the path holds the old file or the whole new one.
-pub(crate) fn save(parts: &Parts<'_>, path: &Path, control: &Control<'_>) -> Result<()> {
-    atomic::replace(path, control, &mut |out| write::write(parts, out, control))
+pub(crate) fn save(context: &Context, parts: &Parts<'_>, path: &Path, control: &Control<'_>) -> Result<()> {
+    atomic::replace(context, path, control, &mut |out| write::write(parts, out, control))
 }
 
 /// Saves in faiss's format, as atomically.
-pub(crate) fn export_faiss(parts: &Parts<'_>, path: &Path, control: &Control<'_>) -> Result<()> {
+pub(crate) fn export_faiss(
+    context: &Context,
+    parts: &Parts<'_>,
+    path: &Path,
+    control: &Control<'_>,
+) -> Result<()> {
     faiss::check_writable(parts)?;
-    atomic::replace(path, control, &mut |out| faiss::write(parts, out, control))
+    atomic::replace(context, path, control, &mut |out| faiss::write(parts, out, control))
 }
 
 /// The length of the index in our format, in bytes.
