@@ -18,6 +18,8 @@ struct Shape {
     columns: u32,
     // Codes are of residuals: 0 = no, 1 = a query's own residual is compared with them, 2 = the query is.
     residuals: u32,
+    // Bits of a code.
+    bits: u32,
 }
 
 // Some blocks of one list, and queries that visit them.

@@ -149,9 +149,7 @@ pub(crate) trait Backend: Send + Sync {
 
 /// Whether a device may be asked: budgets are shared out, most codes scanned and places told by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
-    job.budget.is_none()
-        && !job.places
-        && matches!(job.codes, Codes::Plain | Codes::Affine(Affine { bits: 8, .. }))
+    job.budget.is_none() && !job.places && matches!(job.codes, Codes::Plain | Codes::Affine(_))
 }
 
 /// The `k` best of each query.

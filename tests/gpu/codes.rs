@@ -32,7 +32,7 @@ fn search_codes_of_every_dimension_and_metric_equal_the_cpu() {
         for metric in METRICS {
             let count = if dim > 500 { 700 } else { 3000 };
             let rows = numbers(dim as u64, count * dim);
-            for description in ["IVF16,SQ8", "SQ8"] {
+            for description in ["IVF16,SQ8", "SQ8", "IVF16,SQ6", "SQ4"] {
                 let Some(twins) = twins(description, metric, dim, &rows) else { return };
                 // Tiles of many queries, and of few.
                 let queries = numbers(99, 40 * dim);
@@ -41,7 +41,7 @@ fn search_codes_of_every_dimension_and_metric_equal_the_cpu() {
                     twins.check(&queries[..3 * dim], k, &nprobe(probes));
                 }
                 // A coarse step, where there is one, and a scan each time.
-                let steps = if description == "SQ8" { 1 } else { 2 };
+                let steps = if description.starts_with("IVF") { 2 } else { 1 };
                 assert_eq!(twins.calls(), 8 * steps, "{dim} {metric:?} {description}");
             }
         }
@@ -55,7 +55,7 @@ fn search_codes_near_and_far_equal_the_cpu() {
     let mut rows: Vec<f32> = numbers(5, 1500 * dim).iter().map(|v| v + 300.0).collect();
     rows.extend_from_within(..700 * dim);
     for metric in METRICS {
-        for description in ["IVF4,SQ8", "SQ8"] {
+        for description in ["IVF4,SQ8", "SQ8", "IVF4,SQ4"] {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             // Queries that are rows, then other ones.
             for queries in [&rows[..30 * dim], &numbers(6, 30 * dim)] {
@@ -72,7 +72,7 @@ fn search_codes_near_and_far_equal_the_cpu() {
 fn search_codes_filtered_or_with_a_budget_equals_the_cpu() {
     let dim = 8;
     let rows = numbers(2, 4000 * dim);
-    for (description, metric) in [("IVF16,SQ8", Metric::L2), ("IVF16,SQ8", Metric::InnerProduct)] {
+    for (description, metric) in [("IVF16,SQ8", Metric::L2), ("IVF16,SQ6", Metric::InnerProduct)] {
         let Some(twins) = twins(description, metric, dim, &rows) else { return };
         search_filtered(&twins, dim);
     }
@@ -91,8 +91,10 @@ fn range_search_of_codes_equals_the_cpu() {
 #[test]
 fn search_codes_after_changes_equals_the_cpu() {
     let dim = 10;
-    let Some(twins) = twins("IVF8,SQ8", Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
-    search_after_changes(twins, dim);
+    for description in ["IVF8,SQ8", "IVF8,SQ6"] {
+        let Some(twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+        search_after_changes(twins, dim);
+    }
 }
 
 #[test]

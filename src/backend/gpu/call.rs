@@ -164,10 +164,10 @@ impl Sender<'_> {
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
         let squared = u32::from(job.metric == Metric::L2);
-        let residuals = match job.codes {
-            Codes::Affine(Affine { centroids: Some(_), .. }) if squared == 1 => 1,
-            Codes::Affine(Affine { centroids: Some(_), .. }) => 2,
-            _ => 0,
+        let (bits, residuals) = match job.codes {
+            Codes::Affine(Affine { bits, centroids: None, .. }) => (bits, 0),
+            Codes::Affine(Affine { bits, .. }) => (bits, if squared == 1 { 1 } else { 2 }),
+            _ => (0, 0),
         };
         let mut shapes: Vec<Shape> = round
             .dispatches
@@ -182,6 +182,7 @@ impl Sender<'_> {
                     to32(queries.len()),
                     to32(job.columns()),
                     residuals,
+                    bits,
                 ])
             })
             .collect();

@@ -237,8 +237,8 @@ impl<'a> Judge<'a> {
             let count = hits.len();
             self.accept(&mut arithmetic, query, norm, &own, &mut hits);
             let (want, got) = hits.split_at_mut(count);
-            want.sort_unstable_by_key(|hit| hit.id);
-            got.sort_unstable_by_key(|hit| hit.id);
+            want.sort_unstable_by(Hit::order);
+            got.sort_unstable_by(Hit::order);
             want.len() == got.len()
                 && want.iter().zip(got).all(|(want, got)| want.key.to_bits() == got.key.to_bits())
         })

@@ -14,17 +14,20 @@ pub(super) enum Held {
     Values(Element),
     /// Codes by a scale and an offset, of eight bits.
     Codes,
+    /// The same of fewer bits.
+    Packed,
 }
 
 impl Held {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 5;
+    pub(super) const COUNT: usize = 6;
 
     /// A number for each.
     pub(super) fn place(self) -> usize {
         match self {
             Self::Values(element) => element as usize,
             Self::Codes => 4,
+            Self::Packed => 5,
         }
     }
 }
@@ -53,6 +56,7 @@ impl<'a> Form<'a> {
 pub(super) struct Book {
     /// As affine.wgsl has it.
     memory: Memory,
+    pub(super) held: Held,
     /// How large what keys are made of can be.
     pub(super) sizes: Sizes,
     /// No number but zero has a smaller magnitude.
@@ -63,7 +67,8 @@ impl Book {
     /// Sends it; `None` = the lists hold vectors.
     pub(super) fn send(engine: &Engine, codes: &Codes<'_>) -> Outcome<Option<Self>> {
         let Codes::Affine(affine) = codes else { return Ok(None) };
-        let Affine { scale, offset, centroids, .. } = *affine;
+        let Affine { bits, scale, offset, centroids } = *affine;
+        let held = if bits == 8 { Held::Codes } else { Held::Packed };
         let parts = [scale, offset, centroids.unwrap_or_default()];
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         let bytes = parts.iter().map(|part| size_of_val(*part) as u64).sum();
@@ -78,7 +83,7 @@ impl Book {
             at += piece.len() as u64;
         }
         let least = parts.iter().map(|part| least(part)).fold(f32::INFINITY, f32::min);
-        Ok(Some(Self { memory, sizes: Sizes::of_codes(affine), least }))
+        Ok(Some(Self { memory, held, sizes: Sizes::of_codes(affine), least }))
     }
 
     pub(super) fn buffer(&self) -> &wgpu::Buffer {

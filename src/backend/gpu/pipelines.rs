@@ -40,6 +40,7 @@ const VALUE_F32: &str = include_str!("../../../shaders/value_f32.wgsl");
 const VALUE_F16: &str = include_str!("../../../shaders/value_f16.wgsl");
 const VALUE_BF16: &str = include_str!("../../../shaders/value_bf16.wgsl");
 const VALUE_U8: &str = include_str!("../../../shaders/value_u8.wgsl");
+const VALUE_PACKED: &str = include_str!("../../../shaders/value_packed.wgsl");
 
 impl Kernel {
     /// A number for each.
@@ -87,6 +88,7 @@ fn value(held: Held) -> &'static str {
         Held::Values(Element::F16) => VALUE_F16,
         Held::Values(Element::Bf16) => VALUE_BF16,
         Held::Values(Element::U8) | Held::Codes => VALUE_U8,
+        Held::Packed => VALUE_PACKED,
     }
 }
 
@@ -94,7 +96,7 @@ fn value(held: Held) -> &'static str {
 fn query(held: Held) -> &'static str {
     match held {
         Held::Values(_) => PLAIN,
-        Held::Codes => AFFINE,
+        Held::Codes | Held::Packed => AFFINE,
     }
 }
 

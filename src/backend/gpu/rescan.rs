@@ -9,7 +9,7 @@ use crate::backend::plan::{Pair, Unit};
 use crate::backend::scan::Scanner;
 use crate::backend::workspace::Workspace;
 use crate::backend::{DeviceSlot, ListSource, ListView, ScanJob, Version};
-use crate::collect::Collector;
+use crate::collect::Within;
 use crate::context::Context;
 use crate::lists::block::{BLOCK, blocks};
 use crate::progress::Cancel;
@@ -39,8 +39,9 @@ impl<'a> Rescan<'a> {
         hits: &mut Vec<Hit>,
     ) {
         let Self { context, packed, kept, sorted, workspace } = self;
-        let Some(Workspace { scratch, prepared, plan, .. }) = workspace else { return };
+        let Some(Workspace { scratch, prepared, plan, found, .. }) = workspace else { return };
         prepared.fill(context.kernels(), job, query, query + 1);
+        found.clear();
         sorted.clear();
         sorted.extend_from_slice(candidates);
         sorted.sort_unstable_by_key(|candidate| (candidate.list, candidate.slot));
@@ -63,8 +64,10 @@ impl<'a> Rescan<'a> {
             let lists = Alone { list, count: job.lists.list_count() };
             // Only a cancel could stop it.
             let job = ScanJob { lists: &lists, filter: None, cancel: Cancel::default(), ..*job };
-            let scanned = Scanner::new(context, &job, query, prepared, scratch, All(hits)).scan(plan, &unit);
+            let all = Within { key: f32::INFINITY, first_query: 0, found };
+            let scanned = Scanner::new(context, &job, query, prepared, scratch, all).scan(plan, &unit);
             debug_assert!(scanned.is_ok());
+            hits.extend(found.drain(..).map(|(_, hit)| hit));
         }
     }
 }
@@ -97,20 +100,4 @@ impl ListSource for Alone<'_> {
     fn device(&self) -> Option<&DeviceSlot> {
         None
     }
-}
-
-/// Keeps all hits.
-struct All<'a>(&'a mut Vec<Hit>);
-
-impl Collector for All<'_> {
-    fn bar(&self, _: usize) -> f32 {
-        f32::INFINITY
-    }
-
-    fn offer(&mut self, _: usize, hit: Hit) -> bool {
-        self.0.push(hit);
-        false
-    }
-
-    fn moved(&mut self, _: usize) {}
 }

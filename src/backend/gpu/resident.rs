@@ -87,7 +87,7 @@ impl Resident {
 
     /// What kernels read.
     pub(super) fn held(&self) -> Held {
-        if self.book.is_some() { Held::Codes } else { Held::Values(self.element) }
+        self.book.as_ref().map_or(Held::Values(self.element), |book| book.held)
     }
 
     /// What codes stand for.

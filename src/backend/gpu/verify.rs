@@ -18,7 +18,7 @@ use crate::backend::{
 };
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
-use crate::lists::block::{BLOCK, locate};
+use crate::lists::block::BLOCK;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
@@ -60,7 +60,9 @@ pub(super) fn arithmetic_is_the_cpus(
         Held::Values(element) => {
             with_element!(element, E => scans_agree(&Sample::<E>::new(), context, gpu, engine))
         }
-        Held::Codes => scans_agree(&Sample::of_codes(), context, gpu, engine),
+        Held::Codes => scans_agree(&Sample::of_codes(8), context, gpu, engine),
+        // One of all numbers of bits: only how codes are read differs, and that is whole numbers' work.
+        Held::Packed => scans_agree(&Sample::of_codes(6), context, gpu, engine),
     };
     remembered(tried, engine, |verified| &mut verified.scans[place])
 }
@@ -170,8 +172,8 @@ struct Sample<E> {
     bias: Vec<f32>,
     ids: Vec<i64>,
     queries: Vec<f32>,
-    /// Of codes the scale, the offset and the centroid.
-    coded: Option<[Vec<f32>; 3]>,
+    /// Of codes the bits, the scale, the offset and the centroid.
+    coded: Option<(u32, [Vec<f32>; 3])>,
     version: Version,
     device: DeviceSlot,
 }
@@ -202,28 +204,26 @@ impl<E: Scalar> Sample<E> {
 }
 
 impl Sample<u8> {
-    /// One of codes of residuals.
-    fn of_codes() -> Self {
+    /// One of codes of residuals, of so many bits.
+    fn of_codes(bits: u32) -> Self {
         let mut random = Random::new(2);
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let mut numbers =
             |from: f64, to: f64| (0..DIM).map(|_| (from + random.unit() * (to - from)) as f32).collect();
         let coded = [numbers(0.01, 0.02), numbers(-2.0, -1.0), numbers(-1.0, 1.0)];
-        Self::new().with_codes(coded)
+        Self::new().with_codes(bits, coded)
     }
 
     /// The same with codes that stand for this.
-    fn with_codes(mut self, coded: [Vec<f32>; 3]) -> Self {
-        for (slot, bias) in self.bias.iter_mut().enumerate() {
-            let (base, stride) = locate(slot, VECTORS, DIM);
-            let codes = self.vectors[base..].iter().step_by(stride);
-            let values = codes
-                .zip(&coded[0])
-                .zip(&coded[1])
-                .map(|((&code, scale), offset)| offset + scale * f32::from(code));
-            *bias = -0.5 * values.map(|value| value * value).sum::<f32>();
-        }
-        self.coded = Some(coded);
+    fn with_codes(mut self, bits: u32, coded: [Vec<f32>; 3]) -> Self {
+        let affine = Affine { bits, scale: &coded[0], offset: &coded[1], centroids: None };
+        self.vectors.truncate(VECTORS * affine.columns());
+        let bias = (0..VECTORS).map(|slot| {
+            let values = affine.values(&self.list(0), 0, slot);
+            -0.5 * values.map(|value| value * value).sum::<f32>()
+        });
+        self.bias = bias.collect();
+        self.coded = Some((bits, coded));
         self
     }
 }
@@ -232,8 +232,8 @@ impl<E: Scalar> Sample<E> {
     fn codes(&self) -> Codes<'_> {
         match &self.coded {
             None => Codes::Plain,
-            Some([scale, offset, centroid]) => {
-                Codes::Affine(Affine { bits: 8, scale, offset, centroids: Some(centroid) })
+            Some((bits, [scale, offset, centroid])) => {
+                Codes::Affine(Affine { bits: *bits, scale, offset, centroids: Some(centroid) })
             }
         }
     }
@@ -321,11 +321,15 @@ mod tests {
         let numbers = sample.vectors.iter_mut().chain(&mut sample.queries).chain(&mut sample.bias);
         numbers.for_each(|number| *number = (*number * 8.0).round());
         finds_the_same(&sample, &context, &gpu);
-        let mut codes = Sample::<u8>::new();
-        codes.vectors.iter_mut().for_each(|code| *code /= 16);
-        codes.queries.clone_from(&sample.queries);
-        let coded = [vec![1.0; DIM], vec![-7.0; DIM], sample.queries[DIM..2 * DIM].to_vec()];
-        finds_the_same(&codes.with_codes(coded), &context, &gpu);
+        for bits in [8, 6, 4] {
+            let mut codes = Sample::<u8>::new();
+            if bits == 8 {
+                codes.vectors.iter_mut().for_each(|code| *code /= 8);
+            }
+            codes.queries.clone_from(&sample.queries);
+            let coded = [vec![1.0; DIM], vec![-7.0; DIM], sample.queries[DIM..2 * DIM].to_vec()];
+            finds_the_same(&codes.with_codes(bits, coded), &context, &gpu);
+        }
         let agree = gpu.with(|engine| assigning_agrees(&sample, &context, &gpu, engine)).expect("no error");
         assert_eq!(agree, Some(true), "{:?}", gpu.lost());
     }
@@ -333,7 +337,9 @@ mod tests {
     fn keys_of_any_arithmetic_tell_what_is_best() {
         let Some((gpu, context)) = emulated() else { return };
         is_proven(&Sample::<f32>::new(), &context, &gpu);
-        is_proven(&Sample::of_codes(), &context, &gpu);
+        for bits in [8, 6, 4] {
+            is_proven(&Sample::of_codes(bits), &context, &gpu);
+        }
     }
 
     /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
