@@ -3,11 +3,11 @@
 //! which must not depend on the batch, nor on how a scan goes about it.
 //!
 //! ```text
-//! cargo bench --bench codes -- Flat,SQ8,RaBitQ4      # 262144 x 128 normal numbers, two threads
-//! cargo bench --bench codes -- Flat,SQ8 base.npy queries.npy NLIST NPROBE K   # float32, C order
+//! cargo bench --bench codes -- Flat/SQ8/SQ8,RFlat      # 262144 x 128 normal numbers, two threads
+//! cargo bench --bench codes -- Flat/SQ8 base.npy queries.npy NLIST NPROBE K   # float32, C order
 //! ```
 //!
-//! `IVF_KERNEL=avx2` picks the instruction set, `IVF_METRIC=ip` inner products.
+//! `IVF_KERNEL=avx2` picks the instruction set, `IVF_METRIC=ip` inner products, `IVF_BATCH=2048` one batch.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -39,7 +39,7 @@ struct Data {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let (codes, files) = arguments.split_first().expect("codes, such as Flat,SQ8");
+    let (codes, files) = arguments.split_first().expect("codes, such as Flat/SQ8");
     let data = match files {
         [] => gaussian(),
         [base, queries, shape @ ..] => {
@@ -57,7 +57,7 @@ fn main() {
         _ => Metric::L2,
     };
     println!("{} x {}, nlist, nprobe, k {:?}", data.base.len() / data.dim, data.dim, data.shape);
-    let codes: Vec<&str> = codes.split(',').collect();
+    let codes: Vec<&str> = codes.split('/').collect();
     measure(&context, &data, &codes, metric);
 }
 
@@ -65,7 +65,9 @@ fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) 
     let indexes: Vec<Index> = codes.iter().map(|code| filled(context, data, code, metric)).collect();
     let mut lines: Vec<String> = codes.iter().map(|code| format!("{metric:?} {code:8}")).collect();
     let mut digests = vec![None; codes.len()];
-    for batch in BATCHES {
+    let only: Option<usize> = std::env::var("IVF_BATCH").ok().map(|batch| batch.parse().unwrap());
+    let batches = only.map_or(BATCHES.to_vec(), |only| vec![only]);
+    for &batch in &batches {
         let mut found = Found::new(data, batch);
         for (index, digest) in indexes.iter().zip(&mut digests) {
             found.search(index, data, 0);
@@ -86,7 +88,8 @@ fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) 
             *line += &format!("{:9.0} {ratio:5.2}x", median(rates));
         }
     }
-    println!("             batch {}", BATCHES.map(|batch| format!("{batch:9}       ")).concat());
+    let heads: String = batches.iter().map(|batch| format!("{batch:9}       ")).collect();
+    println!("             batch {heads}");
     for (line, digest) in lines.iter().zip(digests) {
         println!("{line}  {:016x}", digest.unwrap_or(0));
     }

@@ -95,14 +95,53 @@ fn search_rows_kept_in_codes_are_compared_as_they_are_reconstructed() {
     }
 }
 
+/// Scalar codes are scanned with queries rounded to 8 bits, wherever the data lies.
+#[test]
+fn search_rounded_queries_find_the_nearest_whatever_the_kernel_and_the_batch() {
+    let dim = 50;
+    for offset in [0.0, 300.0] {
+        let x: Vec<f32> = numbers(5, 3000 * dim).iter().map(|value| value + offset).collect();
+        let queries: Vec<f32> = numbers(6, 40 * dim).iter().map(|value| value + offset).collect();
+        // Angles so far from the origin are all the same in float32.
+        for metric in METRICS.into_iter().filter(|&metric| offset == 0.0 || metric != Metric::Cosine) {
+            let exact = filled(context(2, None), "IVF8,Flat", metric, &x, dim);
+            let expected = search(&exact, &queries, 10, &factor(0.0));
+            for (description, share) in
+                [("IVF8,SQ8,RFlat", 0.995), ("SQ8,RFlat", 0.995), ("IVF8,SQ6,RFlat", 0.99)]
+            {
+                // Without fused products centroids are others.
+                let mut fused: Option<Found> = None;
+                for kernel in kernels() {
+                    let index = filled(context(2, Some(kernel)), description, metric, &x, dim);
+                    let found = search(&index, &queries, 10, &factor(0.0));
+                    if kernel != "scalar" {
+                        let first = fused.get_or_insert_with(|| found.clone());
+                        assert_eq!(&found, first, "{description} {metric:?} {kernel}");
+                    }
+                    for q in [0, 17, 39] {
+                        let alone = search(&index, &queries[q * dim..(q + 1) * dim], 10, &factor(0.0));
+                        assert_eq!(alone.ids, found.ids[q * 10..(q + 1) * 10]);
+                        assert_eq!(alone.distances, found.distances[q * 10..(q + 1) * 10]);
+                    }
+                    let same = found.ids.chunks(10).zip(expected.ids.chunks(10));
+                    let same: usize =
+                        same.map(|(got, want)| want.iter().filter(|id| got.contains(id)).count()).sum();
+                    let got = same as f64 / expected.ids.len() as f64;
+                    assert!(got >= share, "{description} {metric:?} {kernel} at {offset}: {got}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn search_k_factor_compares_so_many_times_k() {
     let dim = 16;
     let x = numbers(3, 2000 * dim);
     let queries = numbers(4, 30 * dim);
     for metric in METRICS {
-        let base = filled(context(1, None), "IVF8,SQ4", metric, &x, dim);
-        let refined = filled(context(1, None), "IVF8,SQ4,RFlat", metric, &x, dim);
+        let base = filled(context(1, None), "IVF8,PQ8", metric, &x, dim);
+        let refined = filled(context(1, None), "IVF8,PQ8,RFlat", metric, &x, dim);
         let exact = filled(context(1, None), "IVF8,Flat", metric, &x, dim);
         for (k_factor, candidates) in [(1.0, 10), (2.55, 25), (0.0, 40), (8.0, 80)] {
             let found = search(&refined, &queries, 10, &factor(k_factor));

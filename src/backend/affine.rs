@@ -4,7 +4,7 @@
 //! query. So the tile of bytes does the scan, and nothing is decoded. Where codes are of residuals, L2 compares the
 //! query's own residual with them, and an inner product adds that with the centroid.
 
-use super::{ListView, Product, RaBitQ};
+use super::{ListView, Product, RaBitQ, Rounded};
 use crate::element::Values;
 use crate::kernel::bitpack;
 use crate::lists::block::locate;
@@ -17,6 +17,8 @@ pub(crate) enum Codes<'a> {
     Plain,
     /// By a scale and an offset.
     Affine(Affine<'a>),
+    /// The same, scanned in whole numbers; scores are estimates.
+    Rounded(Rounded<'a>),
     /// By the words of a codebook.
     Product(Product<'a>),
     /// By a direction on a grid; scores are estimates.

@@ -19,6 +19,7 @@ mod prepared;
 mod product;
 mod rabitq;
 mod rerank;
+mod rounded;
 mod scan;
 mod scorer;
 mod slot;
@@ -36,6 +37,7 @@ pub(crate) use plan::visits;
 pub(crate) use product::Product;
 pub(crate) use rabitq::{Number, RaBitQ, centre};
 pub(crate) use rerank::Scores;
+pub(crate) use rounded::Rounded;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 
 use crate::budget::Budget;
@@ -115,7 +117,7 @@ impl ScanJob<'_> {
     fn columns(&self) -> usize {
         match self.codes {
             Codes::Plain => self.dim,
-            Codes::Affine(affine) => affine.columns(),
+            Codes::Affine(affine) | Codes::Rounded(Rounded { affine, .. }) => affine.columns(),
             Codes::Product(codes) => codes.columns(),
             Codes::RaBitQ(codes) => codes.columns(),
         }

@@ -1,6 +1,7 @@
 //! What is known of queries before they meet a list.
 
 use super::product::Tables;
+use super::rounded::Roundings;
 use super::{Codes, ScanJob};
 use crate::kernel::Kernels;
 use crate::matrix::squared_norm;
@@ -13,6 +14,8 @@ pub(crate) struct Prepared {
     pub(super) norms: Vec<f32>,
     /// Where vectors are coded by words.
     pub(super) tables: Tables,
+    /// Where they are rounded, once for all lists.
+    pub(super) roundings: Roundings,
 }
 
 impl Prepared {
@@ -22,8 +25,12 @@ impl Prepared {
         let norm = |row| if job.metric == Metric::L2 { squared_norm(row) } else { 0.0 };
         self.norms.clear();
         self.norms.extend(queries.chunks_exact(job.dim).map(norm));
-        if let Codes::Product(codes) = &job.codes {
-            self.tables.fill(kernels, codes, queries);
+        match &job.codes {
+            Codes::Product(codes) => self.tables.fill(kernels, codes, queries),
+            Codes::Rounded(codes) if !codes.is_by_list(job.metric) => {
+                self.roundings.fill(kernels, job.metric, codes, 0, queries.chunks_exact(job.dim));
+            }
+            _ => {}
         }
     }
 

@@ -5,12 +5,13 @@ use super::packed::{FEW, HALVED, Kept, Packed, halve, is_wide, masked, restrict,
 use super::plan::{Pair, Plan, Unit};
 use super::prepared::Prepared;
 use super::rabitq::Number;
+use super::rounded::{Rounded, Roundings};
 use super::{Codes, IdFilter, ListView, Place, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::Values;
 use crate::error::Result;
-use crate::kernel::{Kernels, TileOutput, bitpack};
+use crate::kernel::{GROUP, Kernels, TileOutput, bitpack};
 use crate::lists::block::{BLOCK, blocks};
 
 /// What of a list is scanned.
@@ -71,6 +72,12 @@ pub(crate) struct Scratch {
     factors: Vec<f32>,
     /// A tile's tables.
     pub(super) tables: Vec<u8>,
+    /// A tile's queries, rounded for a list.
+    pub(super) roundings: Roundings,
+    /// The same, or those that all lists share, as the kernel reads them.
+    pub(super) words: Vec<i32>,
+    /// The unit's codes by fours.
+    fours: Vec<u8>,
 }
 
 /// What a filter leaves of a unit.
@@ -97,6 +104,9 @@ impl Scratch {
             unpacked: Vec::new(),
             factors: Vec::new(),
             tables: Vec::new(),
+            roundings: Roundings::default(),
+            words: Vec::new(),
+            fours: Vec::new(),
         }
     }
 }
@@ -161,7 +171,8 @@ impl<'a, C: Collector> Scanner<'a, C> {
     fn scan_ground(&mut self, ground: &Ground<'_>, pairs: &[Pair]) -> Result<()> {
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
         let mut factors = std::mem::take(&mut self.scratch.factors);
-        let scanned = self.scanned(&ground.list, ground.blocks, &mut unpacked, &mut factors);
+        let mut fours = std::mem::take(&mut self.scratch.fours);
+        let scanned = self.scanned(&ground.list, ground.blocks, &mut unpacked, &mut factors, &mut fours);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
@@ -170,6 +181,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         }
         self.scratch.unpacked = unpacked;
         self.scratch.factors = factors;
+        self.scratch.fours = fours;
         Ok(())
     }
 
@@ -180,9 +192,11 @@ impl<'a, C: Collector> Scanner<'a, C> {
         blocks: (usize, usize),
         unpacked: &'v mut Vec<u8>,
         factors: &'v mut Vec<f32>,
+        fours: &'v mut Vec<u8>,
     ) -> Scanned<'v> {
         let bits = match self.job.codes {
             Codes::Affine(Affine { bits: bits @ ..8, .. }) => bits,
+            Codes::Rounded(Rounded { affine, .. }) => affine.bits,
             Codes::RaBitQ(codes) => codes.bits,
             _ => {
                 let (values, columns) = (list.vectors, self.job.columns());
@@ -205,9 +219,22 @@ impl<'a, C: Collector> Scanner<'a, C> {
             return Scanned { values: Values::U8(codes), columns, factors, first };
         }
         let dim = self.job.dim;
-        unpacked.resize((last - first) * dim, 0);
-        self.kernels.unpack(bitpack::Packed { bits, dim, columns, blocks: codes }, unpacked);
-        Scanned { values: Values::U8(unpacked), columns: dim, factors, first }
+        let codes = if bits == 8 {
+            codes
+        } else {
+            unpacked.resize((last - first) * dim, 0);
+            self.kernels.unpack(bitpack::Packed { bits, dim, columns, blocks: codes }, unpacked);
+            unpacked
+        };
+        let Codes::Rounded(rounded) = self.job.codes else {
+            return Scanned { values: Values::U8(codes), columns: dim, factors, first };
+        };
+        let columns = rounded.groups() * GROUP;
+        fours.resize((last - first) * columns, 0);
+        for (codes, fours) in codes.chunks(dim * BLOCK).zip(fours.chunks_mut(columns * BLOCK)) {
+            self.kernels.interleave(codes, codes.len() / dim, fours);
+        }
+        Scanned { values: Values::U8(fours), columns, factors, first }
     }
 
     /// Whether tiles read the lists' values as they are, with nothing made of them first.

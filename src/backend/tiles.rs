@@ -4,13 +4,14 @@ use super::affine::Shifted;
 use super::packed::ids_of;
 use super::plan::Pair;
 use super::rabitq::Seen;
+use super::rounded::Known;
 use super::scan::{Ground, Scanned, Scanner, Scratch};
 use super::scorer::Scorer;
 use super::{Codes, Place};
 use crate::collect::Collector;
 use crate::element::Values;
 use crate::kernel::{
-    ENTRIES, LookupInput, MAX_BLOCKS, MAX_QUERIES, Scaled, Steps, SumInput, TileInput, pack,
+    DotInput, ENTRIES, LookupInput, MAX_BLOCKS, MAX_QUERIES, Scaled, Steps, SumInput, TileInput, pack,
 };
 use crate::lists::block::{BLOCK, NARROW};
 use crate::topk::Hit;
@@ -73,6 +74,29 @@ impl<C: Collector> Scanner<'_, C> {
                     scorers[q] = Scorer::of_codes(job.metric, rows[q], seen, affine, number);
                 }
                 pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+            }
+            Codes::Rounded(codes) => {
+                let Scratch { roundings, words, .. } = &mut *self.scratch;
+                let by_list = codes.is_by_list(job.metric);
+                if by_list {
+                    roundings.fill(self.kernels, job.metric, codes, number, rows[..count].iter().copied());
+                }
+                let mut groups = [&[][..]; MAX_QUERIES];
+                for (q, pair) in pairs.iter().enumerate() {
+                    let (of, query) = if by_list {
+                        (&*roundings, q)
+                    } else {
+                        (&self.prepared.roundings, pair.query as usize)
+                    };
+                    let Known { step, mut seen } = of.known(query);
+                    if !by_list && codes.affine.centroids.is_some() {
+                        seen.constant += self.kernels.pairs.product(rows[q], codes.affine.centroid(number));
+                    }
+                    scorers[q] = Scorer::of_estimates(job.metric, seen);
+                    steps[q].step = step;
+                    groups[q] = of.words(query);
+                }
+                pack(&groups[..count], codes.groups(), words);
             }
             Codes::Product(codes) => {
                 for (q, pair) in pairs.iter().enumerate() {
@@ -166,7 +190,7 @@ impl<C: Collector> Scanner<'_, C> {
     /// Scores a tile; a bit for each query that has a hit.
     #[inline]
     fn reach(&mut self, scanned: &Scanned<'_>, part: &Part<'_>, queries: &Queries<'_>) -> u32 {
-        let Scratch { packed, tables, tile, .. } = &mut *self.scratch;
+        let Scratch { packed, tables, words, tile, .. } = &mut *self.scratch;
         let &Part { first, halves, bias } = part;
         let Queries { pairs, thresholds, steps, .. } = queries;
         let count = pairs.len();
@@ -180,6 +204,13 @@ impl<C: Collector> Scanner<'_, C> {
         let factors = scanned.factors.get(from..to).unwrap_or_default();
         let mut of_queries = [&[][..]; MAX_QUERIES];
         let looked_up = match (&self.job.codes, vectors) {
+            (Codes::Rounded(codes), Values::U8(bytes)) => {
+                let steps = steps.map(|steps| steps.step);
+                let groups = codes.groups();
+                let input =
+                    DotInput { count, groups, queries: words, steps: &steps, thresholds, codes: bytes, bias };
+                return self.kernels.dots(input, tile);
+            }
             (Codes::RaBitQ(codes), Values::U8(bytes)) if codes.looks_up() => {
                 let columns = codes.code_columns();
                 let tables = tables.chunks_exact(columns * 2 * ENTRIES);

@@ -19,21 +19,30 @@ pub(crate) struct Scalar {
     /// What the steps are, and the middle of the first.
     scale: Vec<f32>,
     offset: Vec<f32>,
+    /// The code about which those of each dimension lie: that of a residual of 0, else the middle one.
+    centre: Vec<f32>,
 }
 
 impl Scalar {
     /// One that is not trained.
     pub(crate) fn new(bits: u8, by_residual: bool) -> Self {
-        let (minimum, range, scale, offset) = Default::default();
-        Self { bits: bits.into(), by_residual, minimum, range, scale, offset }
+        let (minimum, range, scale, offset, centre) = Default::default();
+        Self { bits: bits.into(), by_residual, minimum, range, scale, offset, centre }
     }
 
     /// One of these ranges (`[dim]` each, finite).
     pub(crate) fn with_ranges(&self, minimum: Vec<f32>, range: Vec<f32>) -> Self {
         let steps = self.most();
         let scale: Vec<f32> = range.iter().map(|range| range / steps).collect();
-        let offset = minimum.iter().zip(&scale).map(|(minimum, scale)| minimum + 0.5 * scale).collect();
-        Self { minimum, range, scale, offset, ..*self }
+        let offset: Vec<f32> =
+            minimum.iter().zip(&scale).map(|(minimum, scale)| minimum + 0.5 * scale).collect();
+        let centre = offset.iter().zip(&scale).map(|(&offset, &scale)| match self.by_residual {
+            _ if scale == 0.0 => 0.0,
+            true => (-offset / scale).clamp(0.0, steps),
+            false => 0.5 * steps,
+        });
+        let centre = centre.collect();
+        Self { minimum, range, scale, offset, centre, ..*self }
     }
 
     /// Fails unless these can be ranges for `dim` dimensions.
@@ -58,13 +67,14 @@ impl Scalar {
 
     /// The same without ranges.
     pub(crate) fn untrained(&self) -> Self {
-        let (minimum, range, scale, offset) = Default::default();
-        Self { minimum, range, scale, offset, ..*self }
+        Self::new(u8::try_from(self.bits).expect("invariant: at most 8"), self.by_residual)
     }
 
     /// The same for codes of residuals.
     pub(crate) fn of_residuals(self) -> Self {
-        Self { by_residual: true, ..self }
+        let Self { minimum, range, .. } = self;
+        let residual = Self::new(u8::try_from(self.bits).expect("invariant: at most 8"), true);
+        if minimum.is_empty() { residual } else { residual.with_ranges(minimum, range) }
     }
 
     pub(crate) fn is_trained(&self) -> bool {
@@ -72,13 +82,18 @@ impl Scalar {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        4 * size_of_val(&self.minimum[..])
+        5 * size_of_val(&self.minimum[..])
     }
 
     /// What codes stand for; `centroids` (`[nlist, dim]`) count if the codes are of residuals.
     pub(crate) fn affine<'a>(&'a self, centroids: Option<&'a [f32]>) -> Affine<'a> {
         let centroids = centroids.filter(|_| self.by_residual);
         Affine { bits: self.bits, scale: &self.scale, offset: &self.offset, centroids }
+    }
+
+    /// The code about which those of each dimension lie.
+    pub(crate) fn centre(&self) -> &[f32] {
+        &self.centre
     }
 
     /// The codes of some dimensions from `first` on of a row, or of its residual from `centroid` (empty = none).

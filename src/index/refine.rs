@@ -10,7 +10,7 @@ use super::search::Request;
 use super::stats::Clock;
 use super::{Index, SearchOptions, SearchOutput};
 use crate::backend::workspace::Workspace;
-use crate::backend::{self, Place, Scores};
+use crate::backend::{self, Codes, Place, Rounded, Scores};
 use crate::codec::{Codec, Scalar};
 use crate::collect::Sink;
 use crate::error::{Error, Result};
@@ -139,7 +139,12 @@ impl Index {
         counts.resize(queries.rows(), 0);
         let cancel = control.cancel();
         let mut clock = Clock::start(options.stats);
-        let job = self.job(request, options, cancel, workspace, &mut clock)?;
+        let mut job = self.job(request, options, cancel, workspace, &mut clock)?;
+        if let (Codes::Affine(affine), Codec::Scalar(scalar)) = (job.codes, &*self.codec)
+            && let Some(rounded) = Rounded::new(affine, scalar.centre(), self.metric)
+        {
+            job.codes = Codes::Rounded(rounded);
+        }
         let sink = CandidateSink(Mutex::new((&mut candidates, &mut counts)), most);
         backend::scan_best(&self.context, &job, most, &sink)?;
         clock.lap(|stats| &mut stats.scan_ns);

@@ -7,8 +7,10 @@
 
 mod bitmap;
 pub(crate) mod bitpack;
+mod dot;
 mod lookup;
 mod pair;
+mod round;
 mod scalar;
 mod tables;
 mod tile;
@@ -21,8 +23,10 @@ mod aarch64;
 mod x86_64;
 
 pub(crate) use bitmap::Bitmap;
+pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
 pub(crate) use pair::prefetch;
+pub(crate) use round::{RoundInput, Rounded};
 pub(crate) use tables::{Book, SumInput};
 
 use crate::element::Values;
@@ -101,10 +105,10 @@ impl TileOutput {
 /// Scores a tile; a bit for each query that has a hit (only then are its `hits` and `scores` meaningful).
 type TileFn = fn(TileInput<'_>, &mut TileOutput) -> u32;
 
-/// Lays queries out as a tile reads them: a chunk of dimensions after another, in it row after row. The
+/// Lays queries of `len` values out as a tile reads them: a chunk of values after another, in it row after row. The
 /// stride from query to query is a constant, so that a tile needs one pointer for all of them.
-pub(crate) fn pack(rows: &[&[f32]], dim: usize, packed: &mut Vec<f32>) {
-    packed.resize(dim.div_ceil(CHUNK) * rows.len() * CHUNK, 0.0);
+pub(crate) fn pack<T: Copy + Default>(rows: &[&[T]], len: usize, packed: &mut Vec<T>) {
+    packed.resize(len.div_ceil(CHUNK) * rows.len() * CHUNK, T::default());
     for (q, row) in rows.iter().enumerate() {
         for (chunk, values) in row.chunks(CHUNK).enumerate() {
             let start = (chunk * rows.len() + q) * CHUNK;
@@ -130,6 +134,9 @@ pub(crate) struct Kernels {
     lookup: lookup::LookupFn,
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
+    dots: dot::DotFn,
+    interleave: dot::InterleaveFn,
+    round: round::RoundFn,
     /// Those of single rows.
     pub(crate) pairs: pair::Pairs,
     /// Those of product quantizers.
@@ -215,6 +222,28 @@ impl Kernels {
     pub(crate) fn subsets(&self, values: &[f32], tables: &mut [u8]) -> Steps {
         assert!(tables.len() == values.len().div_ceil(8) * 2 * ENTRIES);
         (self.subsets)(values, tables)
+    }
+
+    /// Scores a tile by products in whole numbers; see [`DotInput`]. A bit for each query that has a hit.
+    #[inline]
+    pub(crate) fn dots(&self, input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+        input.check();
+        assert!(input.bias.len() <= BLOCK * MAX_BLOCKS);
+        (self.dots)(input, output)
+    }
+
+    /// Lays the codes of a block of `width` lanes (`[dim][width]`) out by fours, as [`DotInput`] has them.
+    pub(crate) fn interleave(&self, codes: &[u8], width: usize, out: &mut [u8]) {
+        assert!(width == BLOCK || width == NARROW);
+        assert!(codes.len().is_multiple_of(width));
+        assert!(out.len() == (codes.len() / width).div_ceil(GROUP) * GROUP * width);
+        (self.interleave)(codes, width, out);
+    }
+
+    /// Rounds a query to 8 bits; see [`RoundInput`]. `factors` is memory for as many values.
+    pub(crate) fn round(&self, input: RoundInput<'_>, factors: &mut [f32], out: &mut [i8]) -> Rounded {
+        input.check(factors, out);
+        (self.round)(input, factors, out)
     }
 
     /// A bit for each of up to 32 ids: whether the bitmap holds it.

@@ -1,6 +1,8 @@
 //! The oracle, and the kernels of a CPU without vector units: plain loops, no fused multiply-add.
 
-use super::{CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitmap, bitpack, lookup, pair, tables};
+use super::{
+    CHUNK, Kernels, MAX_QUERIES, TileInput, TileOutput, bitmap, bitpack, dot, lookup, pair, round, tables,
+};
 use crate::element::{Scalar, Values, with_values};
 use crate::lists::block::{BLOCK, NARROW};
 
@@ -13,6 +15,9 @@ pub(super) static KERNELS: Kernels = Kernels {
     lookup: lookup::scalar,
     subsets: lookup::scalar_subsets,
     residual: lookup::residual,
+    dots: dot::scalar,
+    interleave: dot::interleave,
+    round: round::round,
     pairs: pair::SCALAR,
     tables: tables::SCALAR,
     members: bitmap::scalar,

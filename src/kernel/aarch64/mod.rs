@@ -1,5 +1,6 @@
 //! 64-bit Arm: NEON, which every such CPU has.
 
+mod dot;
 mod lookup;
 mod neon;
 mod unpack;

@@ -7,7 +7,7 @@ use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
-use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, pair, tables};
+use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, dot, pair, round, tables};
 
 static KERNELS: Kernels = Kernels {
     name: "neon",
@@ -18,7 +18,10 @@ static KERNELS: Kernels = Kernels {
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,
+    dots: super::dot::safe_dots,
     // Compiled for NEON as all code for this processor is.
+    interleave: dot::interleave,
+    round: round::round,
     pairs: pair::SCALAR,
     tables: tables::SCALAR,
     members: bitmap::scalar,

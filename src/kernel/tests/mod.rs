@@ -1,5 +1,6 @@
 //! Every kernel against the scalar oracle, over the shapes that hurt.
 
+mod dot;
 mod lookup;
 mod tables;
 mod tile;

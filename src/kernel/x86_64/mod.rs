@@ -3,6 +3,7 @@
 mod avx2;
 mod avx512;
 mod bitmap;
+mod dot;
 mod lookup;
 mod pair;
 mod tables;
