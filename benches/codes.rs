@@ -7,7 +7,8 @@
 //! cargo bench --bench codes -- Flat/SQ8 base.npy queries.npy NLIST NPROBE K   # float32, C order
 //! ```
 //!
-//! `IVF_KERNEL=avx2` picks the instruction set, `IVF_METRIC=ip` inner products, `IVF_BATCH=2048` one batch.
+//! `IVF_KERNEL=avx2` picks the instruction set, `IVF_METRIC=ip` inner products, `IVF_BATCH=2048` one batch, `IVF_K_FACTOR=inf` how many
+//! candidates a refinement compares.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -128,7 +129,9 @@ impl Found {
     /// Searches for the queries from `from` on.
     fn search(&mut self, index: &Index, data: &Data, from: usize) {
         let (_, nprobe, k) = data.shape;
-        let options = SearchOptions { nprobe, ..Default::default() };
+        let k_factor = std::env::var("IVF_K_FACTOR").map_or(0.0, |factor| factor.parse().unwrap());
+        let k_factor = if index.info().k_factor == 0.0 { 0.0 } else { k_factor };
+        let options = SearchOptions { nprobe, k_factor, ..Default::default() };
         let queries = &data.queries[from * data.dim..(from + self.batch) * data.dim];
         let output = SearchOutput { distances: &mut self.distances, ids: &mut self.ids, hits: None };
         index.search(matrix(queries, data.dim), k, &options, output, &Control::default()).unwrap();

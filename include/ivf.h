@@ -543,7 +543,9 @@ typedef struct ivf_search_options {
   uint32_t list_max;
   // How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
   // least 1; 0 = the index's default, and where that is 0 too: 2 behind codes of 8 bits a dimension or more, 4 behind 4
-  // bits or more, else 10. Elsewhere 0.
+  // bits or more, else 10. Elsewhere 0. INFINITY = all that the search looks at, so that the results are
+  // those of the kept rows; behind SQ8, SQ6 and SQ4 without transforms only as many are compared as the codes' error
+  // leaves in question.
   float k_factor;
   // NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
   // clock. Zeros where the call fails.

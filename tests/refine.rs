@@ -134,6 +134,81 @@ fn search_rounded_queries_find_the_nearest_whatever_the_kernel_and_the_batch() {
     }
 }
 
+/// With an infinite factor the result is that of the kept rows, by as many candidates as the codes' bounds call for.
+#[test]
+fn search_infinite_factor_finds_what_the_kept_rows_would() {
+    for (dim, offset) in [(3, 0.0), (50, 0.0), (50, 300.0), (130, 0.0)] {
+        let shifted = |seed, n: usize| numbers(seed, n * dim).iter().map(|value| value + offset).collect();
+        let (x, queries): (Vec<f32>, Vec<f32>) = (shifted(7, 3000), shifted(8, 60));
+        for kernel in kernels() {
+            let context = context(2, Some(kernel));
+            // Products so far from the origin differ by less than float32 tells.
+            for metric in METRICS.into_iter().filter(|&metric| offset == 0.0 || metric == Metric::L2) {
+                for (refined, plain) in [
+                    ("SQ8,RFlat", "Flat"),
+                    ("IVF8,SQ8,RFlat", "IVF8,Flat"),
+                    ("IVF8,SQ4,RFlat", "IVF8,Flat"),
+                    ("IVF8,SQ8,Refine(SQfp16)", "IVF8,SQfp16"),
+                    ("IVF8,PQ1x4,RFlat", "IVF8,Flat"),
+                    ("RR,IVF8,SQ8,RFlat", "RR,IVF8,Flat"),
+                ] {
+                    let build = |description| filled(context.clone(), description, metric, &x, dim);
+                    let (refined_index, exact) = (build(refined), build(plain));
+                    let note = format!("{refined} {metric:?} {dim} at {offset} {kernel}");
+                    for nprobe in [3, 8] {
+                        let options = SearchOptions { nprobe, ..factor(f32::INFINITY) };
+                        let found = search(&refined_index, &queries, 10, &options);
+                        let expected = search(&exact, &queries, 10, &SearchOptions { nprobe, ..factor(0.0) });
+                        if plain.starts_with("RR") || offset != 0.0 {
+                            // Compared before the rotation, or where float32 has few digits left: ties may fall otherwise.
+                            let same = found.ids.iter().zip(&expected.ids).filter(|(a, b)| a == b).count();
+                            assert!(same * 1000 >= 985 * expected.ids.len(), "{note}: {same}");
+                        } else {
+                            assert_close(&found, &expected, &note);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What was measured of lists is measured again where they change, and holds whatever the budget and the filter.
+#[test]
+fn search_infinite_factor_follows_changes_budgets_and_filters() {
+    let dim = 24;
+    let x = numbers(9, 2000 * dim);
+    let far: Vec<f32> = numbers(10, 200 * dim).iter().map(|value| value * 40.0).collect();
+    let queries: Vec<f32> = numbers(11, 50 * dim).iter().zip(&far).map(|(a, b)| a + b).collect();
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let mut refined = filled(context(2, None), "IVF8,SQ8,RFlat", metric, &x, dim);
+        let mut exact = filled(context(2, None), "IVF8,Flat", metric, &x, dim);
+        let check = |refined: &Index, exact: &Index, options: SearchOptions<'_>, note: &str| {
+            let found =
+                search(refined, &queries, 7, &SearchOptions { k_factor: f32::INFINITY, ..options.clone() });
+            assert_close(&found, &search(exact, &queries, 7, &options), note);
+        };
+        let all = SearchOptions { nprobe: 4, ..Default::default() };
+        check(&refined, &exact, all.clone(), "as filled");
+        for index in [&mut refined, &mut exact] {
+            // Far beyond the ranges that codes were trained for.
+            index.add(matrix(&far, dim), None, 0, &Control::default()).unwrap();
+        }
+        check(&refined, &exact, all.clone(), "vectors that codes do not reach");
+        for index in [&mut refined, &mut exact] {
+            index.remove(&(0..900).collect::<Vec<i64>>()).unwrap();
+            index.compact().unwrap();
+        }
+        check(&refined, &exact, all.clone(), "after removal");
+        let some: Vec<i64> = (0..2200).step_by(3).collect();
+        let filter = Filter::ids(&some);
+        check(&refined, &exact, SearchOptions { filter: Some(&filter), ..all.clone() }, "filtered");
+        check(&refined, &exact, SearchOptions { max_codes: 130, ..all.clone() }, "in fewer vectors");
+        let none = Filter::ids(&[]);
+        check(&refined, &exact, SearchOptions { filter: Some(&none), ..all }, "nothing passes");
+    }
+}
+
 #[test]
 fn search_k_factor_compares_so_many_times_k() {
     let dim = 16;
@@ -285,7 +360,7 @@ fn k_factor_without_use_or_out_of_range_is_refused() {
         let output = ivf::SearchOutput { distances: &mut distances, ids: &mut ids, hits: None };
         index.search(matrix(&x[..4], 4), 3, options, output, &Control::default()).unwrap_err().to_string()
     };
-    for wrong in [0.5, -1.0, f32::NAN, f32::INFINITY] {
+    for wrong in [0.5, -1.0, f32::NAN, f32::NEG_INFINITY] {
         assert!(fails(&index, &factor(wrong)).contains("k_factor: expected 1 or more"));
     }
     assert!(fails(&plain, &factor(2.0)).contains("does not end in a refinement"));

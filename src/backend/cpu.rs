@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "gpu")]
+use super::Subset;
 use super::plan::{Plan, Shape};
 use super::prepared::Prepared;
 use super::scan::Scanner;
@@ -174,40 +176,8 @@ pub(super) fn best_of(
     if numbers.is_empty() {
         return Ok(());
     }
-    let rows = |query: &usize| &job.queries[query * job.dim..(query + 1) * job.dim];
-    let queries: Vec<f32> = numbers.iter().flat_map(rows).copied().collect();
-    let own: Vec<i64>;
-    let probes = match job.probes {
-        Probes::All => Probes::All,
-        Probes::Lists { lists, nprobe } => {
-            own = numbers
-                .iter()
-                .flat_map(|query| &lists[query * nprobe..(query + 1) * nprobe])
-                .copied()
-                .collect();
-            Probes::Lists { lists: &own, nprobe }
-        }
-    };
-    let part = ScanJob { queries: &queries, count: numbers.len(), probes, ..*job };
-    best(context, &part, k, &Renumbered { numbers, sink })
-}
-
-/// Hands hits on under the queries' own numbers.
-#[cfg(feature = "gpu")]
-struct Renumbered<'a> {
-    numbers: &'a [usize],
-    sink: &'a dyn Sink,
-}
-
-#[cfg(feature = "gpu")]
-impl Sink for Renumbered<'_> {
-    fn take(&self, query: usize, hits: &[Hit]) {
-        self.sink.take(self.numbers[query], hits);
-    }
-
-    fn wants_order(&self) -> bool {
-        self.sink.wants_order()
-    }
+    let subset = Subset::of(job, numbers);
+    best(context, &subset.job(job), k, &subset.renumbered(sink))
 }
 
 /// All vectors whose key is below `key`, as (query, hit) in no order.

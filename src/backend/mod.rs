@@ -23,6 +23,7 @@ mod rounded;
 mod scan;
 mod scorer;
 mod slot;
+mod subset;
 mod tiles;
 mod work;
 pub(crate) mod workspace;
@@ -37,8 +38,9 @@ pub(crate) use plan::visits;
 pub(crate) use product::Product;
 pub(crate) use rabitq::{Number, RaBitQ, centre};
 pub(crate) use rerank::Scores;
-pub(crate) use rounded::Rounded;
+pub(crate) use rounded::{Bound, Rounded};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
+pub(crate) use subset::Subset;
 
 use crate::budget::Budget;
 use crate::collect::Sink;

@@ -13,6 +13,18 @@ use crate::metric::Metric;
 /// summed again from differences.
 pub(super) const CANCELLED: f32 = 1.0 / 64.0;
 
+/// A share of a squared distance by which its least is lower still: more than rounding takes when it is summed up.
+const LEAST: f32 = 1e-5;
+
+/// How far estimates by the codes of a list may lie off.
+#[derive(Clone, Copy)]
+pub(super) struct Margin {
+    /// The most that a vector lies from what its codes stand for.
+    pub(super) error: f32,
+    /// The most that is to be added to a score.
+    pub(super) above: f32,
+}
+
 /// How a query's scores become keys, and its bar a threshold on scores.
 #[derive(Clone, Copy)]
 pub(super) struct Scorer<'a> {
@@ -40,6 +52,9 @@ enum Scored<'a> {
     Words(&'a Product<'a>, usize),
     /// Estimates: no closer look is to be had.
     Estimates,
+    /// Estimates of the distances from what codes stand for; keys are the least that those from the vectors can be,
+    /// which lie within this of it.
+    Least(f32),
 }
 
 impl<'a> Scorer<'a> {
@@ -76,6 +91,13 @@ impl<'a> Scorer<'a> {
         Self { metric, query: &[], norm, slack, constant, spread: 0.0, rounding, of: Scored::Estimates }
     }
 
+    /// For keys that are the least that a vector's can be.
+    pub(super) fn of_least(metric: Metric, seen: Seen, Margin { error, above }: Margin) -> Self {
+        let seen = Seen { constant: seen.constant + above, ..seen };
+        let of = if metric == Metric::L2 { Scored::Least(error) } else { Scored::Estimates };
+        Self { of, ..Self::of_estimates(metric, seen) }
+    }
+
     /// For the codes by words of list number `list`: the query's squared length, its product with the centroid, and
     /// the most that its tables add up to; `None` = they are rounded, which makes estimates.
     pub(super) fn of_words(
@@ -98,6 +120,10 @@ impl<'a> Scorer<'a> {
     /// Scores below this cannot reach the bar.
     #[inline]
     pub(super) fn threshold(&self, bar: f32) -> f32 {
+        let bar = match self.of {
+            Scored::Least(error) => ((bar * (1.0 + LEAST)).sqrt() + error).powi(2),
+            _ => bar,
+        };
         // Never -inf: that is the score of lanes that hold nothing.
         let threshold = match self.metric {
             Metric::L2 => (self.norm - bar) * 0.5 - self.slack - self.rounding * bar,
@@ -125,6 +151,10 @@ impl<'a> Scorer<'a> {
     pub(super) fn settled(&self, key: f32, list: &ListView<'_>, slot: usize) -> f32 {
         match self.metric {
             Metric::L2 => {
+                if let Scored::Least(error) = self.of {
+                    let least = (key.max(0.0).sqrt() - error).max(0.0);
+                    return least * least * (1.0 - LEAST);
+                }
                 if key >= CANCELLED * (self.norm - 2.0 * list.bias[slot] + self.spread) {
                     return key;
                 }
@@ -136,7 +166,7 @@ impl<'a> Scorer<'a> {
                     Scored::Words(codes, number) => {
                         difference_of(self.query, codes.values(list, number, slot))
                     }
-                    Scored::Estimates => key,
+                    Scored::Estimates | Scored::Least(_) => key,
                 }
             }
             // + 0.0: a similarity of 0 has one key, not two.
@@ -157,7 +187,7 @@ pub(super) fn is_settled(metric: Metric, key: f32, norm: f32, largest: f32) -> b
 
 /// A bound on the rounding error of a score, as a share of the size of what is added up: it decides which vectors near
 /// the query are looked at closely, never which are returned.
-fn rounding_of_score(dim: usize) -> f32 {
+pub(super) fn rounding_of_score(dim: usize) -> f32 {
     let steps = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 8;
     #[expect(clippy::cast_precision_loss, reason = "a bound; a few thousand at most")]
     let steps = steps as f32;

@@ -4,7 +4,6 @@ use super::affine::Shifted;
 use super::packed::ids_of;
 use super::plan::Pair;
 use super::rabitq::Seen;
-use super::rounded::Known;
 use super::scan::{Ground, Scanned, Scanner, Scratch};
 use super::scorer::Scorer;
 use super::{Codes, Place};
@@ -88,12 +87,14 @@ impl<C: Collector> Scanner<'_, C> {
                     } else {
                         (&self.prepared.roundings, pair.query as usize)
                     };
-                    let Known { step, mut seen } = of.known(query);
-                    if !by_list && codes.affine.centroids.is_some() {
-                        seen.constant += self.kernels.pairs.product(rows[q], codes.affine.centroid(number));
-                    }
-                    scorers[q] = Scorer::of_estimates(job.metric, seen);
-                    steps[q].step = step;
+                    let known = of.known(query);
+                    let product = if by_list || codes.affine.centroids.is_none() {
+                        0.0
+                    } else {
+                        self.kernels.pairs.product(rows[q], codes.affine.centroid(number))
+                    };
+                    scorers[q] = known.scorer(job.metric, codes, number, product);
+                    steps[q].step = known.step;
                     groups[q] = of.words(query);
                 }
                 pack(&groups[..count], codes.groups(), words);

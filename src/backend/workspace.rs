@@ -6,6 +6,8 @@ use std::sync::{Mutex, PoisonError};
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::scan::Scratch;
+use crate::collect::Sink;
+use crate::error::{Error, Result};
 use crate::topk::{Hit, State};
 
 /// One worker's scratch memory.
@@ -36,10 +38,8 @@ pub(crate) struct Workspace {
     pub(crate) lists: Vec<i64>,
     /// Their distances.
     pub(crate) keys: Vec<f32>,
-    /// What the first stage of a search leaves for the second, `[queries, candidates]`.
-    pub(crate) candidates: Vec<Hit>,
-    /// How many of them each query has.
-    pub(crate) counts: Vec<usize>,
+    /// What the first stage of a search leaves for the second.
+    pub(crate) candidates: Candidates,
     /// A row of the second stage.
     pub(crate) row: Vec<f32>,
 }
@@ -60,10 +60,56 @@ impl Workspace {
             between: Default::default(),
             lists: Vec::new(),
             keys: Vec::new(),
-            candidates: Vec::new(),
-            counts: Vec::new(),
+            candidates: Candidates::default(),
             row: Vec::new(),
         }
+    }
+}
+
+/// What the first stage of a search leaves for the second.
+#[derive(Default)]
+pub(crate) struct Candidates {
+    /// `[queries, most]`.
+    pub(crate) hits: Vec<Hit>,
+    /// How many of them each query has.
+    pub(crate) counts: Vec<usize>,
+    pub(crate) most: usize,
+}
+
+impl Candidates {
+    /// Makes room for `most` of each query.
+    pub(crate) fn clear(&mut self, queries: usize, most: usize) -> Result<()> {
+        let Self { hits, counts, most: old } = self;
+        let room = queries * most;
+        hits.try_reserve(room.saturating_sub(hits.len())).map_err(|_| Error::Memory {
+            what: "candidates to refine",
+            bytes: (room * size_of::<Hit>()) as u64,
+        })?;
+        hits.resize(room, Hit::NONE);
+        counts.clear();
+        counts.resize(queries, 0);
+        *old = most;
+        Ok(())
+    }
+
+    /// What takes a scan's hits in.
+    pub(crate) fn sink(&mut self) -> impl Sink + '_ {
+        CandidateSink(Mutex::new(self))
+    }
+}
+
+struct CandidateSink<'a>(Mutex<&'a mut Candidates>);
+
+impl Sink for CandidateSink<'_> {
+    fn take(&self, query: usize, found: &[Hit]) {
+        let mut candidates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Candidates { hits, counts, most } = &mut **candidates;
+        hits[query * *most..][..found.len()].copy_from_slice(found);
+        counts[query] = found.len();
+    }
+
+    fn wants_order(&self) -> bool {
+        false
     }
 }
 

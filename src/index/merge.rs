@@ -99,6 +99,7 @@ impl Index {
             k_factor: self.k_factor,
             curve: self.curve.clone(),
             directory: OnceLock::new(),
+            bounds: super::bounds::Bounds::default(),
         })
     }
 

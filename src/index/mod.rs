@@ -2,6 +2,8 @@
 
 mod add;
 mod blend;
+mod bounds;
+mod exact;
 mod file;
 mod info;
 mod knn;
@@ -32,6 +34,7 @@ pub use stats::SearchStats;
 pub use train::TrainOptions;
 pub use tune::{TuneOptions, Tuned};
 
+use self::bounds::Bounds;
 use crate::coarse::Coarse;
 use crate::codec::{Codec, Product, RaBitQ, Scalar};
 use crate::context::Context;
@@ -95,6 +98,8 @@ pub struct Index {
     directory: OnceLock<HashMap<i64, (u32, u32)>>,
     /// Recall against lists, once measured.
     curve: Option<Curve>,
+    /// How far codes lie off, once measured.
+    bounds: Bounds,
 }
 
 impl Index {
@@ -145,8 +150,9 @@ impl Index {
             k_factor: options.k_factor,
             directory: OnceLock::new(),
             curve: None,
+            bounds: Bounds::default(),
         };
-        index.check_k_factor(options.k_factor)?;
+        index.check_k_factor(options.k_factor, false)?;
         Ok(index)
     }
 

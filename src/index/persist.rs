@@ -209,6 +209,7 @@ impl Index {
             k_factor: parts.k_factor,
             directory: OnceLock::new(),
             curve: None,
+            bounds: super::bounds::Bounds::default(),
         };
         if let Some(centroids) = parts.centroids {
             let centroids = MatrixRef::new("centroids", &centroids, lists, index.dim)?;

@@ -8,9 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::search::Request;
 use super::stats::Clock;
-use super::{Index, SearchOptions, SearchOutput};
+use super::{Index, SearchOptions, SearchOutput, exact};
+use crate::backend::workspace::Candidates;
 use crate::backend::workspace::Workspace;
-use crate::backend::{self, Codes, Place, Rounded, Scores};
+use crate::backend::{self, Codes, Place, Rounded, ScanJob, Scores};
 use crate::codec::{Codec, Scalar};
 use crate::collect::Sink;
 use crate::error::{Error, Result};
@@ -30,7 +31,10 @@ const QUERIES: usize = 16;
 const HITS: usize = 1 << 10;
 
 /// Candidates that a step of a search may have: 64 MiB.
-const CANDIDATES: usize = 1 << 22;
+pub(super) const CANDIDATES: usize = 1 << 22;
+
+/// What is done with a query's candidates: given its number, its row, and them.
+type Compare<'a> = &'a (dyn Fn(usize, &[f32], &mut [Hit], &mut Scores<'_>) + Sync);
 
 /// What a description keeps rows in, not trained.
 pub(super) fn codec(description: &Description) -> Option<Codec> {
@@ -59,18 +63,21 @@ impl Index {
         }
     }
 
-    /// Fails unless the index can search with this factor.
-    pub(super) fn check_k_factor(&self, k_factor: f32) -> Result<()> {
+    /// Fails unless the index can search with this factor, or, in `a_search`, with any number of candidates.
+    pub(super) fn check_k_factor(&self, k_factor: f32, a_search: bool) -> Result<()> {
         if self.refine.is_none() {
             return self.check_no_k_factor(
                 k_factor,
                 &format!("\"{}\" does not end in a refinement such as \"RFlat\"", self.description),
             );
         }
-        if k_factor == 0.0 || (k_factor >= 1.0 && k_factor.is_finite()) {
+        if k_factor == 0.0 || (k_factor >= 1.0 && (a_search || k_factor.is_finite())) {
             return Ok(());
         }
-        Err(Error::argument(format!("k_factor: expected 1 or more, or 0 for the default, got {k_factor}")))
+        let all = if a_search { ", infinity for all candidates" } else { "" };
+        Err(Error::argument(format!(
+            "k_factor: expected 1 or more{all}, or 0 for the default, got {k_factor}"
+        )))
     }
 
     /// Fails if a factor is given where there is no use for one.
@@ -94,8 +101,8 @@ impl Index {
         }
     }
 
-    /// How many candidates a search for `k` compares again.
-    fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
+    /// How many candidates a search for `k` asks for.
+    fn asked(&self, k: usize, options: &SearchOptions<'_>) -> usize {
         let factor = if options.k_factor == 0.0 { self.default_k_factor() } else { options.k_factor };
         #[expect(
             clippy::cast_possible_truncation,
@@ -105,6 +112,17 @@ impl Index {
         )]
         let candidates = (k as f32 * factor) as usize;
         candidates.max(k).min(self.count)
+    }
+
+    /// Whether all vectors are asked for, and bounds tell which of them need not be compared.
+    fn is_bounded(&self, k: usize, options: &SearchOptions<'_>) -> bool {
+        self.asked(k, options) == self.count && self.has_bounds()
+    }
+
+    /// How many candidates a search for `k` compares again, to begin with.
+    fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
+        let asked = self.asked(k, options);
+        if self.is_bounded(k, options) { exact::first_candidates(k).min(asked) } else { asked }
     }
 
     /// How many queries a step may have for its candidates.
@@ -127,58 +145,63 @@ impl Index {
     ) -> Result<()> {
         let &Request { k, queries, .. } = request;
         let most = self.candidates(k, options);
-        let mut candidates = std::mem::take(&mut workspace.candidates);
-        let mut counts = std::mem::take(&mut workspace.counts);
-        let room = queries.rows() * most;
-        candidates.try_reserve(room.saturating_sub(candidates.len())).map_err(|_| Error::Memory {
-            what: "candidates to refine",
-            bytes: (room * size_of::<Hit>()) as u64,
-        })?;
-        candidates.resize(room, Hit::NONE);
-        counts.clear();
-        counts.resize(queries.rows(), 0);
         let cancel = control.cancel();
+        let mut room = std::mem::take(&mut workspace.candidates);
         let mut clock = Clock::start(options.stats);
         let mut job = self.job(request, options, cancel, workspace, &mut clock)?;
-        if let (Codes::Affine(affine), Codec::Scalar(scalar)) = (job.codes, &*self.codec)
-            && let Some(rounded) = Rounded::new(affine, scalar.centre(), self.metric)
-        {
+        let rounded = self.rounded();
+        if let Some(rounded) = rounded {
             job.codes = Codes::Rounded(rounded);
         }
-        let sink = CandidateSink(Mutex::new((&mut candidates, &mut counts)), most);
-        backend::scan_best(&self.context, &job, most, &sink)?;
-        clock.lap(|stats| &mut stats.scan_ns);
-        let workers = job.workers;
         let sink = TopKSink::new(self.metric, k, output);
-        self.rerank(codec, queries, (&mut candidates, most, &counts), k, &sink, workers, cancel)?;
-        clock.lap(|stats| &mut stats.refine_ns);
-        (workspace.candidates, workspace.counts) = (candidates, counts);
+        if let (Some(rounded), true) = (rounded, self.is_bounded(k, options)) {
+            self.search_exactly(codec, &rounded, queries, job, (k, most), &mut room, &sink, &mut clock)?;
+        } else {
+            room.clear(job.count, most)?;
+            backend::scan_best(&self.context, &job, most, &room.sink())?;
+            clock.lap(|stats| &mut stats.scan_ns);
+            self.rerank(queries, &|query| query, &mut room, &job, &|query, row, hits, scores| {
+                self.rekey(codec, row, hits, scores);
+                sink.take(query, best(hits, k));
+            })?;
+            clock.lap(|stats| &mut stats.refine_ns);
+        }
+        workspace.candidates = room;
         Ok(())
     }
 
-    /// Hands the `k` best of each query's candidates (`[queries, most]`, so many of them there) to `sink`.
-    fn rerank(
+    /// The codes as the first stage scans them, where it rounds queries.
+    pub(super) fn rounded(&self) -> Option<Rounded<'_>> {
+        match &*self.codec {
+            Codec::Scalar(scalar) if self.refine.is_some() => {
+                Rounded::new(scalar.affine(self.coarse_centroids()), scalar.centre(), self.metric)
+            }
+            _ => None,
+        }
+    }
+
+    /// Calls `compare` for each query of the job that has `candidates`: with its number, which `number` tells, its row
+    /// of `queries`, and them.
+    pub(super) fn rerank(
         &self,
-        codec: &Codec,
         queries: RowsRef<'_>,
-        (candidates, most, counts): (&mut [Hit], usize, &[usize]),
-        k: usize,
-        sink: &dyn Sink,
-        workers: usize,
-        cancel: Cancel<'_>,
+        number: &(dyn Fn(usize) -> usize + Sync),
+        candidates: &mut Candidates,
+        job: &ScanJob<'_>,
+        compare: Compare<'_>,
     ) -> Result<()> {
         let queries = self.measured(queries);
-        let work = candidates.len() * queries.dim();
-        let workers = workers.min(1 + work / WORTH_A_THREAD);
+        let Candidates { hits, counts, most } = candidates;
+        let work = hits.len() * queries.dim();
+        let workers = job.workers.min(1 + work / WORTH_A_THREAD);
         let step = (counts.len() / (4 * workers)).clamp(1, QUERIES);
-        let numbered = candidates.chunks_mut(most).zip(counts).enumerate();
-        let jobs = Mutex::new(numbered);
+        let jobs = Mutex::new(hits.chunks_mut(*most).zip(&*counts).enumerate());
         self.context.parallel(workers, &|_| {
             let mut workspace = self.context.workspaces().take();
             let Workspace { row, panel, .. } = &mut workspace;
             let mut scores = Scores::new(&self.context, self.metric, row);
             let mut taken = [const { None }; QUERIES];
-            while !cancel.is_set() {
+            while !job.cancel.is_set() {
                 {
                     let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
                     taken[..step].iter_mut().for_each(|place| *place = jobs.next());
@@ -187,23 +210,17 @@ impl Index {
                     break;
                 }
                 for (query, (hits, &count)) in taken.iter_mut().filter_map(Option::take) {
-                    let hits = &mut hits[..count];
-                    self.rekey(codec, queries.row(query, panel), hits, &mut scores);
-                    let k = count.min(k);
-                    if k > 0 && k < count {
-                        hits.select_nth_unstable_by(k - 1, Hit::order);
-                    }
-                    hits[..k].sort_unstable_by(Hit::order);
-                    sink.take(query, &hits[..k]);
+                    let query = number(query);
+                    compare(query, queries.row(query, panel), &mut hits[..count], &mut scores);
                 }
             }
             self.context.workspaces().put(workspace);
         })?;
-        cancel.check()
+        job.cancel.check()
     }
 
     /// Gives hits that carry places their keys by the kept rows, and their ids.
-    fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
+    pub(super) fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
         let lists = &self.lists.lists;
         let kept = |hit: &Hit| {
             let Place { list, slot } = Place::of_id(hit.id);
@@ -252,18 +269,12 @@ impl Index {
     }
 }
 
-/// Keeps what the first stage finds: `[queries, most]` hits, and how many each query has.
-struct CandidateSink<'a>(Mutex<(&'a mut [Hit], &'a mut [usize])>, usize);
-
-impl Sink for CandidateSink<'_> {
-    fn take(&self, query: usize, found: &[Hit]) {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (hits, counts) = &mut *places;
-        hits[query * self.1..][..found.len()].copy_from_slice(found);
-        counts[query] = found.len();
+/// The `k` best, best first.
+pub(super) fn best(hits: &mut [Hit], k: usize) -> &[Hit] {
+    let k = hits.len().min(k);
+    if k > 0 && k < hits.len() {
+        hits.select_nth_unstable_by(k - 1, Hit::order);
     }
-
-    fn wants_order(&self) -> bool {
-        false
-    }
+    hits[..k].sort_unstable_by(Hit::order);
+    &hits[..k]
 }

@@ -31,7 +31,8 @@ pub struct SearchOptions<'a> {
     pub target_recall: f32,
     /// How many times `k` candidates are compared again where the index string ends in a refinement (`RFlat`),
     /// at least 1; 0 = the index's default, and where that is not set: 2 behind codes of 8 bits a dimension or more, 4
-    /// behind 4 bits or more, else 10.
+    /// behind 4 bits or more, else 10. Infinity = all that the search looks at, so that the results are those of the kept
+    /// rows; behind scalar codes without transforms only as many are compared as the codes' error leaves in question.
     pub k_factor: f32,
     /// A named set of budget options; what `budget` sets replaces the profile's.
     pub profile: Profile,
@@ -124,7 +125,7 @@ impl Index {
         queries.check_dim("queries", self.input_dim())?;
         output.check(queries.rows(), k)?;
         self.check_finite(queries, "queries", options.threads, control)?;
-        self.check_k_factor(options.k_factor)?;
+        self.check_k_factor(options.k_factor, true)?;
         let options = &self.at_recall(options, k)?;
         self.budget(options)?;
         output.clear(self.metric);

@@ -46,7 +46,8 @@ class Searching(Core):
         limit. profile: a named set of budget options, "exact", "speed" (the same results), "approx_fast",
         "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
         beside or instead of it. k_factor: how many times k candidates are compared again behind a refinement ("RFlat"),
-        None = the index's own, chosen by the code unless it was given. stats: receives what the search did. threads:
+        None = the index's own, chosen by the code unless it was given, math.inf = all that the search looks at (the
+        kept rows' own results). stats: receives what the search did. threads:
         0 = all of the context's.
         """
         options = _search_options(
