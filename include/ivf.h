@@ -61,7 +61,7 @@
  *                ivf_filter_create_or ivf_filter_create_not ivf_filter_destroy
  *   search       ivf_search ivf_search_preassigned
  *   range        ivf_range_search ivf_range_result_get ivf_range_result_destroy
- *   recall       ivf_tune ivf_tune_curve ivf_tune_curve_k_factor
+ *   recall       ivf_tune ivf_tune_curve ivf_tune_curve_k_factor ivf_tune_curve_probe_scale
  *   files        ivf_save ivf_load ivf_export_faiss ivf_serialize ivf_deserialize ivf_check ivf_check_bytes
  *   streams      ivf_save_stream ivf_load_stream
  *   no index     ivf_kmeans ivf_knn
@@ -550,6 +550,13 @@ typedef struct ivf_search_options {
   // NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
   // clock. Zeros where the call fails.
   ivf_search_stats *stats;
+  // Above 0: of its `nprobe` nearest lists a query visits the r-th only while
+  // `r * exp(gap / probe_scale) <= 4 * nprobe`, so that queries in the midst of a list visit few and those between
+  // lists many. The gap is how much farther that list is than the nearest, as a share of the nearest's squared
+  // distance; for inner products the difference over the query's length. 0 = every query visits `nprobe` lists. `ivf_tune` finds what is good, and `target_recall` takes it: then 0.
+  float probe_scale;
+  // 0.
+  uint32_t reserved;
 } ivf_search_options;
 
 // A look at a range search's result. The arrays are the result's and live as long as it does.
@@ -593,12 +600,16 @@ typedef struct ivf_tune_result {
   uint32_t struct_size;
   // How many times k candidates a search for this recall compares again; 0 without a refinement.
   float k_factor;
-  // Lists that a search for this recall looks into.
+  // Lists that a search for this recall looks into, at most.
   uint64_t nprobe;
-  // The recall that the sample had with them, or with the next number of lists on the curve.
+  // The recall that the sample had so, or at the next point of the curve.
   double recall;
   // Points of the curve; see `ivf_tune_curve`.
   uint64_t points;
+  // By what its queries visit fewer than `nprobe` lists, see `ivf_search_options`; 0 = none does.
+  float probe_scale;
+  // 0.
+  uint32_t reserved;
 } ivf_tune_result;
 
 // What a curve was measured on, and what has changed since.
@@ -1127,7 +1138,8 @@ void ivf_range_result_destroy(ivf_range_result *result);
 // Measures what recall how many lists give, on sample queries, so that a search can ask for a recall
 // (`target_recall` of `ivf_search_options`) instead of a number of lists.
 //
-// Behind a refinement ("RFlat") the `k_factor` of each number of lists is chosen too, and searches by recall use it.
+// It tries as many lists for every query, and fewer for easy ones (`probe_scale`), and keeps what meets fewer vectors at
+// this recall. Behind a refinement ("RFlat") `k_factor` is chosen too, of a flat index that alone.
 //
 // The index keeps the curve, also in its file; a new one takes the old one's place. Training, new centroids and
 // `ivf_reset` end it; adding and removing make it stale once they add up to more than a fifth of the vectors it
@@ -1144,10 +1156,10 @@ void ivf_range_result_destroy(ivf_range_result *result);
 // - `options`: NULL for the defaults.
 // - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 //
-// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
+// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about twenty
 // exhaustive searches at most, behind a refinement a few times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`;
 // `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
-// ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
+// ("Flat"), nothing in the index, nothing that reaches `recall`, or the index was changed meanwhile;
 // `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
 ivf_status ivf_tune(ivf_index *index,
                     const float *queries,
@@ -1161,14 +1173,14 @@ ivf_status ivf_tune(ivf_index *index,
 // Copies the curve that `ivf_tune` measured last.
 //
 // - `info`: set its `struct_size` before; may be NULL. `points` is 0 and the rest too if there is no curve.
-// - `nprobe`: `[capacity]`, receives the numbers of lists, rising; may be NULL.
+// - `nprobe`: `[capacity]`, receives the numbers of lists, none fewer than the one before; may be NULL.
 // - `recall`: `[capacity]`, the sample's recall with each; may be NULL.
 // - `low`: `[capacity]`, what other queries' recall is at least, with 95 % confidence; may be NULL.
 // - `cost`: `[capacity]`, vectors compared with a query on average, centroids included (one that is compared again
 //   counts for as many as codes have its bytes); may be NULL.
 // - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
 //
-// `ivf_tune_curve_k_factor` has one more column.
+// `ivf_tune_curve_k_factor` and `ivf_tune_curve_probe_scale` have one more column each.
 //
 // Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.
 ivf_status ivf_tune_curve(const ivf_index *index,
@@ -1189,6 +1201,17 @@ ivf_status ivf_tune_curve(const ivf_index *index,
 ivf_status ivf_tune_curve_k_factor(const ivf_index *index,
                                    float *k_factor,
                                    uint64_t capacity);
+
+// Copies the `probe_scale` of each point of the curve, beside the columns of `ivf_tune_curve`: by what queries visited
+// fewer lists than `nprobe`, see `ivf_search_options`; 0 = none did.
+//
+// - `probe_scale`: `[capacity]`; NULL if `capacity` is 0.
+// - `capacity`: room for so many points; those beyond it are left out.
+//
+// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+ivf_status ivf_tune_curve_probe_scale(const ivf_index *index,
+                                      float *probe_scale,
+                                      uint64_t capacity);
 
 // Saves the index in the library's own format: versioned, with checksums, aligned for a memory map.
 //
@@ -1344,7 +1367,7 @@ ivf_status ivf_kmeans(const ivf_context *context,
 // - `x`: `[n, dim]`, row-major; NULL if `n` is 0. A result's id is its row in `x`.
 // - `metric`: `IVF_METRIC_*`.
 // - `k`, `distances`, `ids`: as in `ivf_search`, `[n_queries, k]`.
-// - `options`: NULL for the defaults; `nprobe`, `target_recall`, `max_codes`, the profile and the budget must be 0.
+// - `options`: NULL for the defaults; `nprobe`, `probe_scale`, `target_recall`, `max_codes`, the profile and the budget must be 0.
 //
 // Cost: O(n_queries * n * dim). Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_NOT_FINITE`;
 // `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.

@@ -1,15 +1,17 @@
-//! The operating curve of an index: what recall a number of lists gives, as measured on sample queries.
+//! The operating curve of an index: what recall a way to search gives, as measured on sample queries.
 //!
 //! A recall is believed only as far as the sample bears it: each point has the lower end of a confidence
 //! interval (Wilson 1927), and a choice is made by that end.
 
 use crate::error::{Error, Result};
 
-/// What one number of lists gives.
+/// What one way to search gives.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// Lists looked into.
+    /// Lists looked into, at most.
     pub nprobe: usize,
+    /// By what queries visit fewer, as [`SearchOptions::probe_scale`](crate::SearchOptions::probe_scale); 0 = none does.
+    pub probe_scale: f32,
     /// How many times k candidates are compared again; 0 = nothing is, or as many as the index says.
     pub k_factor: f32,
     /// The share of the true nearest that was found, over the sample.
@@ -25,11 +27,14 @@ pub struct CurvePoint {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Choice {
     pub(crate) nprobe: usize,
+    pub(crate) probe_scale: f32,
     /// As in a [`CurvePoint`], for the k asked for.
     pub(crate) k_factor: f32,
+    /// What the sample had so, or at the next point of the curve.
+    pub(crate) recall: f64,
 }
 
-/// Recall against cost, by number of lists.
+/// Recall against cost.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
     /// Neighbours a query that the recall counts.
@@ -40,7 +45,7 @@ pub struct Curve {
     pub count: usize,
     /// Vectors added or removed since.
     pub changed: usize,
-    /// In rising order of `nprobe`.
+    /// In rising order of what they cost and find.
     pub points: Vec<CurvePoint>,
 }
 
@@ -57,10 +62,10 @@ impl Curve {
         self.changed > self.count / STALE_AT
     }
 
-    /// The fewest lists that give `recall` of the `k` nearest; `nlist` gives everything that there is to find.
+    /// The cheapest way to find `recall` of the `k` nearest; `nlist` lists give everything that there is to find.
     ///
-    /// Between two points of the curve `low` is taken to be a straight line over the logarithm of nprobe. Fewer
-    /// neighbours are chosen among as many candidates as `k` of the curve.
+    /// Between two points of the curve `low` is taken to be a straight line over the logarithm of nprobe, or of the
+    /// scale where nprobe is the same. Fewer neighbours are chosen among as many candidates as `k` of the curve.
     pub(crate) fn choice(&self, recall: f64, k: usize, nlist: usize) -> Result<Choice> {
         if k > self.k {
             return Err(Error::State(format!(
@@ -74,57 +79,92 @@ impl Curve {
                 self.count, self.changed
             )));
         }
-        let Choice { nprobe, k_factor } = self.reaching(recall, nlist)?;
+        let choice = self.reaching(recall, nlist)?;
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_precision_loss,
             reason = "a small number of any kind"
         )]
-        let k_factor = (f64::from(k_factor) * self.k as f64 / k as f64) as f32;
-        Ok(Choice { nprobe, k_factor })
+        let k_factor = (f64::from(choice.k_factor) * self.k as f64 / k as f64) as f32;
+        Ok(Choice { k_factor, ..choice })
     }
 
     fn reaching(&self, recall: f64, nlist: usize) -> Result<Choice> {
-        let of = |nprobe, point: &CurvePoint| Choice { nprobe, k_factor: point.k_factor };
         let most = self.points.iter().map(|point| point.recall).fold(0.0, f64::max);
         if recall > most {
             return Err(Error::State(format!(
                 "recall {recall}: the most that this index was measured to reach is {most}"
             )));
         }
-        let most_factor = self.points.iter().map(|point| point.k_factor).fold(0.0, f32::max);
         // Without a miss all lists are the one sure answer to "everything".
         if recall >= 1.0 {
-            return Ok(Choice { nprobe: nlist, k_factor: most_factor });
+            let k_factor = self.points.iter().map(|point| point.k_factor).fold(0.0, f32::max);
+            return Ok(Choice { nprobe: nlist, probe_scale: 0.0, k_factor, recall: most });
         }
         let Some(at) = self.points.iter().position(|point| point.low >= recall) else {
             // The sample is too small to be sure of so much: the first point that had it.
             let best = self.points.iter().position(|point| point.recall >= most).unwrap_or(0);
-            return Ok(of(self.points[best].nprobe, &self.points[best]));
+            return Ok(self.points[best].choice());
         };
         let to = self.points[at];
         let Some(from) = at.checked_sub(1).map(|before| self.points[before]) else {
-            return Ok(of(to.nprobe, &to));
+            return Ok(to.choice());
         };
-        let share = (recall - from.low) / (to.low - from.low);
-        let nprobe = from.nprobe as f64 * (to.nprobe as f64 / from.nprobe as f64).powf(share);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between two nprobes")]
-        let nprobe = nprobe.ceil() as usize;
-        let k_factor = from.k_factor.max(to.k_factor);
-        Ok(Choice { nprobe: nprobe.clamp(from.nprobe, to.nprobe), k_factor })
+        Ok(between(&from, &to, (recall - from.low) / (to.low - from.low)))
+    }
+
+    /// What finding `recall` costs, as far as it is measured.
+    pub(crate) fn cost(&self, recall: f64) -> f64 {
+        let Some(at) = self.points.iter().position(|point| point.low >= recall) else {
+            return self.points.last().map_or(f64::INFINITY, |point| point.cost);
+        };
+        let to = &self.points[at];
+        match at.checked_sub(1).map(|before| &self.points[before]) {
+            None => to.cost,
+            Some(from) => {
+                let share = (recall - from.low) / (to.low - from.low);
+                from.cost * (to.cost / from.cost).powf(share)
+            }
+        }
     }
 }
 
-/// Of points in any order those worth having, by rising nprobe: none costs less and surely finds as much. Of one nprobe
-/// the best stays.
+impl CurvePoint {
+    fn choice(&self) -> Choice {
+        let Self { nprobe, probe_scale, k_factor, recall, .. } = *self;
+        Choice { nprobe, probe_scale, k_factor, recall }
+    }
+}
+
+/// A share of the way from one point to the next, where there is a way.
+fn between(from: &CurvePoint, to: &CurvePoint, share: f64) -> Choice {
+    let mut choice = to.choice();
+    choice.k_factor = from.k_factor.max(to.k_factor);
+    let way = |from: f64, to: f64| from * (to / from).powf(share);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "between two nprobes, or two scales"
+    )]
+    if from.probe_scale == to.probe_scale {
+        let nprobe = way(from.nprobe as f64, to.nprobe as f64).ceil() as usize;
+        choice.nprobe = nprobe.clamp(from.nprobe, to.nprobe);
+    } else if from.nprobe == to.nprobe && from.probe_scale > 0.0 && to.probe_scale > 0.0 {
+        choice.probe_scale = way(from.probe_scale.into(), to.probe_scale.into()) as f32;
+    }
+    choice
+}
+
+/// Of points in any order those worth having, by rising cost and nprobe: none costs less and finds as much, surely and
+/// in the sample. (Of a sample without a miss less is sure than of one with few.)
 pub(crate) fn worthwhile(mut points: Vec<CurvePoint>) -> Vec<CurvePoint> {
     points.sort_by(|a, b| a.cost.total_cmp(&b.cost).then(b.low.total_cmp(&a.low)));
     let mut kept: Vec<CurvePoint> = Vec::new();
     for point in points {
-        match kept.last_mut() {
-            Some(last) if point.low <= last.low || point.nprobe < last.nprobe => {}
-            Some(last) if point.nprobe == last.nprobe => *last = point,
-            _ => kept.push(point),
+        let finds_more = |last: &CurvePoint| point.low > last.low || point.recall > last.recall;
+        if kept.last().is_none_or(|last| finds_more(last) && point.nprobe >= last.nprobe) {
+            kept.push(point);
         }
     }
     kept
@@ -147,9 +187,12 @@ pub(crate) fn mean_and_low(recalls: &[f64]) -> (f64, f64) {
 mod tests {
     use super::*;
 
+    const ORIGIN: CurvePoint =
+        CurvePoint { nprobe: 1, probe_scale: 0.0, k_factor: 0.0, recall: 0.0, low: 0.0, cost: 0.0 };
+
     fn curve() -> Curve {
         let point =
-            |nprobe, recall, low| CurvePoint { nprobe, k_factor: 0.0, recall, low, cost: nprobe as f64 };
+            |nprobe: usize, recall, low| CurvePoint { nprobe, recall, low, cost: nprobe as f64, ..ORIGIN };
         let points = vec![point(1, 0.5, 0.4), point(4, 0.9, 0.8), point(16, 1.0, 0.95)];
         Curve { k: 10, queries: 100, count: 1000, changed: 0, points }
     }
@@ -169,7 +212,7 @@ mod tests {
         let mut curve = curve();
         (curve.points[0].k_factor, curve.points[1].k_factor, curve.points[2].k_factor) = (2.0, 4.0, 3.0);
         let choice = |recall, k| {
-            let Choice { nprobe, k_factor } = curve.choice(recall, k, 64).unwrap();
+            let Choice { nprobe, k_factor, .. } = curve.choice(recall, k, 64).unwrap();
             (nprobe, k_factor)
         };
         assert_eq!([choice(0.4, 10), choice(0.6, 10), choice(0.9, 10)], [(1, 2.0), (2, 4.0), (11, 4.0)]);
@@ -177,8 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn choice_between_scales_lies_between_them_and_all_lists_are_a_step() {
+        let point = |nprobe, probe_scale, low, cost| CurvePoint {
+            nprobe,
+            probe_scale,
+            recall: low,
+            low,
+            cost,
+            ..ORIGIN
+        };
+        let points = vec![
+            point(32, 0.5, 0.6, 10.0),
+            point(64, 0.5, 0.8, 40.0),
+            point(64, 2.0, 0.9, 80.0),
+            point(64, 0.0, 1.0, 100.0),
+        ];
+        let curve = Curve { points, ..curve() };
+        let choice = |recall| {
+            let Choice { nprobe, probe_scale, .. } = curve.choice(recall, 10, 64).unwrap();
+            (nprobe, probe_scale)
+        };
+        assert_eq!([choice(0.1), choice(0.7), choice(0.8)], [(32, 0.5), (46, 0.5), (64, 0.5)]);
+        assert_eq!([choice(0.85), choice(0.95), choice(1.0)], [(64, 1.0), (64, 0.0), (64, 0.0)]);
+        assert_eq!([curve.cost(0.5), curve.cost(0.9)], [10.0, 80.0]);
+        assert!((curve.cost(0.7) - 20.0).abs() < 1e-9);
+    }
+
+    #[test]
     fn worthwhile_keeps_what_nothing_cheaper_reaches() {
-        let point = |nprobe, k_factor, low, cost| CurvePoint { nprobe, k_factor, recall: low, low, cost };
+        let point =
+            |nprobe, k_factor, low, cost| CurvePoint { nprobe, k_factor, recall: low, low, cost, ..ORIGIN };
         let all = vec![
             point(1, 1.0, 0.3, 10.0),
             point(1, 2.0, 0.4, 20.0),
@@ -190,7 +261,14 @@ mod tests {
             point(3, 8.0, 0.95, 90.0),
         ];
         let kept: Vec<_> = worthwhile(all).iter().map(|point| (point.nprobe, point.k_factor)).collect();
-        assert_eq!(kept, [(1, 1.0), (2, 2.0), (4, 4.0)]);
+        assert_eq!(kept, [(1, 1.0), (2, 1.0), (2, 2.0), (4, 4.0)]);
+        let (few, none) = (mean_and_low(&[vec![1.0; 199], vec![0.9]].concat()), mean_and_low(&[1.0; 200]));
+        assert!(few.1 > none.1);
+        let of = |nprobe, (recall, low): (f64, f64)| CurvePoint {
+            recall,
+            ..point(nprobe, 1.0, low, nprobe as f64)
+        };
+        assert_eq!(worthwhile(vec![of(1, few), of(2, none)]).len(), 2);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Workspace {
     pub(crate) lists: Vec<i64>,
     /// Their distances.
     pub(crate) keys: Vec<f32>,
+    /// The gaps to which lists are visited, by rank.
+    pub(crate) limits: Vec<f32>,
     /// What the first stage of a search leaves for the second.
     pub(crate) candidates: Candidates,
     /// A row of the second stage.
@@ -60,6 +62,7 @@ impl Workspace {
             between: Default::default(),
             lists: Vec::new(),
             keys: Vec::new(),
+            limits: Vec::new(),
             candidates: Candidates::default(),
             row: Vec::new(),
         }

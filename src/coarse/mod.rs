@@ -1,9 +1,11 @@
 //! The coarse quantizer: centroids that say which inverted lists a vector belongs to.
 
+mod adapt;
 mod flat;
 mod probe;
 mod tree;
 
+pub(crate) use adapt::{Reach, gap};
 pub(crate) use tree::{FEWEST, Grouping};
 
 use crate::backend;

@@ -19,7 +19,7 @@ use crate::metric::Metric;
 /// - `x`: `[n, dim]`, row-major; NULL if `n` is 0. A result's id is its row in `x`.
 /// - `metric`: `IVF_METRIC_*`.
 /// - `k`, `distances`, `ids`: as in `ivf_search`, `[n_queries, k]`.
-/// - `options`: NULL for the defaults; `nprobe`, `target_recall`, `max_codes`, the profile and the budget must be 0.
+/// - `options`: NULL for the defaults; `nprobe`, `probe_scale`, `target_recall`, `max_codes`, the profile and the budget must be 0.
 ///
 /// Cost: O(n_queries * n * dim). Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_NOT_FINITE`;
 /// `IVF_E_OVERFLOW`; `IVF_E_MEMORY`; `IVF_E_CANCELLED`.

@@ -70,6 +70,13 @@ pub struct ivf_search_options {
     /// NULL, or receives what the search did; set its `struct_size` before. It costs the counting, and reads of a
     /// clock. Zeros where the call fails.
     pub stats: *mut ivf_search_stats,
+    /// Above 0: of its `nprobe` nearest lists a query visits the r-th only while
+    /// `r * exp(gap / probe_scale) <= 4 * nprobe`, so that queries in the midst of a list visit few and those between
+    /// lists many. The gap is how much farther that list is than the nearest, as a share of the nearest's squared
+    /// distance; for inner products the difference over the query's length. 0 = every query visits `nprobe` lists. `ivf_tune` finds what is good, and `target_recall` takes it: then 0.
+    pub probe_scale: f32,
+    /// 0.
+    pub reserved: u32,
 }
 
 growing!(ivf_search_options, filter: *const ivf_filter);
@@ -132,6 +139,12 @@ impl<'a> Search<'a> {
     /// # Safety
     /// The filter and the statistics are NULL or live as long as the call.
     unsafe fn of(options: &ivf_search_options) -> Result<Self> {
+        if options.reserved != 0 {
+            return Err(Error::argument(format!(
+                "ivf_search_options.reserved: expected 0, got {}",
+                options.reserved
+            )));
+        }
         let (profile, budget) = super::budget::read(options)?;
         let search = SearchOptions {
             nprobe: options.nprobe as usize,
@@ -144,6 +157,7 @@ impl<'a> Search<'a> {
             budget,
             stats: None,
             k_factor: options.k_factor,
+            probe_scale: options.probe_scale,
         };
         // SAFETY: the caller's promise is the same.
         let tally = unsafe { Tally::new(options.stats) }?;
@@ -174,14 +188,16 @@ impl<'a> Search<'a> {
 
     /// Fails if the options ask for something that `call` has no use for.
     pub(super) fn refuse(&self, call: &str, nprobe: bool, max_codes: bool) -> Result<()> {
-        let Self { options: SearchOptions { nprobe: lists, max_codes: codes, target_recall, .. }, .. } = self;
-        if nprobe && *target_recall != 0.0 {
-            return Err(Error::argument(format!(
-                "ivf_search_options.target_recall: {call} has no use for it: expected 0, got {target_recall}"
-            )));
+        let SearchOptions { nprobe: lists, max_codes: codes, target_recall, probe_scale, .. } = self.options;
+        for (name, got) in [("target_recall", target_recall), ("probe_scale", probe_scale)] {
+            if nprobe && got != 0.0 {
+                return Err(Error::argument(format!(
+                    "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
+                )));
+            }
         }
         for (name, refused, got) in [("nprobe", nprobe, lists), ("max_codes", max_codes, codes)] {
-            if refused && *got != 0 {
+            if refused && got != 0 {
                 return Err(Error::argument(format!(
                     "ivf_search_options.{name}: {call} has no use for it: expected 0, got {got}"
                 )));

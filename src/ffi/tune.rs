@@ -9,6 +9,7 @@ use super::options::{self, growing};
 use super::progress::{Hooks, ivf_progress_fn};
 use super::status::ivf_status;
 use super::typed::IVF_ELEMENT_F32;
+use crate::curve::CurvePoint;
 use crate::error::{Error, Result};
 use crate::index::TuneOptions;
 use crate::progress::Control;
@@ -42,12 +43,16 @@ pub struct ivf_tune_result {
     pub struct_size: u32,
     /// How many times k candidates a search for this recall compares again; 0 without a refinement.
     pub k_factor: f32,
-    /// Lists that a search for this recall looks into.
+    /// Lists that a search for this recall looks into, at most.
     pub nprobe: u64,
-    /// The recall that the sample had with them, or with the next number of lists on the curve.
+    /// The recall that the sample had so, or at the next point of the curve.
     pub recall: f64,
     /// Points of the curve; see `ivf_tune_curve`.
     pub points: u64,
+    /// By what its queries visit fewer than `nprobe` lists, see `ivf_search_options`; 0 = none does.
+    pub probe_scale: f32,
+    /// 0.
+    pub reserved: u32,
 }
 
 growing!(ivf_tune_result, points: u64);
@@ -79,7 +84,8 @@ growing!(ivf_curve_info, reserved: u32);
 /// Measures what recall how many lists give, on sample queries, so that a search can ask for a recall
 /// (`target_recall` of `ivf_search_options`) instead of a number of lists.
 ///
-/// Behind a refinement ("RFlat") the `k_factor` of each number of lists is chosen too, and searches by recall use it.
+/// It tries as many lists for every query, and fewer for easy ones (`probe_scale`), and keeps what meets fewer vectors at
+/// this recall. Behind a refinement ("RFlat") `k_factor` is chosen too, of a flat index that alone.
 ///
 /// The index keeps the curve, also in its file; a new one takes the old one's place. Training, new centroids and
 /// `ivf_reset` end it; adding and removing make it stale once they add up to more than a fifth of the vectors it
@@ -96,10 +102,10 @@ growing!(ivf_curve_info, reserved: u32);
 /// - `options`: NULL for the defaults.
 /// - `result`: set its `struct_size` before; what was chosen for `recall`. May be NULL.
 ///
-/// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about six
+/// Threads: searches go on meanwhile; an index that is changed meanwhile keeps its old curve. Cost: about twenty
 /// exhaustive searches at most, behind a refinement a few times as many. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`;
 /// `IVF_E_NOT_TRAINED`; `IVF_E_NOT_FINITE`; `IVF_E_ARGUMENT` (k, recall, n out of range); `IVF_E_STATE` if there is nothing to choose
-/// ("Flat"), nothing in the index, no number of lists that reaches `recall`, or the index was changed meanwhile;
+/// ("Flat"), nothing in the index, nothing that reaches `recall`, or the index was changed meanwhile;
 /// `IVF_E_OVERFLOW`; `IVF_E_CANCELLED`. After a failure the old curve stays.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_tune(
@@ -156,6 +162,7 @@ pub(super) unsafe fn tune(
         nprobe: tuned.nprobe as u64,
         recall: tuned.recall,
         points: curve.points.len() as u64,
+        probe_scale: tuned.probe_scale,
         ..options::zeroed()
     };
     if !result.is_null() {
@@ -168,14 +175,14 @@ pub(super) unsafe fn tune(
 /// Copies the curve that `ivf_tune` measured last.
 ///
 /// - `info`: set its `struct_size` before; may be NULL. `points` is 0 and the rest too if there is no curve.
-/// - `nprobe`: `[capacity]`, receives the numbers of lists, rising; may be NULL.
+/// - `nprobe`: `[capacity]`, receives the numbers of lists, none fewer than the one before; may be NULL.
 /// - `recall`: `[capacity]`, the sample's recall with each; may be NULL.
 /// - `low`: `[capacity]`, what other queries' recall is at least, with 95 % confidence; may be NULL.
 /// - `cost`: `[capacity]`, vectors compared with a query on average, centroids included (one that is compared again
 ///   counts for as many as codes have its bytes); may be NULL.
 /// - `capacity`: room for so many points; those beyond it are left out. Ask for `info` first.
 ///
-/// `ivf_tune_curve_k_factor` has one more column.
+/// `ivf_tune_curve_k_factor` and `ivf_tune_curve_probe_scale` have one more column each.
 ///
 /// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `struct_size` is wrong; `IVF_E_OVERFLOW`.
 #[unsafe(no_mangle)]
@@ -239,15 +246,45 @@ pub unsafe extern "C" fn ivf_tune_curve_k_factor(
     k_factor: *mut f32,
     capacity: u64,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?.read()?;
-        // SAFETY: `count` bounds it, `values_mut` checks it; the length is the caller's promise.
-        let to = unsafe { values_mut("k_factor", k_factor, count::<f32>("k_factor", capacity, 1)?) }?;
-        let points = index.curve().map_or(&[][..], |curve| &curve.points);
-        to.iter_mut().zip(points).for_each(|(to, point)| *to = point.k_factor);
-        Ok(())
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { real_column(index, "k_factor", k_factor, capacity, |point| point.k_factor) })
+}
+
+/// Copies the `probe_scale` of each point of the curve, beside the columns of `ivf_tune_curve`: by what queries visited
+/// fewer lists than `nprobe`, see `ivf_search_options`; 0 = none did.
+///
+/// - `probe_scale`: `[capacity]`; NULL if `capacity` is 0.
+/// - `capacity`: room for so many points; those beyond it are left out.
+///
+/// Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_tune_curve_probe_scale(
+    index: *const ivf_index,
+    probe_scale: *mut f32,
+    capacity: u64,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { real_column(index, "probe_scale", probe_scale, capacity, |point| point.probe_scale) })
+}
+
+/// Copies a column of the curve.
+///
+/// # Safety
+/// As the functions in C.
+unsafe fn real_column(
+    index: *const ivf_index,
+    name: &'static str,
+    to: *mut f32,
+    capacity: u64,
+    field: impl Fn(&CurvePoint) -> f32,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, by the caller's promise.
+    let index = unsafe { borrow(index) }?.read()?;
+    // SAFETY: `count` bounds it, `values_mut` checks it; the length is the caller's promise.
+    let to = unsafe { values_mut(name, to, count::<f32>(name, capacity, 1)?) }?;
+    let points = index.curve().map_or(&[][..], |curve| &curve.points);
+    to.iter_mut().zip(points).for_each(|(to, point)| *to = field(point));
+    Ok(())
 }
 
 /// A column that the caller need not want.

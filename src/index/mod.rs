@@ -8,6 +8,7 @@ mod file;
 mod info;
 mod knn;
 mod list_order;
+mod measure;
 mod merge;
 mod order;
 mod persist;

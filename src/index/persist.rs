@@ -232,7 +232,7 @@ impl Index {
         }
         if let Some(curve) = parts.curve {
             let most = curve.points.last().map_or(0, |point| point.nprobe);
-            if index.coarse.is_none() || most > lists {
+            if (index.coarse.is_none() && index.refine.is_none()) || most > lists {
                 return Err(Error::corrupt(format!(
                     "section CURV: expected at most {lists} lists, got {most}"
                 )));

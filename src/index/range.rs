@@ -33,6 +33,7 @@ impl Index {
             )));
         }
         self.check_no_k_factor(options.k_factor, "a range has no k")?;
+        options.check_probe_scale()?;
         self.budget(options)?;
         control.check()?;
         let key = match self.metric {

@@ -7,6 +7,7 @@ use super::{Index, SearchOutput, SearchStats};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Probes, ScanJob};
 use crate::budget::{Budget, Profile};
+use crate::coarse::Reach;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
@@ -19,6 +20,12 @@ use crate::rows::RowsRef;
 pub struct SearchOptions<'a> {
     /// Lists to visit; 0 = the index's default; more than there are = all.
     pub nprobe: usize,
+    /// Above 0: of its `nprobe` nearest lists a query visits the r-th only while
+    /// `r * exp(gap / probe_scale) <= 4 * nprobe`, so that queries in the midst of a list visit few and those between
+    /// lists many. The gap is how much farther that list is than the nearest, as a share of the nearest's squared
+    /// distance; for inner products the difference over the query's length. 0 = every query visits `nprobe` lists.
+    /// [`Index::tune`] finds what is good.
+    pub probe_scale: f32,
     /// Threads to use; 0 = all of the context's.
     pub threads: usize,
     /// Vectors to look at for each query, in probe order; 0 = no limit.
@@ -40,6 +47,16 @@ pub struct SearchOptions<'a> {
     pub budget: Budget,
     /// What the search did is added here; `None` = nobody wants to know, and nothing is counted.
     pub stats: Option<&'a Mutex<SearchStats>>,
+}
+
+impl SearchOptions<'_> {
+    pub(super) fn check_probe_scale(&self) -> Result<()> {
+        let got = self.probe_scale;
+        if got >= 0.0 && got.is_finite() {
+            return Ok(());
+        }
+        Err(Error::argument(format!("probe_scale: expected 0 or more, got {got}")))
+    }
 }
 
 /// What is asked for.
@@ -88,11 +105,12 @@ impl Index {
     ) -> Result<()> {
         let queries = queries.into();
         self.check_trained()?;
-        if options.target_recall != 0.0 {
-            return Err(Error::argument(format!(
-                "target_recall: expected 0, for the lists are given, got {}",
-                options.target_recall
-            )));
+        for (name, got) in [("target_recall", options.target_recall), ("probe_scale", options.probe_scale)] {
+            if got != 0.0 {
+                return Err(Error::argument(format!(
+                    "{name}: expected 0, for the lists are given, got {got}"
+                )));
+            }
         }
         let expected = queries.rows().checked_mul(nprobe).ok_or(Error::Overflow {
             what: "lists",
@@ -126,6 +144,7 @@ impl Index {
         output.check(queries.rows(), k)?;
         self.check_finite(queries, "queries", options.threads, control)?;
         self.check_k_factor(options.k_factor, true)?;
+        options.check_probe_scale()?;
         let options = &self.at_recall(options, k)?;
         self.budget(options)?;
         output.clear(self.metric);
@@ -197,7 +216,8 @@ impl Index {
         let workers = self.context.workers(options.threads);
         let budget = self.budget(options)?;
         let weighted = budget.is_some_and(|budget| budget.wants_distances());
-        let Workspace { floats, lists, between, keys, .. } = workspace;
+        let adaptive = options.probe_scale > 0.0;
+        let Workspace { floats, lists, between, keys, limits, .. } = workspace;
         keys.clear();
         let data = self.prepared_matrix(queries, workers, cancel, floats, between)?.data();
         clock.lap(|stats| &mut stats.prepare_ns);
@@ -213,10 +233,14 @@ impl Index {
                 let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
                 let nprobe = wanted.min(coarse.nlist());
                 lists.resize(queries.rows() * nprobe, -1);
-                if weighted {
+                if weighted || adaptive {
                     keys.resize(queries.rows() * nprobe, f32::INFINITY);
                 }
                 coarse.probe(&self.context, data, nprobe, workers, lists, keys, cancel)?;
+                if adaptive {
+                    Reach::new(self.metric, nprobe, options.probe_scale, limits)
+                        .cut(data, self.dim, lists, keys);
+                }
                 Probes::Lists { lists, nprobe }
             }
         };
@@ -232,7 +256,7 @@ impl Index {
             vectors: self.count,
             places: self.refine.is_some(),
             filter: options.filter.map(|filter| filter as _),
-            keys: (!keys.is_empty()).then_some(&keys[..]),
+            keys: (weighted && !keys.is_empty()).then_some(&keys[..]),
             budget,
             max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
             workers,

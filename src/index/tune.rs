@@ -1,9 +1,9 @@
-//! Recall on demand: the curve of recall against lists is measured on sample queries and kept, and a search
-//! that asks for a recall takes its number of lists from it, and behind a refinement its k_factor.
+//! Recall on demand: the curve of recall against cost is measured on sample queries and kept, and a search that asks
+//! for a recall takes from it how many lists a query visits, and behind a refinement its k_factor.
 
-use super::{Index, SearchOptions, SearchOutput};
-use crate::codec::Codec;
-use crate::curve::{Choice, Curve, CurvePoint, mean_and_low, worthwhile};
+use super::measure::Measuring;
+use super::{Index, SearchOptions};
+use crate::curve::{Choice, Curve, worthwhile};
 use crate::error::{Error, Result};
 use crate::progress::Control;
 use crate::rows::RowsRef;
@@ -21,20 +21,20 @@ pub struct TuneOptions<'a> {
 /// What [`Index::tune`] chose.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuned {
-    /// Lists that a search for the recall looks into.
+    /// Lists that a search for the recall looks into, at most.
     pub nprobe: usize,
+    /// By what its queries visit fewer, see [`SearchOptions::probe_scale`]; 0 = none does.
+    pub probe_scale: f32,
     /// How many times k candidates it compares again; 0 without a refinement.
     pub k_factor: f32,
-    /// The recall that the sample has with the next number of lists on the curve.
+    /// The recall that the sample has so, or at the next point of the curve.
     pub recall: f64,
 }
 
-/// Lists that all queries of an exhaustive search visit, at a time: bounds its memory.
-const VISITS: usize = 1 << 22;
-
 impl Index {
-    /// Measures recall against the number of lists on sample queries (`[n, dim]`), keeps the curve in the
-    /// index and says how many lists give `recall` of the `k` nearest.
+    /// Measures recall against cost on sample queries (`[n, dim]`), keeps the curve in the index and says how many
+    /// lists give `recall` of the `k` nearest: as many for every query, or fewer for easy ones, whichever meets fewer
+    /// vectors. Where there is a refinement its `k_factor` is chosen too.
     ///
     /// The queries should be like those to come, and not among the vectors: each of those would find
     /// itself. The more there are, the closer the choice; a thousand or two are plenty.
@@ -75,9 +75,9 @@ impl Index {
         if queries.rows() == 0 {
             return Err(Error::argument("queries: expected at least 1 sample query, got 0"));
         }
-        if !self.description.is_ivf() {
+        if !self.is_tunable() {
             return Err(Error::State(format!(
-                "{}: there is nothing to tune: it has no lists to choose from",
+                "{}: there is nothing to tune: it has no lists to choose from, and no refinement",
                 self.description
             )));
         }
@@ -91,12 +91,24 @@ impl Index {
             )));
         }
         let mut measuring = Measuring::new(self, queries, k, options, control)?;
-        let points = measuring.points()?;
-        let curve = Curve { k, queries: queries.rows(), count: self.count, changed: 0, points };
-        let Choice { nprobe, k_factor } = curve.choice(recall, k, self.nlist())?;
-        let at = curve.points.iter().find(|point| point.nprobe >= nprobe).or(curve.points.last());
-        let recall = at.map_or(0.0, |point| point.recall);
-        Ok((curve, Tuned { nprobe, k_factor, recall }))
+        let curve = |points| Curve { k, queries: queries.rows(), count: self.count, changed: 0, points };
+        let mut best = curve(measuring.points(0.0)?);
+        if self.refine.is_some() {
+            best.points = worthwhile(best.points);
+        }
+        if let Some(scale) = measuring.scale()? {
+            let adaptive = curve(worthwhile(measuring.points(scale)?));
+            if adaptive.cost(recall) < best.cost(recall) {
+                best = adaptive;
+            }
+        }
+        let Choice { nprobe, probe_scale, k_factor, recall } = best.choice(recall, k, self.nlist())?;
+        Ok((best, Tuned { nprobe, probe_scale, k_factor, recall }))
+    }
+
+    /// Whether there is anything that a search for a recall has to choose.
+    fn is_tunable(&self) -> bool {
+        self.description.is_ivf() || self.refine.is_some()
     }
 
     /// The second half of [`Index::tune`].
@@ -128,6 +140,12 @@ impl Index {
             return Ok(options);
         }
         self.check_no_k_factor(options.k_factor, "the recall chooses it")?;
+        if options.probe_scale != 0.0 {
+            return Err(Error::argument(format!(
+                "probe_scale: expected 0, for the recall chooses it, got {}",
+                options.probe_scale
+            )));
+        }
         for (name, got) in [("nprobe", options.nprobe), ("max_codes", options.max_codes)] {
             if got != 0 {
                 return Err(Error::argument(format!(
@@ -141,12 +159,13 @@ impl Index {
             )));
         }
         options.target_recall = 0.0;
-        if self.description.is_ivf() && self.count > 0 {
+        if self.is_tunable() && self.count > 0 {
             let curve = self.curve.as_ref().ok_or_else(|| {
                 Error::State(format!("recall {target}: it was not measured yet; call tune first"))
             })?;
             let choice = curve.choice(target, k.min(self.count), self.nlist())?;
-            (options.nprobe, options.k_factor) = (choice.nprobe, choice.k_factor);
+            (options.nprobe, options.probe_scale, options.k_factor) =
+                (choice.nprobe, choice.probe_scale, choice.k_factor);
         }
         Ok(options)
     }
@@ -157,205 +176,4 @@ fn check_recall(recall: f64) -> Result<()> {
         return Ok(());
     }
     Err(Error::argument(format!("recall: expected a share from 0 to 1, got {recall}")))
-}
-
-/// One measurement of a curve.
-struct Measuring<'a, 'c> {
-    index: &'a Index,
-    queries: RowsRef<'a>,
-    k: usize,
-    threads: usize,
-    control: &'a Control<'c>,
-    truth: Truth,
-    distances: Vec<f32>,
-    ids: Vec<i64>,
-}
-
-/// What counts as found.
-enum Truth {
-    /// All that is no farther than the k-th of these, `[n, k]`: equal distances count alike.
-    Distances(Vec<f32>),
-    /// These ids, each query's sorted, -1 for none: `[n, k]`.
-    Ids(Vec<i64>),
-}
-
-impl<'a, 'c> Measuring<'a, 'c> {
-    fn new(
-        index: &'a Index,
-        queries: RowsRef<'a>,
-        k: usize,
-        options: &TuneOptions<'_>,
-        control: &'a Control<'c>,
-    ) -> Result<Self> {
-        let n = queries.rows();
-        let room =
-            n.checked_mul(k).ok_or(Error::Overflow { what: "results", rows: n as u64, dim: k as u64 })?;
-        let threads = options.threads;
-        let truth = Truth::Distances(Vec::new());
-        let (distances, ids) = (vec![0.0; room], vec![-1; room]);
-        let mut measuring = Self { index, queries, k, threads, control, truth, distances, ids };
-        measuring.truth = match options.truth {
-            Some(truth) => Truth::Ids(sorted(truth, n, k)?),
-            None => {
-                measuring.search(index.nlist(), if index.refine.is_some() { TRUTH_FACTOR } else { 0.0 })?;
-                Truth::Distances(measuring.distances.clone())
-            }
-        };
-        Ok(measuring)
-    }
-
-    /// Points of rising nprobe, until nothing is left to find.
-    fn points(&mut self) -> Result<Vec<CurvePoint>> {
-        let nlist = self.index.nlist();
-        let mut points: Vec<CurvePoint> = Vec::new();
-        let mut nprobe = 1;
-        loop {
-            let cost = self.cost(nprobe)?;
-            let recall = match &self.index.refine {
-                None => self.point(nprobe, 0.0, cost, &mut points)?,
-                Some(_) => self.refined_points(nprobe, cost, &mut points)?,
-            };
-            if recall >= 1.0 || nprobe == nlist {
-                return Ok(if self.index.refine.is_some() { worthwhile(points) } else { points });
-            }
-            nprobe = (nprobe + nprobe.div_ceil(STEP)).min(nlist);
-        }
-    }
-
-    /// Points of one number of lists and rising factors, until one more finds next to nothing. Tells the best recall.
-    fn refined_points(&mut self, nprobe: usize, cost: f64, points: &mut Vec<CurvePoint>) -> Result<f64> {
-        let index = self.index;
-        let bytes = |codec: &Codec, dim| codec.row_bytes(dim) as f64;
-        let refine = index.refine.as_deref().map_or(0.0, |codec| bytes(codec, index.input_dim()));
-        let again = self.k as f64 * (refine / bytes(&index.codec, index.dim)).max(1.0);
-        let (mut k_factor, mut best) = (1.0, 0.0);
-        loop {
-            let recall = self.point(nprobe, k_factor, cost + f64::from(k_factor) * again, points)?;
-            let gained = recall - best;
-            best = recall.max(best);
-            let all = f64::from(k_factor) * self.k as f64 >= index.count as f64;
-            if gained < GAIN || best >= 1.0 || all || k_factor >= MOST_FACTOR {
-                return Ok(best);
-            }
-            k_factor *= 2.0;
-        }
-    }
-
-    /// Measures one point, and tells its recall.
-    fn point(
-        &mut self,
-        nprobe: usize,
-        k_factor: f32,
-        cost: f64,
-        points: &mut Vec<CurvePoint>,
-    ) -> Result<f64> {
-        self.search(nprobe, k_factor)?;
-        let (recall, low) = mean_and_low(&self.recalls());
-        points.push(CurvePoint { nprobe, k_factor, recall, low, cost });
-        Ok(recall)
-    }
-
-    /// Searches the sample; what is found stays in `distances` and `ids`.
-    fn search(&mut self, nprobe: usize, k_factor: f32) -> Result<()> {
-        let (n, k) = (self.queries.rows(), self.k);
-        let options = SearchOptions { nprobe, k_factor, threads: self.threads, ..SearchOptions::default() };
-        let step = (VISITS / nprobe).clamp(1, n);
-        for from in (0..n).step_by(step) {
-            let to = (from + step).min(n);
-            let output = SearchOutput {
-                distances: &mut self.distances[from * k..to * k],
-                ids: &mut self.ids[from * k..to * k],
-                hits: None,
-            };
-            self.index.search(self.queries.slice(from, to), k, &options, output, &self.control.silent())?;
-            self.control.report("tune", nprobe, self.index.nlist(), 0.0)?;
-        }
-        Ok(())
-    }
-
-    /// The recall of each query as it was searched last.
-    fn recalls(&self) -> Vec<f64> {
-        let k = self.k;
-        let share = |found: usize, of: usize| if of == 0 { 1.0 } else { found as f64 / of as f64 };
-        match &self.truth {
-            Truth::Distances(truth) => {
-                let better = self.index.metric.is_similarity();
-                let reaches = |got: f32, bar: f32| if better { got >= bar } else { got <= bar };
-                let rows = self.distances.chunks_exact(k).zip(truth.chunks_exact(k));
-                // k is at most the number of vectors, so that there are k true ones.
-                rows.map(|(got, truth)| {
-                    share(got.iter().filter(|&&got| reaches(got, truth[k - 1])).count(), k)
-                })
-                .collect()
-            }
-            Truth::Ids(truth) => {
-                let rows = self.ids.chunks_exact(k).zip(truth.chunks_exact(k));
-                rows.map(|(got, truth)| {
-                    let mut got = got.to_vec();
-                    got.sort_unstable();
-                    share(common(&got, truth), truth.iter().filter(|&&id| id >= 0).count())
-                })
-                .collect()
-            }
-        }
-    }
-
-    /// Vectors that a query meets on average, centroids included.
-    fn cost(&self, nprobe: usize) -> Result<f64> {
-        let (index, n) = (self.index, self.queries.rows());
-        let Some(coarse) = &index.coarse else { return Ok(index.count as f64) };
-        let workers = index.context.workers(self.threads);
-        let (mut floats, mut between) = (Vec::new(), Default::default());
-        let (mut lists, mut vectors) = (Vec::new(), 0);
-        let cancel = self.control.cancel();
-        let step = (VISITS / nprobe).clamp(1, n);
-        for from in (0..n).step_by(step) {
-            let queries = self.queries.slice(from, (from + step).min(n));
-            let data = index.prepared_matrix(queries, workers, cancel, &mut floats, &mut between)?.data();
-            lists.clear();
-            lists.resize(queries.rows() * nprobe, -1);
-            coarse.probe(&index.context, data, nprobe, workers, &mut lists, &mut [], cancel)?;
-            let met = lists.iter().filter_map(|&list| usize::try_from(list).ok());
-            vectors += met.map(|list| index.lists.lists[list].live()).sum::<usize>();
-        }
-        Ok(index.nlist() as f64 + vectors as f64 / n as f64)
-    }
-}
-
-/// Times k candidates that the true nearest are chosen from where the index refines: far more than a search takes.
-const TRUTH_FACTOR: f32 = 100.0;
-
-/// The largest factor that is tried.
-const MOST_FACTOR: f32 = 64.0;
-
-/// Recall that twice the candidates have to add, or no more of them are tried.
-const GAIN: f64 = 0.0005;
-
-/// A step of the ladder of nprobe, as a divisor: each point is a fifth above the one before.
-const STEP: usize = 5;
-
-/// Each row's ids in order.
-fn sorted(truth: &[i64], n: usize, k: usize) -> Result<Vec<i64>> {
-    if truth.len() != n * k {
-        return Err(Error::Length { what: "truth", expected: n * k, got: truth.len() });
-    }
-    let mut truth = truth.to_vec();
-    truth.chunks_exact_mut(k).for_each(<[i64]>::sort_unstable);
-    Ok(truth)
-}
-
-/// How many ids two sorted rows share, -1 aside.
-fn common(mut a: &[i64], mut b: &[i64]) -> usize {
-    let mut shared = 0;
-    while let ([first_a, rest_a @ ..], [first_b, rest_b @ ..]) = (a, b) {
-        match first_a.cmp(first_b) {
-            std::cmp::Ordering::Less => a = rest_a,
-            std::cmp::Ordering::Greater => b = rest_b,
-            std::cmp::Ordering::Equal => {
-                shared += usize::from(*first_a >= 0);
-                (a, b) = (rest_a, rest_b);
-            }
-        }
-    }
-    shared
 }

@@ -36,6 +36,8 @@ pub(super) const REFINE: Tag = *b"RFIN";
 pub(super) const ROWS: Tag = *b"ROWS";
 /// May be passed over.
 pub(super) const CURVE: Tag = *b"CURV";
+/// Likewise: then every query visits as many lists.
+pub(super) const SCALES: Tag = *b"CVPS";
 /// Likewise: the lists are then no longer kept in order.
 pub(super) const RANKS: Tag = *b"RANK";
 /// Likewise.
@@ -152,7 +154,7 @@ impl Table {
         let mut table = Vec::with_capacity(sections.len());
         for &(tag, length) in sections {
             offset = offset.next_multiple_of(ALIGN as u64);
-            let flags = if [CURVE, K_FACTOR, RANKS].contains(&tag) { 0 } else { REQUIRED };
+            let flags = if [CURVE, SCALES, K_FACTOR, RANKS].contains(&tag) { 0 } else { REQUIRED };
             table.push(Section { tag, flags, offset, length, checksum: 0, zeros: 0 });
             offset = offset.checked_add(length).ok_or_else(|| Error::argument("index too large to save"))?;
         }

@@ -39,7 +39,8 @@
 //! | `ROWS` | only with `RFIN`: for each list what is kept of its vectors, one after another: the values, or the codes from the lowest bit on, of each dimension in turn |
 //! | `RANK` | not required, only in an IVF index, whose lists are then kept in this order: for each list f32 `[vectors]`, rising unless an ordering was cut short: the squared distance from the list's centroid, of inner products the vector's negated squared length |
 //! | `KFAC` | not required, only with `RFIN`: f32 default k_factor, 1 or more; without it, it is chosen |
-//! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none, else 1 or more) |
+//! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none, else 1 or more); nprobe never falls |
+//! | `CVPS` | not required, only with `CURV`: f32 `[points]` probe_scale of each point, 0 = none; who passes it over finds as much in more lists |
 //!
 //! A list of n vectors has `lanes` = n rounded up to 16: whole blocks of 32 vectors, the last one 16 wide if
 //! that is enough. Removed vectors are stored as they are until the index is compacted, so that a loaded

@@ -4,7 +4,7 @@ use bytemuck::{Pod, Zeroable};
 
 use super::format::{
     BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS, REFINE,
-    ROWS, Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
+    ROWS, SCALES, Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
@@ -35,7 +35,12 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
         parts.grouping = Some(tree::decode(&read_all(source, section, control)?, parts.dim)?);
     }
     if let Some(section) = table.get(CURVE) {
-        parts.curve = Some(curve::decode(&read_all(source, section, control)?)?);
+        let mut curve = curve::decode(&read_all(source, section, control)?)?;
+        if let Some(section) = table.get(SCALES) {
+            section.check_length((curve.points.len() * size_of::<f32>()) as u64)?;
+            curve::set_scales(&mut curve, &read_all::<f32>(source, section, control)?)?;
+        }
+        parts.curve = Some(curve);
     }
     let entries: Vec<ListEntry> = read_all(source, table.need(LISTS)?, control)?;
     let (element, vectors) = vectors(&table)?;

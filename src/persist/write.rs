@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::format::{
     self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS,
-    REFINE, ROWS, TRAINED, TRANSFORMS, TREE, Table, Tag,
+    REFINE, ROWS, SCALES, TRAINED, TRANSFORMS, TREE, Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -48,6 +48,7 @@ struct Body<'a> {
     transforms: Vec<u8>,
     lists: Vec<ListEntry>,
     curve: Vec<u8>,
+    scales: Vec<f32>,
     code: Vec<u8>,
     tree: Vec<u8>,
     refine: Vec<u8>,
@@ -59,12 +60,13 @@ impl<'a> Body<'a> {
         let lists = parts.lists.lists.iter().map(entry).collect();
         let transforms = faiss::encode_transforms(parts.transforms)?;
         let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
+        let scales = parts.curve.map(super::curve::scales).unwrap_or_default();
         let code = super::code::encode(parts.codec);
         let refine = parts.refine.map(|(codec, columns)| super::refine::encode(codec, columns));
         let refine = refine.transpose()?.unwrap_or_default();
         let tree =
             parts.grouping.map(|grouping| super::tree::encode(grouping, parts.dim)).unwrap_or_default();
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, code, tree, refine })
+        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, scales, code, tree, refine })
     }
 
     fn table(&self) -> Result<Table> {
@@ -76,6 +78,7 @@ impl<'a> Body<'a> {
             TREE,
             CODE,
             CURVE,
+            SCALES,
             REFINE,
             K_FACTOR,
             LISTS,
@@ -93,6 +96,7 @@ impl<'a> Body<'a> {
                 RANKS => !self.parts.lists.ordered,
                 K_FACTOR => self.parts.k_factor == 0.0,
                 CURVE => self.parts.curve.is_none(),
+                SCALES => self.scales.is_empty(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
                 _ => false,
             };
@@ -123,6 +127,7 @@ impl<'a> Body<'a> {
             TREE => take(&self.tree),
             CODE => take(&self.code),
             CURVE => take(&self.curve),
+            SCALES => take(bytemuck::cast_slice(&self.scales)),
             REFINE => take(&self.refine),
             K_FACTOR => take(bytemuck::bytes_of(&self.parts.k_factor)),
             RANKS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ranks.data))),

@@ -411,6 +411,7 @@ void recall_asked_for_is_found() {
     CHECK(curve.k == 5 && curve.queries == 300 && curve.count == 4000 && !curve.stale);
     CHECK(!curve.nprobe.empty() && curve.recall.back() == 1.0 && curve.low[0] <= curve.recall[0]);
     CHECK(curve.k_factor == std::vector<float>(curve.nprobe.size(), 0.0F));
+    CHECK(curve.probe_scale.size() == curve.nprobe.size() && curve.probe_scale.front() == tuned.probe_scale);
     ivf::Index again(dim, "IVF32,SQ4,RFlat");
     again.train({x, dim});
     again.add({x, dim});
@@ -420,6 +421,7 @@ void recall_asked_for_is_found() {
     const ivf::Neighbors by_recall = index.search({sample, dim}, 5, options);
     options.target_recall = 0;
     options.nprobe = static_cast<std::uint32_t>(tuned.nprobe);
+    options.probe_scale = tuned.probe_scale;
     ivf::SearchOptions refined;
     refined.k_factor = 3;
     CHECK(thrown_by([&] { index.search({sample, dim}, 5, refined); }) == IVF_E_ARGUMENT);
@@ -438,7 +440,17 @@ void recall_asked_for_is_found() {
     ivf::SearchStats stats{};
     options.stats = &stats;
     CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);
-    CHECK(stats.queries == 300 && stats.lists == 300 * tuned.nprobe && stats.codes > 0 && stats.scan_ns > 0);
+    CHECK(stats.queries == 300 && stats.lists <= 300 * tuned.nprobe && stats.codes > 0 && stats.scan_ns > 0);
+    options.probe_scale = 0.05F;
+    index.search({sample, dim}, 5, options);
+    const std::uint64_t few = stats.lists;
+    options.probe_scale = 0;
+    index.search({sample, dim}, 5, options);
+    CHECK(stats.lists == 300 * tuned.nprobe && few >= 300 && few < stats.lists);
+    options.probe_scale = -1;
+    CHECK(thrown_by([&] { index.search({sample, dim}, 5, options); }) == IVF_E_ARGUMENT);
+    const ivf::Tuned flat = twice.tune({sample, dim}, 5, 0.9);
+    CHECK(flat.k_factor >= 1 && flat.nprobe == 1 && flat.probe_scale == 0);
 }
 
 void ordered_lists_find_more_in_as_many() {

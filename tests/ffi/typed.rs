@@ -172,6 +172,29 @@ fn curve_k_factor_is_that_of_its_points() {
 }
 
 #[test]
+fn curve_probe_scale_is_that_of_its_points() {
+    let queries = rows(100, DIM);
+    let index = Index::filled("IVF32,Flat", DIM, IVF_METRIC_L2, N);
+    let mut result: ivf_tune_result = sized();
+    ok(unsafe { ivf_tune(index.0, queries.as_ptr(), 100, DIM, 5, 0.5, null(), &mut result) });
+    let mut scales = vec![-1f32; 200];
+    ok(unsafe { ivf_tune_curve_probe_scale(index.0, scales.as_mut_ptr(), 200) });
+    let (points, beyond) = scales.split_at(result.points as usize);
+    assert!(points.iter().all(|&scale| scale == 0.0 || scale >= result.probe_scale), "{points:?}");
+    assert!(!points.is_empty() && beyond.iter().all(|&scale| scale == -1.0));
+    let options = ivf_search_options { nprobe: 8, probe_scale: -0.5, ..sized() };
+    let (mut distances, mut ids) = ([0f32; 2], [0i64; 2]);
+    let search = |options: &ivf_search_options, distances: &mut [f32], ids: &mut [i64]| unsafe {
+        ivf_search(index.0, queries.as_ptr(), 1, DIM, 2, distances.as_mut_ptr(), ids.as_mut_ptr(), options)
+    };
+    fails(search(&options, &mut distances, &mut ids), IVF_E_ARGUMENT, "probe_scale: expected 0 or more");
+    let options = ivf_search_options { reserved: 1, probe_scale: 0.0, ..options };
+    fails(search(&options, &mut distances, &mut ids), IVF_E_ARGUMENT, "reserved: expected 0, got 1");
+    ok(search(&ivf_search_options { reserved: 0, probe_scale: 0.1, ..options }, &mut distances, &mut ids));
+    fails(unsafe { ivf_tune_curve_probe_scale(null(), null_mut(), 0) }, IVF_E_NULL, "`index`");
+}
+
+#[test]
 fn typed_kmeans_and_knn_equal_float32() {
     for (x, element, floats) in each() {
         let n = N as u64;

@@ -288,6 +288,7 @@ struct SearchOptions {
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
     SearchStats* stats = nullptr;    ///< receives what the search did; nullptr = nothing is counted
+    float probe_scale = 0;           ///< above 0 easy queries visit fewer lists; see ivf_search_options
 };
 
 /// How Index::tune measures.
@@ -300,12 +301,13 @@ struct TuneOptions {
 
 /// What Index::tune chose.
 struct Tuned {
-    std::uint64_t nprobe;  ///< lists that a search for this recall looks into
-    double recall;         ///< what the sample had with them, or with the next number of lists on the curve
+    std::uint64_t nprobe;  ///< lists that a search for this recall looks into, at most
+    double recall;         ///< what the sample had so, or at the next point of the curve
     float k_factor;        ///< candidates a result that it compares again; 0 without a refinement
+    float probe_scale;     ///< by what its queries visit fewer lists; 0 = none does
 };
 
-/// Recall against the number of lists, as Index::tune measured it; empty if it did not.
+/// Recall against cost, as Index::tune measured it; empty if it did not.
 struct Curve {
     std::uint32_t k = 0;
     std::uint64_t queries = 0;  ///< sample queries
@@ -317,6 +319,7 @@ struct Curve {
     std::vector<double> low;     ///< what other queries' is at least, with 95 % confidence
     std::vector<double> cost;    ///< vectors compared with a query on average
     std::vector<float> k_factor;  ///< candidates a result that were compared again; 0 without a refinement
+    std::vector<float> probe_scale;  ///< by what queries visited fewer lists than nprobe; 0 = none did
 };
 
 struct KMeansOptions {
@@ -606,6 +609,7 @@ inline ivf_search_options detail::search_options(Call& call, const SearchOptions
     to.target_recall = from.target_recall;
     to.max_codes = from.max_codes;
     to.k_factor = from.k_factor;
+    to.probe_scale = from.probe_scale;
     to.profile = static_cast<std::int32_t>(from.profile);
     to.budget_sharing = static_cast<std::int32_t>(from.budget.sharing);
     to.budget_codes = from.budget.codes;
@@ -941,7 +945,7 @@ public:
         result.struct_size = sizeof result;
         call.finish(ivf_tune_typed(get(), queries.data, queries.element, queries.n, queries.dim, k, recall, &to,
                                    &result));
-        return {result.nprobe, result.recall, result.k_factor};
+        return {result.nprobe, result.recall, result.k_factor, result.probe_scale};
     }
 
     /// The curve that tune measured last.
@@ -956,9 +960,11 @@ public:
         curve.low.resize(points);
         curve.cost.resize(points);
         curve.k_factor.resize(points);
+        curve.probe_scale.resize(points);
         detail::check(ivf_tune_curve(get(), &info, curve.nprobe.data(), curve.recall.data(), curve.low.data(),
                                      curve.cost.data(), points));
         detail::check(ivf_tune_curve_k_factor(get(), curve.k_factor.data(), points));
+        detail::check(ivf_tune_curve_probe_scale(get(), curve.probe_scale.data(), points));
         curve.k = info.k;
         curve.queries = info.queries;
         curve.count = info.count;

@@ -7,17 +7,20 @@ namespace Ivf
     /// <summary>What <c>IvfIndex.Tune</c> chose.</summary>
     public struct Tuned
     {
-        /// <summary>Lists that a search for this recall looks into.</summary>
+        /// <summary>Lists that a search for this recall looks into, at most.</summary>
         public long NProbe { get; internal set; }
 
-        /// <summary>The recall that the sample had with them, or with the next number of lists on the curve.</summary>
+        /// <summary>The recall that the sample had so, or at the next point of the curve.</summary>
         public double Recall { get; internal set; }
 
         /// <summary>How many times k candidates it compares again; 0 without a refinement.</summary>
         public float KFactor { get; internal set; }
+
+        /// <summary>By what its queries visit fewer lists, see SearchOptions.ProbeScale; 0 = none does.</summary>
+        public float ProbeScale { get; internal set; }
     }
 
-    /// <summary>Recall against the number of lists, as <c>IvfIndex.Tune</c> measured it.</summary>
+    /// <summary>Recall against cost, as <c>IvfIndex.Tune</c> measured it.</summary>
     public sealed class RecallCurve
     {
         internal RecallCurve(in Native.ivf_curve_info info)
@@ -32,6 +35,7 @@ namespace Ivf
             Low = new double[info.points];
             Cost = new double[info.points];
             KFactor = new float[info.points];
+            ProbeScale = new float[info.points];
         }
 
         /// <summary>The k nearest that recall counts.</summary>
@@ -49,7 +53,7 @@ namespace Ivf
         /// <summary>Whether these are so many that searches by recall fail until Tune measures again.</summary>
         public bool Stale { get; }
 
-        /// <summary>[points]: lists looked into, rising.</summary>
+        /// <summary>[points]: lists looked into at most, never fewer than before.</summary>
         public ulong[] NProbe { get; }
 
         /// <summary>[points]: the share of the true nearest that the sample found.</summary>
@@ -63,6 +67,9 @@ namespace Ivf
 
         /// <summary>[points]: how many times k candidates were compared again; 0 without a refinement.</summary>
         public float[] KFactor { get; }
+
+        /// <summary>[points]: by what queries visited fewer lists than NProbe; 0 = none did.</summary>
+        public float[] ProbeScale { get; }
     }
 
     public sealed partial class IvfIndex
@@ -79,7 +86,7 @@ namespace Ivf
         /// <param name="cancellationToken">Ends the call; the old curve stays.</param>
         /// <exception cref="ArgumentException">Another number of ids than n * k.</exception>
         /// <exception cref="IvfStateException">
-        /// A flat index, an empty one, or no number of lists that reaches the recall.
+        /// A flat index without a refinement, an empty one, or nothing that reaches the recall.
         /// </exception>
         /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
         public unsafe Tuned Tune(
@@ -102,6 +109,7 @@ namespace Ivf
                 return new Tuned
                 {
                     NProbe = (long)result.nprobe, Recall = result.recall, KFactor = result.k_factor,
+                    ProbeScale = result.probe_scale,
                 };
             }
         }
@@ -127,6 +135,9 @@ namespace Ivf
                     fixed (float* factor = curve.KFactor)
                         IvfException.Check(Native.ivf_tune_curve_k_factor(
                             self.Pointer, factor, (ulong)curve.KFactor.Length));
+                    fixed (float* scale = curve.ProbeScale)
+                        IvfException.Check(Native.ivf_tune_curve_probe_scale(
+                            self.Pointer, scale, (ulong)curve.ProbeScale.Length));
                     return curve;
                 }
             }

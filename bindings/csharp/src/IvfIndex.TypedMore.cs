@@ -227,6 +227,7 @@ namespace Ivf
                 return new Tuned
                 {
                     NProbe = (long)result.nprobe, Recall = result.recall, KFactor = result.k_factor,
+                    ProbeScale = result.probe_scale,
                 };
             }
         }

@@ -143,6 +143,8 @@ namespace Ivf
             internal uint list_max;
             internal float k_factor;
             internal ivf_search_stats* stats;
+            internal float probe_scale;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -178,6 +180,8 @@ namespace Ivf
             internal ulong nprobe;
             internal double recall;
             internal ulong points;
+            internal float probe_scale;
+            internal uint reserved;
         }
 
         [StructLayout(LayoutKind.Sequential)]

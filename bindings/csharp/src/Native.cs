@@ -194,6 +194,9 @@ namespace Ivf
         internal static extern int ivf_tune_curve_k_factor(IntPtr index, float* k_factor, ulong capacity);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_tune_curve_probe_scale(IntPtr index, float* probe_scale, ulong capacity);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_save(IntPtr index, byte* path, ivf_io_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -147,6 +147,14 @@ namespace Ivf
         /// </summary>
         public float KFactor { get; set; }
 
+        /// <summary>
+        /// Above 0: of its NProbe nearest lists a query visits the r-th only while r * exp(gap / ProbeScale) is at most
+        /// 4 * NProbe, so that queries in the midst of a list visit few. The gap is how much farther that list is than the nearest, as a
+        /// share of the nearest's squared distance; for inner products the difference over the query's length. 0 =
+        /// every query visits NProbe lists. <c>IvfIndex.Tune</c> finds what is good.
+        /// </summary>
+        public float ProbeScale { get; set; }
+
         /// <summary>Receives what the search did; null = nobody wants to know, and nothing is counted.</summary>
         public SearchStats Stats { get; set; }
 
@@ -184,6 +192,7 @@ namespace Ivf
                 list_min = Number.Unsigned(ListMin, nameof(ListMin)),
                 list_max = Number.Unsigned(ListMax, nameof(ListMax)),
                 k_factor = KFactor,
+                probe_scale = ProbeScale,
                 stats = held.Stats,
             };
             Call.Attach(call, ref native.progress, ref native.progress_data, ref native.cancel);

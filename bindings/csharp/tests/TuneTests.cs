@@ -22,17 +22,30 @@ namespace Ivf.Tests
                 Check.True(curve.K == 5 && curve.Queries == 300 && curve.Count == 4000 && !curve.Stale, "curve");
                 Check.True(curve.Recall.Last() == 1.0 && curve.Low[0] <= curve.Recall[0], "recalls");
                 Check.Sequence(new float[curve.NProbe.Length], curve.KFactor, "no factors");
-                var byLists = new SearchOptions { NProbe = (int)tuned.NProbe };
+                Check.True(curve.ProbeScale.Length == curve.NProbe.Length && curve.ProbeScale[0] == tuned.ProbeScale, "scales");
+                var byLists = new SearchOptions { NProbe = (int)tuned.NProbe, ProbeScale = tuned.ProbeScale };
                 Check.Sequence(index.Search(sample, 5, byLists).Ids, index.Search(sample, 5, byRecall).Ids, "ids");
                 Check.Equal(0f, tuned.KFactor, "no factor");
+                var few = new SearchOptions { NProbe = 16, ProbeScale = 0.05f, Stats = new SearchStats() };
+                index.Search(sample, 5, few);
+                Check.True(few.Stats.Lists >= 300 && few.Stats.Lists < 16 * 300, "lists");
+                Check.Throws<IvfArgumentException>(() => index.Search(sample, 5, new SearchOptions { ProbeScale = -1 }));
             }
             using (IvfIndex index = Data.Trained(x, Dim, "IVF32,SQ4,RFlat"))
             {
                 Tuned tuned = index.Tune(sample, 5, 0.9f);
-                var chosen = new SearchOptions { NProbe = (int)tuned.NProbe, KFactor = tuned.KFactor };
+                var chosen = new SearchOptions
+                {
+                    NProbe = (int)tuned.NProbe, ProbeScale = tuned.ProbeScale, KFactor = tuned.KFactor,
+                };
                 Neighbors found = index.Search(sample, 5, new SearchOptions { TargetRecall = 0.9f });
                 Check.True(tuned.KFactor >= 1, "a factor");
                 Check.Sequence(index.Search(sample, 5, chosen).Ids, found.Ids, "ids of a refined index");
+            }
+            using (IvfIndex index = Data.Trained(x, Dim, "SQ4,RFlat"))
+            {
+                Tuned tuned = index.Tune(sample, 5, 0.9f);
+                Check.True(tuned.KFactor >= 1 && tuned.NProbe == 1 && tuned.ProbeScale == 0, "a flat one's factor");
             }
         }
 

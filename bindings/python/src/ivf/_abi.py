@@ -206,6 +206,8 @@ class SearchOptions(Struct):
         ("list_max", c_uint32),
         ("k_factor", c_float),
         ("stats", POINTER(SearchStats)),
+        ("probe_scale", c_float),
+        ("reserved", c_uint32),
     ]
 
 
@@ -232,6 +234,8 @@ class TuneResult(Struct):
         ("nprobe", c_uint64),
         ("recall", c_double),
         ("points", c_uint64),
+        ("probe_scale", c_float),
+        ("reserved", c_uint32),
     ]
 
 
@@ -349,6 +353,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     ),
     "ivf_tune_curve": (c_int32, [_handle, POINTER(CurveInfo), _array, _array, _array, _array, c_uint64]),
     "ivf_tune_curve_k_factor": (c_int32, [_handle, _array, c_uint64]),
+    "ivf_tune_curve_probe_scale": (c_int32, [_handle, _array, c_uint64]),
     "ivf_save": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),
     "ivf_load": (c_int32, [_handle, c_char_p, POINTER(IoOptions), _new_handle]),
     "ivf_export_faiss": (c_int32, [_handle, c_char_p, POINTER(IoOptions)]),

@@ -33,6 +33,7 @@ class Searching(Core):
         profile: Profile | None = None,
         budget: Budget | None = None,
         k_factor: float | None = None,
+        probe_scale: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -47,11 +48,19 @@ class Searching(Core):
         "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
         beside or instead of it. k_factor: how many times k candidates are compared again behind a refinement ("RFlat"),
         None = the index's own, chosen by the code unless it was given, math.inf = all that the search looks at (the
-        kept rows' own results). stats: receives what the search did. threads:
-        0 = all of the context's.
+        kept rows' own results). probe_scale: of its nprobe nearest lists a query
+        visits the r-th only while `r * exp(gap / probe_scale) <= 4 * nprobe`, so that queries in the midst of a list
+        visit few; the gap is how much farther that list is than the nearest, as a share of the nearest's squared
+        distance (for inner products the difference over the query's length); None = every query visits nprobe lists.
+        tune finds what is good, and recall takes it. stats: receives what the search did. threads: 0 = all of the
+        context's.
         """
         options = _search_options(
-            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, k_factor=k_factor, stats=stats
+            *(threads, filter, max_codes, nprobe, recall, probe_scale),
+            profile=profile,
+            budget=budget,
+            k_factor=k_factor,
+            stats=stats,
         )
         return self._search(queries, k, None, options, progress, cancel)
 
@@ -67,6 +76,7 @@ class Searching(Core):
         profile: Profile | None = None,
         budget: Budget | None = None,
         k_factor: float | None = None,
+        probe_scale: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -77,7 +87,11 @@ class Searching(Core):
         The parameters are those of search.
         """
         options = _search_options(
-            threads, filter, max_codes, nprobe, recall, profile=profile, budget=budget, k_factor=k_factor, stats=stats
+            *(threads, filter, max_codes, nprobe, recall, probe_scale),
+            profile=profile,
+            budget=budget,
+            k_factor=k_factor,
+            stats=stats,
         )
         x, element = typed_rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
@@ -155,6 +169,7 @@ class Searching(Core):
         max_codes: int | None = None,
         profile: Profile | None = None,
         budget: Budget | None = None,
+        probe_scale: float | None = None,
         stats: SearchStats | None = None,
         threads: int = 0,
         progress: Progress = None,
@@ -166,7 +181,7 @@ class Searching(Core):
         """
         x, element = typed_rows("queries", queries, self._dim, one=True)
         options = _search_options(
-            threads, filter, max_codes, nprobe, profile=profile, budget=budget, stats=stats
+            threads, filter, max_codes, nprobe, probe_scale=probe_scale, profile=profile, budget=budget, stats=stats
         )
         result = ctypes.c_void_p()
         call_long(
@@ -251,6 +266,7 @@ def _search_options(
     max_codes: int | None,
     nprobe: int | None = None,
     recall: float | None = None,
+    probe_scale: float | None = None,
     *,
     profile: Profile | None = None,
     budget: Budget | None = None,
@@ -263,6 +279,7 @@ def _search_options(
         target_recall=0.0 if recall is None else float(recall),
         max_codes=unsigned("max_codes", max_codes, 64),
         k_factor=0.0 if k_factor is None else float(k_factor),
+        probe_scale=0.0 if probe_scale is None else float(probe_scale),
     )
     set_budget(options, profile, budget)
     if stats is not None:

@@ -22,16 +22,18 @@ class Tuned:
     """What Index.tune chose."""
 
     nprobe: int
-    """Lists that a search for this recall looks into."""
+    """Lists that a search for this recall looks into, at most."""
     recall: float
-    """The recall that the sample had with them, or with the next number of lists on the curve."""
+    """The recall that the sample had so, or at the next point of the curve."""
     k_factor: float
     """How many times k candidates it compares again; 0 without a refinement."""
+    probe_scale: float
+    """By what its queries visit fewer lists, see search; 0 = none does."""
 
 
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """Recall against the number of lists, as Index.tune measured it; every array is `[points]`."""
+    """Recall against cost, as Index.tune measured it; every array is `[points]`."""
 
     k: int
     """The k nearest that recall counts."""
@@ -44,7 +46,7 @@ class Curve:
     stale: bool
     """Whether these are more than a fifth of `count`: searches by recall then fail until tune measures again."""
     nprobe: npt.NDArray[np.uint64]
-    """Lists looked into, rising."""
+    """Lists looked into at most, never fewer than before."""
     recall: npt.NDArray[np.float64]
     """The share of the true k nearest that the sample found."""
     low: npt.NDArray[np.float64]
@@ -53,6 +55,8 @@ class Curve:
     """Vectors compared with a query on average, centroids included."""
     k_factor: npt.NDArray[np.float32]
     """How many times k candidates were compared again; 0 without a refinement."""
+    probe_scale: npt.NDArray[np.float32]
+    """By what queries visited fewer lists than nprobe; 0 = none did."""
 
 
 class Tuning(Core):
@@ -71,9 +75,10 @@ class Tuning(Core):
     ) -> Tuned:
         """Measures what recall of the k nearest how many lists give, on sample queries `[n, dim]`.
 
-        The index keeps the curve, also when it is saved; `search(..., recall=0.95)` then chooses the number of lists
-        by it, for this k and smaller ones, and behind a refinement its k_factor. The queries should be like those to come and not among the vectors; a
-        thousand or two are plenty. truth: ids `[n, k]` of the true nearest, -1 for none; None = found by an
+        The index keeps the curve, also when it is saved; `search(..., recall=0.95)` then chooses by it, for this k and
+        smaller ones, how many lists a query visits (as many for all, or fewer for easy ones), and behind a refinement
+        its k_factor, of a flat index that alone. The queries should be like those to come and not among the vectors;
+        a thousand or two are plenty. truth: ids `[n, k]` of the true nearest, -1 for none; None = found by an
         exhaustive search.
         """
         x, element = typed_rows("queries", queries, self._dim, one=True)
@@ -90,7 +95,7 @@ class Tuning(Core):
             progress=progress,
             cancel=cancel,
         )
-        return Tuned(result.nprobe, result.recall, result.k_factor)
+        return Tuned(result.nprobe, result.recall, result.k_factor, result.probe_scale)
 
     @property
     def curve(self) -> Curve | None:
@@ -103,22 +108,23 @@ class Tuning(Core):
         nprobe = np.empty(points, np.uint64)
         recall, low, cost = (np.empty(points) for _ in range(3))
         call(library.ivf_tune_curve, self._handle, ctypes.byref(info), nprobe, recall, low, cost, points)
-        k_factor = np.empty(points, np.float32)
+        k_factor, probe_scale = (np.empty(points, np.float32) for _ in range(2))
         call(library.ivf_tune_curve_k_factor, self._handle, k_factor, points)
+        call(library.ivf_tune_curve_probe_scale, self._handle, probe_scale, points)
         return Curve(
             *(info.k, info.queries, info.count, info.changed, bool(info.stale)),
-            *(nprobe, recall, low, cost, k_factor),
+            *(nprobe, recall, low, cost, k_factor, probe_scale),
         )
 
     def plot_curve(self, axes: Any = None) -> Any:
-        """Draws recall against nprobe with matplotlib (which must be installed); returns the axes."""
+        """Draws recall against cost with matplotlib (which must be installed); returns the axes."""
         curve = self.curve
         if curve is None:
             raise StateError("there is no curve to plot: call tune first")
         if axes is None:
             axes = importlib.import_module("matplotlib.pyplot").subplots()[1]
-        axes.semilogx(curve.nprobe, curve.recall, marker="o", label=f"recall@{curve.k} of {curve.queries} queries")
-        axes.fill_between(curve.nprobe, curve.low, curve.recall, alpha=0.2, label="at least, with 95 % confidence")
-        axes.set(xlabel="nprobe", ylabel="recall")
+        axes.semilogx(curve.cost, curve.recall, marker="o", label=f"recall@{curve.k} of {curve.queries} queries")
+        axes.fill_between(curve.cost, curve.low, curve.recall, alpha=0.2, label="at least, with 95 % confidence")
+        axes.set(xlabel="vectors compared with a query", ylabel="recall")
         axes.legend()
         return axes
