@@ -143,6 +143,28 @@ impl Context {
         Ok(())
     }
 
+    /// Does `work` for every job, on as many workers; the first failure ends it.
+    pub(crate) fn each<T>(
+        &self,
+        workers: usize,
+        jobs: impl Iterator<Item = T> + Send,
+        work: &(impl Fn(T) -> Result<()> + Sync),
+    ) -> Result<()> {
+        let jobs = Mutex::new(jobs.fuse());
+        let failure = Mutex::new(None);
+        self.parallel(workers, &|_| {
+            loop {
+                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let Some(job) = next else { break };
+                if let Err(error) = work(job) {
+                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+                    break;
+                }
+            }
+        })?;
+        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
     /// Takes one short `step` after another, until one is the last (false), on the pool, while the calling thread goes on
     /// and other calls' work comes in between. `step` must not panic.
     pub(crate) fn later(&self, mut step: impl FnMut() -> bool + Send + 'static) {

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// How far a call is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Report {
-    /// What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "tune", "save", "load".
+    /// What is being done: "train", "add", "update", "remove", "merge", "compact", "clone", "reconstruct", "search", "knn", "kmeans", "tune", "save", "load".
     pub stage: &'static str,
     /// Units done, out of `total`.
     pub done: u64,

@@ -97,9 +97,19 @@ fn path(name: &str) -> (PathBuf, CString) {
     (path, text)
 }
 
-/// Runs `call` to its end, then cancels it at several moments of its way. It gets the flag, and has succeeded or
-/// was cancelled; `unchanged` is asked after each cancelled call, `again` before each next one.
+/// Runs `call` to its end, then cancels it at several moments of its way, at least once. It gets the flag, and has
+/// succeeded or was cancelled; `unchanged` is asked after each cancelled call, `again` before each next one.
 fn check(name: &str, again: impl Fn(), call: impl Fn(*const i32) -> ivf_status, unchanged: impl Fn()) {
+    assert!(cancelled(name, again, call, unchanged) > 0, "{name}: never cancelled");
+}
+
+/// The same; how many of its calls were cancelled.
+fn cancelled(
+    name: &str,
+    again: impl Fn(),
+    call: impl Fn(*const i32) -> ivf_status,
+    unchanged: impl Fn(),
+) -> usize {
     let bound = Duration::from_millis(number("IVF_CANCEL_MS", 250) as u64);
     let _alone = alone();
     again();
@@ -131,7 +141,7 @@ fn check(name: &str, again: impl Fn(), call: impl Fn(*const i32) -> ivf_status, 
     }
     println!("{name}: of {whole:?}; cancelled {cancelled} of 7 times, at most {worst:?} after the flag");
     assert!(worst < bound, "{name}: returned {worst:?} after the flag was set, expected {bound:?} at most");
-    assert!(cancelled > 0, "{name}: never cancelled in {whole:?}");
+    cancelled
 }
 
 #[test]
@@ -213,6 +223,123 @@ fn cancel_merge_is_prompt_and_adds_nothing() {
         unsafe { ivf_merge(subject.index(), other.0, 1 << 40, null_mut(), &options) }
     };
     check("merge", || subject.again(), call, || subject.unchanged());
+}
+
+#[test]
+fn cancel_removal_and_packing_are_prompt() {
+    let x = rows(many(), DIM);
+    let ids: Vec<i64> = (0..many() as i64).filter(|id| id % 3 > 0).collect();
+    let (mut filter, n) = (null_mut(), ids.len() as u64);
+    ok(unsafe { ivf_filter_create_ids(ids.as_ptr(), n, &mut filter) });
+    for (name, base) in
+        [("lists", filled(&x)), ("one list", Index::filled("Flat", DIM, IVF_METRIC_L2, many()))]
+    {
+        let subject = Subject { bytes: bytes(&base), base, index: RefCell::new(Index(null_mut())) };
+        let remove = |cancel| {
+            let (options, mut removed) = (ivf_add_options { cancel, ..sized() }, 0);
+            let status = unsafe { ivf_remove_v2(subject.index(), ids.as_ptr(), n, &mut removed, &options) };
+            assert_eq!(removed, if status == IVF_OK { n } else { 0 });
+            assert_eq!(subject.index.borrow().info().count, many() as u64 - removed);
+            status
+        };
+        // Most of its time is packing, which a cancel only leaves undone.
+        cancelled(&format!("remove from {name}"), || subject.again(), remove, || subject.unchanged());
+        let remove = |cancel| {
+            let options = ivf_add_options { cancel, ..sized() };
+            unsafe { ivf_remove_filter_v2(subject.index(), filter, null_mut(), &options) }
+        };
+        let by_filter = format!("remove from {name} by a filter");
+        cancelled(&by_filter, || subject.again(), remove, || subject.unchanged());
+        // Few enough that removing packs nothing.
+        let sixth: Vec<i64> = (0..many() as i64).filter(|id| id % 6 == 0).collect();
+        let removed = subject.base.info().count - sixth.len() as u64;
+        ok(unsafe { ivf_remove(subject.base.0, sixth.as_ptr(), sixth.len() as u64, null_mut()) });
+        let compact = |cancel| {
+            let options = ivf_add_options { cancel, ..sized() };
+            unsafe { ivf_compact_v2(subject.index(), &options) }
+        };
+        let same = || {
+            let mut read = vec![0f32; DIM as usize];
+            assert_eq!(subject.index.borrow().info().count, removed);
+            ok(unsafe { ivf_reconstruct(subject.index(), &5, 1, read.as_mut_ptr(), DIM) });
+            let mut expected = vec![0f32; DIM as usize];
+            ok(unsafe { ivf_reconstruct(subject.base.0, &5, 1, expected.as_mut_ptr(), DIM) });
+            assert_eq!(read, expected);
+        };
+        check(&format!("compact {name}"), || subject.again(), compact, same);
+        assert_eq!(subject.index.borrow().info().count, removed);
+    }
+    unsafe { ivf_filter_destroy(filter) };
+}
+
+#[test]
+fn cancel_copying_and_reading_back_are_prompt() {
+    let n = many() as u64;
+    let codes = Index::filled("RR64,IVF16,SQ8", DIM, IVF_METRIC_L2, many());
+    for (name, index) in [("vectors", filled(&rows(many(), DIM))), ("codes", codes)] {
+        let clone = |cancel| {
+            let (options, mut clone) = (ivf_io_options { cancel, ..sized() }, null_mut());
+            let status = unsafe { ivf_index_clone_v2(index.0, null(), &mut clone, &options) };
+            assert_eq!(clone.is_null(), status != IVF_OK);
+            unsafe { ivf_index_destroy(clone) };
+            status
+        };
+        check(&format!("clone {name}"), || (), clone, || ());
+        let mut read = vec![0f32; many() * DIM as usize];
+        let to = read.as_mut_ptr();
+        let range = |cancel| {
+            let options = ivf_io_options { cancel, ..sized() };
+            unsafe { ivf_reconstruct_range_v2(index.0, 0, n, to, DIM, &options) }
+        };
+        check(&format!("reconstruct the range of {name}"), || (), range, || ());
+        let ids: Vec<i64> = (0..many() as i64).rev().collect();
+        let reconstruct = |cancel| {
+            let options = ivf_io_options { cancel, ..sized() };
+            unsafe { ivf_reconstruct_v2(index.0, ids.as_ptr(), n, to, DIM, &options) }
+        };
+        check(&format!("reconstruct {name}"), || (), reconstruct, || ());
+        let mut size = 0;
+        ok(unsafe { ivf_serialize_v2(index.0, null_mut(), 0, &mut size, null()) });
+        let mut bytes = vec![0u8; usize::try_from(size).expect("small")];
+        let to = bytes.as_mut_ptr().cast();
+        let serialize = |cancel| {
+            let (options, mut written) = (ivf_io_options { cancel, ..sized() }, 0);
+            unsafe { ivf_serialize_v2(index.0, to, size, &mut written, &options) }
+        };
+        check(&format!("serialize {name}"), || (), serialize, || ());
+    }
+}
+
+/// What has no flag is short, whatever the index holds.
+#[test]
+fn calls_that_cannot_be_cancelled_are_short() {
+    let _alone = alone();
+    let bound = Duration::from_millis(number("IVF_CANCEL_MS", 250) as u64);
+    let timed = |name: &str, call: &mut dyn FnMut()| {
+        let start = Instant::now();
+        call();
+        let took = start.elapsed();
+        println!("{name}: {took:?}");
+        assert!(took < bound, "{name}: expected {bound:?} at most, took {took:?}");
+    };
+    let index = filled(&rows(many(), DIM));
+    let (mut ids, mut sizes) = (vec![0i64; many()], vec![0u64; LISTS as usize]);
+    timed("ids", &mut || ok(unsafe { ivf_ids(index.0, ids.as_mut_ptr(), ids.len() as u64) }));
+    timed("list sizes", &mut || {
+        ok(unsafe { ivf_list_sizes(index.0, sizes.as_mut_ptr(), u64::from(LISTS)) });
+    });
+    for step in [1, 1000] {
+        let ids: Vec<i64> = (0..many() as i64).rev().map(|id| id * step).collect();
+        let mut filter = null_mut();
+        timed(&format!("filter of ids, {step} apart"), &mut || {
+            ok(unsafe { ivf_filter_create_ids(ids.as_ptr(), ids.len() as u64, &mut filter) });
+        });
+        unsafe { ivf_filter_destroy(filter) };
+    }
+    timed("reset", &mut || ok(unsafe { ivf_reset(index.0) }));
+    index.add(&rows(many(), DIM), DIM);
+    let mut index = Some(index);
+    timed("destroy", &mut || drop(index.take()));
 }
 
 /// There a change ends with lists put in order, which a cancel may leave undone: the change is then made, and right.

@@ -8,10 +8,31 @@ use std::path::{Path, PathBuf};
 use ivf::ffi;
 
 /// src/ffi in the order of the header's sections.
-const SECTIONS: [&str; 23] = [
-    "status", "progress", "library", "device", "log", "context", "handle", "index", "data", "change",
-    "readback", "filter", "stats", "search", "budget", "range", "tune", "persist", "stream", "kmeans", "knn",
-    "typed", "vectors",
+const SECTIONS: [&str; 24] = [
+    "status",
+    "progress",
+    "library",
+    "device",
+    "log",
+    "context",
+    "handle",
+    "index",
+    "data",
+    "change",
+    "readback",
+    "filter",
+    "stats",
+    "search",
+    "budget",
+    "range",
+    "tune",
+    "persist",
+    "cancellable",
+    "stream",
+    "kmeans",
+    "knn",
+    "typed",
+    "vectors",
 ];
 
 fn root() -> &'static Path {

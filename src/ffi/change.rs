@@ -1,9 +1,11 @@
 //! Section "vectors", continued: replacing vectors, removing them by a filter, and what concerns whole indexes.
 
 use std::ffi::c_void;
+use std::ptr::null;
 
-use super::arguments::{self, Out, check_dim, count, give, rows, values};
-use super::context::{ivf_context, resolve};
+use super::arguments::{self, Out, check_dim, count, rows, values};
+use super::cancellable::{self, ivf_index_clone_v2};
+use super::context::ivf_context;
 use super::data::ivf_add_options;
 use super::filter::ivf_filter;
 use super::guard::guard;
@@ -72,21 +74,15 @@ pub(super) unsafe fn update(
 ///
 /// - `removed`: receives the number of vectors removed; may be NULL.
 ///
-/// Threads: changes the index. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+/// Threads: changes the index. `ivf_remove_filter_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_remove_filter(
     index: *mut ivf_index,
     filter: *const ivf_filter,
     removed: *mut u64,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: each helper checks what it is given; live handles are the caller's promise.
-        let (index, filter, removed) = unsafe {
-            (borrow(index)?, arguments::borrow("filter", filter)?, Out::optional("removed", removed)?)
-        };
-        removed.set(index.write()?.remove_filter(&filter.0)? as u64);
-        Ok(())
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::remove_filter(index, filter, removed, null()) })
 }
 
 /// Adds the vectors of another index, which keeps them, as they are: nothing is trained or rounded again.
@@ -147,19 +143,13 @@ pub unsafe extern "C" fn ivf_merge(
 /// - `context`: what the copy runs on; NULL for the context of `index`.
 /// - `clone`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
 ///
-/// Threads: searches go on meanwhile. Cost: one copy of all memory. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+/// Threads: searches go on meanwhile. Cost: one copy of all memory; `ivf_index_clone_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_index_clone(
     index: *const ivf_index,
     context: *const ivf_context,
     clone: *mut *mut ivf_index,
 ) -> ivf_status {
-    // SAFETY: each helper checks what it is given; the rest is the caller's promise.
-    guard(|| unsafe {
-        give("clone", clone, || {
-            let index = borrow(index)?.read()?;
-            let context = if context.is_null() { index.context().clone() } else { resolve(context)? };
-            index.copy(context).map(ivf_index::new)
-        })
-    })
+    // SAFETY: the caller's promise is the same.
+    unsafe { ivf_index_clone_v2(index, context, clone, null()) }
 }

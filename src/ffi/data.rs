@@ -1,8 +1,10 @@
 //! Section "training and vectors": what changes an index, and reading vectors back.
 
 use std::ffi::c_void;
+use std::ptr::null;
 
-use super::arguments::{Out, check_dim, count, matrix, rows, values, values_mut};
+use super::arguments::{check_dim, count, matrix, rows, values};
+use super::cancellable;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
 use super::kmeans::seeding;
@@ -215,7 +217,7 @@ pub(super) unsafe fn add(
 ///   go.
 /// - `removed`: receives the number of vectors removed; may be NULL.
 ///
-/// Threads: changes the index. Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`.
+/// Threads: changes the index. `ivf_remove_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_remove(
     index: *mut ivf_index,
@@ -223,15 +225,8 @@ pub unsafe extern "C" fn ivf_remove(
     n: u64,
     removed: *mut u64,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: each helper checks what it is given; live handle and lengths are the caller's promise.
-        let (index, ids, removed) = unsafe {
-            let ids = values("ids", ids, count::<i64>("ids", n, 1)?)?;
-            (borrow(index)?, ids, Out::optional("removed", removed)?)
-        };
-        removed.set(index.write()?.remove(ids)? as u64);
-        Ok(())
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::remove(index, ids, n, removed, null()) })
 }
 
 /// Removes all vectors; the training stays, and so does the next id.
@@ -248,13 +243,11 @@ pub unsafe extern "C" fn ivf_reset(index: *mut ivf_index) -> ivf_status {
 
 /// Packs the lists: returns the space of removed vectors and the room that the lists keep to grow.
 ///
-/// Threads: changes the index. Cost: one copy of the vectors. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
+/// Threads: changes the index. Cost: one copy of the vectors; `ivf_compact_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_compact(index: *mut ivf_index) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        unsafe { borrow(index) }?.write()?.compact()
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::compact(index, null()) })
 }
 
 /// Reads vectors back by id, as they were added; with the cosine metric they have length 1.
@@ -263,7 +256,8 @@ pub unsafe extern "C" fn ivf_compact(index: *mut ivf_index) -> ivf_status {
 /// - `x`: `[n, dim]`, row-major, receives the vectors in the order of `ids`.
 /// - `dim`: the index's own.
 ///
-/// Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_FOUND` for an id that no vector has; `IVF_E_OVERFLOW`.
+/// `ivf_reconstruct_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_NOT_FOUND` for an id that no
+/// vector has; `IVF_E_OVERFLOW`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_reconstruct(
     index: *const ivf_index,
@@ -272,15 +266,6 @@ pub unsafe extern "C" fn ivf_reconstruct(
     x: *mut f32,
     dim: u32,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("x", index.dim(), dim)?;
-        // SAFETY: `count` and the others check pointers and sizes; the lengths are the caller's promise.
-        let (ids, x) = unsafe {
-            let ids = values("ids", ids, count::<i64>("ids", n, 1)?)?;
-            (ids, values_mut("x", x, count::<f32>("x", n, u64::from(dim))?)?)
-        };
-        index.read()?.reconstruct(ids, x)
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::reconstruct(index, ids, n, x, dim, null()) })
 }

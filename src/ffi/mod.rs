@@ -10,6 +10,7 @@
 
 mod arguments;
 mod budget;
+mod cancellable;
 mod change;
 mod context;
 mod data;
@@ -36,6 +37,7 @@ mod typed;
 mod vectors;
 
 pub use budget::*;
+pub use cancellable::*;
 pub use change::*;
 pub use context::*;
 pub use data::*;

@@ -2,8 +2,10 @@
 
 use std::ffi::{c_char, c_void};
 use std::path::Path;
+use std::ptr::null;
 
-use super::arguments::{Out, count, give, text, values, values_mut};
+use super::arguments::{count, give, text, values};
+use super::cancellable;
 use super::context::{ivf_context, resolve};
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
@@ -161,7 +163,8 @@ pub unsafe extern "C" fn ivf_export_faiss(
 /// - `capacity`: bytes that `buffer` has, at least `size`.
 /// - `size`: receives the bytes needed, also where `capacity` is too small.
 ///
-/// Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `capacity` is too small; `IVF_E_OVERFLOW`.
+/// `ivf_serialize_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT` if `capacity` is too small;
+/// `IVF_E_OVERFLOW`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_serialize(
     index: *const ivf_index,
@@ -169,25 +172,8 @@ pub unsafe extern "C" fn ivf_serialize(
     capacity: u64,
     size: *mut u64,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: `borrow` and `required` check; the rest is the caller's promise.
-        let (index, size) = unsafe { (borrow(index)?, Out::required("size", size)?) };
-        let core = index.read()?;
-        let needed = core.serialized_size()?;
-        size.set(needed);
-        if buffer.is_null() {
-            return Ok(());
-        }
-        if capacity < needed {
-            return Err(Error::argument(format!(
-                "capacity: expected at least {needed} bytes, got {capacity}"
-            )));
-        }
-        // SAFETY: `count` bounds it, `values_mut` checks it; its length is the caller's promise.
-        let mut room =
-            unsafe { values_mut("buffer", buffer.cast::<u8>(), count::<u8>("buffer", needed, 1)?) }?;
-        core.serialize(&mut room)
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::serialize(index, buffer, capacity, size, null()) })
 }
 
 /// Makes an index of bytes in memory, of `ivf_serialize` or of a faiss file; `data` is copied and may go

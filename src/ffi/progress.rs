@@ -16,7 +16,8 @@ pub struct ivf_progress {
     pub struct_size: u32,
     /// 0.
     pub reserved: u32,
-    /// What is being done: "train", "add", "update", "merge", "search", "knn", "kmeans", "tune", "save" or "load". Lives for ever.
+    /// What is being done: "train", "add", "update", "remove", "merge", "compact", "clone", "reconstruct", "search", "knn",
+    /// "kmeans", "tune", "save" or "load". Lives for ever.
     pub stage: *const std::ffi::c_char,
     /// Units done, out of `total`.
     pub done: u64,
@@ -85,7 +86,11 @@ fn stage(name: &str) -> &'static CStr {
         "train" => c"train",
         "add" => c"add",
         "update" => c"update",
+        "remove" => c"remove",
         "merge" => c"merge",
+        "compact" => c"compact",
+        "clone" => c"clone",
+        "reconstruct" => c"reconstruct",
         "search" => c"search",
         "knn" => c"knn",
         "kmeans" => c"kmeans",

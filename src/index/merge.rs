@@ -1,7 +1,7 @@
 //! Whole indexes: taking in another's vectors, and copies.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use super::Index;
 use super::add::IDS_A_STEP;
@@ -9,8 +9,9 @@ use super::list_order::Ranking;
 use crate::coarse::Coarse;
 use crate::context::Context;
 use crate::error::{Error, Result};
+use crate::lists::List;
 use crate::lists::block::rows_a_step;
-use crate::progress::{Cancel, Control};
+use crate::progress::Control;
 
 /// Vectors that make another worker worth while.
 const ROWS: usize = 256;
@@ -43,29 +44,19 @@ impl Index {
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let centroids = centroids.filter(|_| self.lists.ordered);
         let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
-        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(&other.lists.lists).enumerate());
-        let failure = Mutex::new(None);
-        self.context.parallel(workers, &|_| {
-            loop {
-                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((number, (list, from))) = next else { break };
+        let jobs = self.lists.lists.iter_mut().zip(&other.lists.lists).enumerate();
+        let appended =
+            self.context.each(workers, jobs, &|(number, (list, from)): (_, (&mut List, &List))| {
                 let mut live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
-                let ranks = ranking.order_slots(number, from, &other.codec, &mut live, cancel);
-                let appended = ranks.and_then(|ranks| {
-                    let mut ranks = ranks.chunks(rows_a_step(columns));
-                    live.chunks(rows_a_step(columns)).try_for_each(|live| {
-                        cancel.check()?;
-                        let ranks = ranks.next().unwrap_or_default();
-                        list.append_from(from, live, |id| id + add_id, Some(ranks), columns)
-                    })
-                });
-                if let Err(error) = appended {
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    break;
-                }
-            }
-        })?;
-        if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                let ranks = ranking.order_slots(number, from, &other.codec, &mut live, cancel)?;
+                let mut ranks = ranks.chunks(rows_a_step(columns));
+                live.chunks(rows_a_step(columns)).try_for_each(|live| {
+                    cancel.check()?;
+                    let ranks = ranks.next().unwrap_or_default();
+                    list.append_from(from, live, |id| id + add_id, Some(ranks), columns)
+                })
+            });
+        if let Err(error) = appended {
             self.lists.truncate(&before, columns)?;
             return Err(error);
         }
@@ -80,8 +71,15 @@ impl Index {
 
     /// A copy in memory of its own, which runs on `context`. Lists that lie in a mapped file stay there.
     pub fn copy(&self, context: Arc<Context>) -> Result<Self> {
+        self.copy_under(context, 0, &Control::default())
+    }
+
+    /// The same, on so many threads (0 = all), with progress and cancel.
+    pub fn copy_under(&self, context: Arc<Context>, threads: usize, control: &Control<'_>) -> Result<Self> {
+        control.check()?;
         let coarse = self.coarse.as_ref().map(|coarse| coarse.copy(&context)).transpose()?;
-        let lists = self.lists.copy(&context, context.workers(0), Cancel::default())?;
+        let lists = self.lists.copy(&context, context.workers(threads), control.cancel())?;
+        control.report("clone", self.count, self.count, 0.0)?;
         Ok(Self {
             context,
             dim: self.dim,

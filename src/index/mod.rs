@@ -43,8 +43,9 @@ use crate::curve::Curve;
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::factory::{Code, Description, ProductScan};
-use crate::lists::Lists;
+use crate::lists::{List, Lists};
 use crate::metric::Metric;
+use crate::progress::Control;
 use crate::transform::Chain;
 
 /// Most dimensions a vector may have: a block of 32 must stay addressable in 32 bits.
@@ -177,13 +178,23 @@ impl Index {
 
     /// Packs the lists and gives the space of removed vectors back.
     pub fn compact(&mut self) -> Result<()> {
+        self.compact_under(0, &Control::default())
+    }
+
+    /// The same, on so many threads (0 = all), with progress and cancel. Lists that a cancel leaves as they are are
+    /// right, and so are those that are packed by then.
+    pub fn compact_under(&mut self, threads: usize, control: &Control<'_>) -> Result<()> {
+        control.check()?;
         self.directory = OnceLock::new();
-        let columns = self.codec.columns(self.dim);
-        for list in &mut self.lists.lists {
-            list.compact(columns, &|| Ok(()))?;
-            list.sort(columns, &mut list.like(), &|| Ok(()))?;
-        }
-        Ok(())
+        let (columns, cancel) = (self.codec.columns(self.dim), control.cancel());
+        let check = || cancel.check();
+        let workers = self.context.workers(threads);
+        self.context.each(workers, self.lists.lists.iter_mut(), &|list: &mut List| {
+            check()?;
+            list.compact(columns, &check)?;
+            list.sort(columns, &mut list.like(), &check).map(drop)
+        })?;
+        control.report("compact", self.count, self.count, 0.0).or(Ok(()))
     }
 
     fn is_trained(&self) -> bool {

@@ -57,7 +57,12 @@ impl Index {
 
     /// Writes what [`Index::save`] would put into a file.
     pub fn serialize(&self, writer: &mut dyn Write) -> Result<()> {
-        persist::serialize(&self.parts(&self.describe()), writer)
+        self.serialize_under(writer, &Control::default())
+    }
+
+    /// The same, with progress and cancel.
+    pub fn serialize_under(&self, writer: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+        persist::serialize(&self.parts(&self.describe()), writer, control)
     }
 
     /// Writes what [`Index::save`] would put into a file, in pieces of up to a MiB. A stream that has failed is not

@@ -8,6 +8,7 @@ use crate::filter::Filter;
 use crate::kernel::Kernels;
 use crate::lists::block::BLOCK;
 use crate::lists::{Check, List, NEVER};
+use crate::progress::Control;
 
 /// Share of removed vectors in a list, as a divisor, past which it is packed: 20 %.
 const COMPACT_AT: usize = 5;
@@ -18,31 +19,54 @@ impl Index {
         self.remove_filter(&Filter::ids(ids))
     }
 
+    /// The same, on so many threads (0 = all), with progress and cancel.
+    pub fn remove_under(&mut self, ids: &[i64], threads: usize, control: &Control<'_>) -> Result<usize> {
+        self.remove_filter_under(&Filter::ids(ids), threads, control)
+    }
+
     /// Removes the vectors whose ids pass; returns how many there were.
     pub fn remove_filter(&mut self, filter: &Filter) -> Result<usize> {
+        self.remove_filter_under(filter, 0, &Control::default())
+    }
+
+    /// The same, on so many threads (0 = all), with progress and cancel. Where the vectors are gone a cancel leaves lists
+    /// unpacked, and the removal succeeds.
+    pub fn remove_filter_under(
+        &mut self,
+        filter: &Filter,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<usize> {
         // Memory first: copying a mapped list out may fail, and then nothing has changed.
         let mut found = Vec::new();
         for (list, store) in self.lists.lists.iter_mut().enumerate() {
             let mut slots = Vec::new();
-            each_passing(store, filter, &|| Ok(()), |slot| slots.push(slot))?;
+            each_passing(store, filter, &|| control.check(), |slot| slots.push(slot))?;
             if !slots.is_empty() {
                 store.bias.to_mut()?;
                 found.push((list, slots));
             }
         }
+        control.check()?;
         let mut removed = 0;
         for (list, slots) in found {
-            let store = &mut self.lists.lists[list];
-            bury(store, &slots)?;
-            pack_if_due(store, self.codec.columns(self.dim), &|| Ok(()));
+            bury(&mut self.lists.lists[list], &slots)?;
             removed += slots.len();
         }
         if removed > 0 {
             self.count -= removed;
             self.age_curve(removed);
             self.directory.take();
+            let (columns, cancel) = (self.codec.columns(self.dim), control.cancel());
+            let due = self.lists.lists.iter_mut().filter(|list| is_packing_due(list));
+            // A list that is left as it is is right.
+            let _ = self.context.each(self.context.workers(threads), due, &|list: &mut List| {
+                cancel.check()?;
+                pack_if_due(list, columns, &|| cancel.check());
+                Ok(())
+            });
         }
-        Ok(removed)
+        control.report("remove", removed, removed, 0.0).or(Ok(())).map(|()| removed)
     }
 }
 
@@ -79,8 +103,12 @@ pub(super) fn bury(list: &mut List, slots: &[u32]) -> Result<()> {
     Ok(())
 }
 
+fn is_packing_due(list: &List) -> bool {
+    list.dead * COMPACT_AT > list.len()
+}
+
 /// Packs a list with too many removed vectors; tells whether slots moved. One that cannot be packed, for want of memory
 /// or because `check` says no, is still right.
 pub(super) fn pack_if_due(list: &mut List, columns: usize, check: Check<'_>) -> bool {
-    list.dead * COMPACT_AT > list.len() && list.compact(columns, check).is_ok()
+    is_packing_due(list) && list.compact(columns, check).is_ok()
 }

@@ -148,7 +148,7 @@ impl Index {
     pub(super) fn reversed(&self, rows: &[f32], out: &mut [f32]) -> Result<()> {
         let count = rows.len() / self.dim;
         let y = MatrixRef::new("rows", rows, count, self.dim)?;
-        self.transforms.reverse(&self.context, y, self.context.workers(0), out)
+        self.transforms.reverse(&self.context, y, 1, out)
     }
 }
 

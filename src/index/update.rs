@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use super::Index;
 use super::add::IDS_A_STEP;
@@ -268,21 +267,9 @@ fn each_changed(
     workers: usize,
     work: &(impl Fn(usize, &mut List, &Change) -> Result<()> + Sync),
 ) -> Result<()> {
-    let jobs = lists.lists.iter_mut().enumerate();
-    let jobs = Mutex::new(jobs.filter_map(|(list, store)| {
+    let jobs = lists.lists.iter_mut().enumerate().filter_map(|(list, store)| {
         let change = changes.get(&u32::try_from(list).ok()?)?;
         Some((list, store, change))
-    }));
-    let failure = Mutex::new(None);
-    context.parallel(workers, &|_| {
-        loop {
-            let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((list, store, change)) = next else { break };
-            if let Err(error) = work(list, store, change) {
-                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                break;
-            }
-        }
-    })?;
-    failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
+    });
+    context.each(workers, jobs, &|(list, store, change)| work(list, store, change))
 }

@@ -1,7 +1,5 @@
 //! Copies of lists. What lies in a mapped file stays there and is shared: nobody writes to it.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::Lists;
 use super::list::List;
 use super::storage::Check;
@@ -51,18 +49,8 @@ impl Lists {
     /// The same lists in memory of their own, without the room that these keep to grow.
     pub(crate) fn copy(&self, context: &Context, workers: usize, cancel: Cancel<'_>) -> Result<Self> {
         let mut copy = self.room(|_| true)?;
-        let jobs = Mutex::new(copy.lists.iter_mut().zip(&self.lists));
-        let failure = Mutex::new(None);
-        context.parallel(workers, &|_| {
-            loop {
-                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((list, from)) = next else { break };
-                if let Err(error) = list.fill(from, &|| cancel.check()) {
-                    failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-                    break;
-                }
-            }
-        })?;
-        failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(copy), Err)
+        let jobs = copy.lists.iter_mut().zip(&self.lists);
+        context.each(workers, jobs, &|(list, from): (&mut List, _)| list.fill(from, &|| cancel.check()))?;
+        Ok(copy)
     }
 }

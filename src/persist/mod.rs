@@ -172,8 +172,8 @@ pub(crate) fn serialized_size(parts: &Parts<'_>) -> Result<u64> {
 }
 
 /// Writes our format, front to back.
-pub(crate) fn serialize(parts: &Parts<'_>, out: &mut dyn Write) -> Result<()> {
-    write::write(parts, out, &Control::default())
+pub(crate) fn serialize(parts: &Parts<'_>, out: &mut dyn Write, control: &Control<'_>) -> Result<()> {
+    write::write(parts, out, control)
 }
 
 /// Writes our format into a stream.

@@ -318,6 +318,37 @@ void progress_true_or_flag_cancels() {
     CHECK(!index.trained());
 }
 
+void copies_and_removals_are_cancelled() {
+    ivf::Index index = filled();
+    const std::vector<std::byte> before = index.serialize();
+    const std::vector<int64_t> ids{1, 2};
+    const ivf::CancelFlag flag{1};
+    ivf::AddOptions changing;
+    ivf::IoOptions reading;
+    changing.cancel = reading.cancel = &flag;
+    CHECK(thrown_by([&] { index.remove(ids, changing); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.remove(ivf::Filter::range(3, 9), changing); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.compact(changing); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.clone(reading); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.clone(ivf::Context(), reading); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.reconstruct(ids, reading); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.reconstruct_range(0, 5, reading); }) == IVF_E_CANCELLED);
+    CHECK(thrown_by([&] { index.serialize(reading); }) == IVF_E_CANCELLED);
+    CHECK(index.serialize() == before);
+    std::vector<std::string> stages;
+    changing.cancel = reading.cancel = nullptr;
+    changing.progress = reading.progress = [&](const ivf::Progress& progress) {
+        if (stages.empty() || stages.back() != progress.stage) stages.push_back(progress.stage);
+        return false;
+    };
+    index.clone(reading);
+    index.reconstruct(ids, reading);
+    index.serialize(reading);
+    CHECK(index.remove(ids, changing) == 2);
+    index.compact(changing);
+    CHECK((stages == std::vector<std::string>{"clone", "reconstruct", "save", "remove", "compact"}));
+}
+
 void progress_exception_reaches_the_caller() {
     struct Stop {
         int number;
@@ -562,6 +593,7 @@ int main() {
     RUN(saved_and_serialized_come_back_equal);
     RUN(progress_is_told_on_this_thread);
     RUN(progress_true_or_flag_cancels);
+    RUN(copies_and_removals_are_cancelled);
     RUN(progress_exception_reaches_the_caller);
     RUN(kmeans_gives_centroids_labels_objective);
     RUN(rows_of_any_type_are_their_values);

@@ -746,9 +746,11 @@ public:
     }
 
     /// A copy that is an index of its own, on the same context.
-    Index clone() const { return clone_on(nullptr); }
+    Index clone(const IoOptions& options = {}) const { return clone_on(nullptr, options); }
     /// The same on another context.
-    Index clone(const Context& context) const { return clone_on(context.get()); }
+    Index clone(const Context& context, const IoOptions& options = {}) const {
+        return clone_on(context.get(), options);
+    }
 
     IndexInfo info() const {
         IndexInfo info{};
@@ -840,16 +842,20 @@ public:
     }
 
     /// Removes by id; unknown ids are passed over. Returns how many vectors went.
-    std::uint64_t remove(Span<const std::int64_t> ids) {
+    std::uint64_t remove(Span<const std::int64_t> ids, const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
         std::uint64_t removed = 0;
-        detail::check(ivf_remove(get(), ids.data(), ids.size(), &removed));
+        call.finish(ivf_remove_v2(get(), ids.data(), ids.size(), &removed, &to));
         return removed;
     }
 
     /// Removes the vectors whose ids pass. Returns how many went.
-    std::uint64_t remove(const Filter& filter) {
+    std::uint64_t remove(const Filter& filter, const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
         std::uint64_t removed = 0;
-        detail::check(ivf_remove_filter(get(), filter.get(), &removed));
+        call.finish(ivf_remove_filter_v2(get(), filter.get(), &removed, &to));
         return removed;
     }
 
@@ -866,13 +872,19 @@ public:
     /// Drops all vectors; the training stays.
     void reset() { detail::check(ivf_reset(get())); }
     /// Packs the lists and gives the space of removed vectors back.
-    void compact() { detail::check(ivf_compact(get())); }
+    void compact(const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        call.finish(ivf_compact_v2(get(), &to));
+    }
 
     /// The stored vectors of these ids, [ids, dim].
-    std::vector<float> reconstruct(Span<const std::int64_t> ids) const {
+    std::vector<float> reconstruct(Span<const std::int64_t> ids, const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
         const std::uint32_t columns = dim();
         std::vector<float> x(detail::elements(ids.size(), columns));
-        detail::check(ivf_reconstruct(get(), ids.data(), ids.size(), x.data(), columns));
+        call.finish(ivf_reconstruct_v2(get(), ids.data(), ids.size(), x.data(), columns, &to));
         return x;
     }
 
@@ -884,10 +896,13 @@ public:
     }
 
     /// The stored vectors of the ids first to first + n - 1, [n, dim].
-    std::vector<float> reconstruct_range(std::int64_t first, std::uint64_t n) const {
+    std::vector<float> reconstruct_range(std::int64_t first, std::uint64_t n,
+                                         const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
         const std::uint32_t columns = dim();
         std::vector<float> x(detail::elements(n, columns));
-        detail::check(ivf_reconstruct_range(get(), first, n, x.data(), columns));
+        call.finish(ivf_reconstruct_range_v2(get(), first, n, x.data(), columns, &to));
         return x;
     }
 
@@ -1028,16 +1043,18 @@ public:
     }
 
     /// The bytes that save() would write.
-    std::vector<std::byte> serialize() const {
+    std::vector<std::byte> serialize(const IoOptions& options = {}) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
         std::vector<std::byte> bytes;
         std::uint64_t size = 0;
         detail::check(ivf_serialize(get(), nullptr, 0, &size));
         for (;;) {
             bytes.resize(detail::elements(size, 1));
-            const ivf_status status = ivf_serialize(get(), bytes.data(), bytes.size(), &size);
+            const ivf_status status = ivf_serialize_v2(get(), bytes.data(), bytes.size(), &size, &to);
             // Another thread may have added vectors since the size was asked for.
             if (status != IVF_OK && size > bytes.size()) continue;
-            detail::check(status);
+            call.finish(status);
             bytes.resize(detail::elements(size, 1));
             return bytes;
         }
@@ -1047,9 +1064,11 @@ public:
     ivf_index* get() const { return handle_.get(); }
 
 private:
-    Index clone_on(const ivf_context* context) const {
+    Index clone_on(const ivf_context* context, const IoOptions& options) const {
+        detail::Call call(options.progress);
+        const auto to = detail::io_options(call, options);
         ivf_index* made = nullptr;
-        detail::check(ivf_index_clone(get(), context, &made));
+        call.finish(ivf_index_clone_v2(get(), context, &made, &to));
         return Index(made);
     }
 

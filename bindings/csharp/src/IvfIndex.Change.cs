@@ -42,16 +42,24 @@ namespace Ivf
 
         /// <summary>Removes the vectors whose ids pass a filter, as <c>Remove</c> does those of given ids.</summary>
         /// <param name="filter">Which ids go.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call, in which case nothing is removed.</param>
         /// <returns>The number of vectors removed.</returns>
-        public unsafe long Remove(IvfFilter filter)
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe long Remove(
+            IvfFilter filter, AddOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
             if (filter == null)
                 throw new ArgumentNullException(nameof(filter));
+            options = options ?? AddOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             using (Borrowed which = IvfFilter.Borrow(filter))
             {
                 ulong removed = 0;
-                IvfException.Check(Native.ivf_remove_filter(self.Pointer, which.Pointer, &removed));
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_remove_filter_v2(self.Pointer, which.Pointer, &removed, &native));
                 return (long)removed;
             }
         }
@@ -90,15 +98,23 @@ namespace Ivf
         /// the file must stay as it is while either index lives.
         /// </summary>
         /// <param name="context">What the copy runs on; null for this index's own context.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
         /// <remarks>Cost: one copy of all memory.</remarks>
-        public unsafe IvfIndex Clone(IvfContext context = null)
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe IvfIndex Clone(
+            IvfContext context = null, IOOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             using (Borrowed on = IvfContext.Borrow(context))
             {
                 IntPtr made;
-                int status = Native.ivf_index_clone(self.Pointer, on.Pointer, &made);
-                return Made(null, status, made);
+                var native = options.ToNative(call);
+                int status = Native.ivf_index_clone_v2(self.Pointer, on.Pointer, &made, &native);
+                return Made(call, status, made);
             }
         }
 
@@ -117,15 +133,26 @@ namespace Ivf
         /// <summary>Reads back the vectors of neighbouring ids, as <c>Reconstruct</c> does those of any.</summary>
         /// <param name="first">The first id.</param>
         /// <param name="n">How many ids from it on.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
         /// <returns>[n, dim], row-major, in the order of the ids.</returns>
         /// <exception cref="IvfNotFoundException">An id that no vector has.</exception>
-        public unsafe float[] ReconstructRange(long first, int n)
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe float[] ReconstructRange(
+            long first, int n, IOOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
             ulong count = Number.Unsigned(n, nameof(n));
             var x = new float[Number.Length(count, (ulong)Dim)];
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             fixed (float* data = x)
-                IvfException.Check(Native.ivf_reconstruct_range(self.Pointer, first, count, data, (uint)Dim));
+            {
+                var native = options.ToNative(call);
+                Call.End(
+                    call, Native.ivf_reconstruct_range_v2(self.Pointer, first, count, data, (uint)Dim, &native));
+            }
             return x;
         }
 

@@ -89,11 +89,18 @@ namespace Ivf
         }
 
         /// <summary>The bytes that <see cref="Save(string, IOOptions, CancellationToken)"/> writes into a file.</summary>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
         /// <exception cref="IvfOverflowException">More bytes than an array of .NET holds.</exception>
-        public unsafe byte[] Serialize()
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe byte[] Serialize(
+            IOOptions options = null, CancellationToken cancellationToken = default(CancellationToken))
         {
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             {
+                var native = options.ToNative(call);
                 ulong size = 0;
                 IvfException.Check(Native.ivf_serialize(self.Pointer, null, 0, &size));
                 while (true)
@@ -101,11 +108,11 @@ namespace Ivf
                     var bytes = new byte[Number.Length(size, 1)];
                     int status;
                     fixed (byte* buffer = bytes)
-                        status = Native.ivf_serialize(self.Pointer, buffer, (ulong)bytes.Length, &size);
+                        status = Native.ivf_serialize_v2(self.Pointer, buffer, (ulong)bytes.Length, &size, &native);
                     // Another thread may have added vectors since the size was asked for, or removed some.
                     if (status != (int)Status.Ok && size > (ulong)bytes.Length)
                         continue;
-                    IvfException.Check(status);
+                    Call.End(call, status);
                     Array.Resize(ref bytes, Number.Length(size, 1));
                     return bytes;
                 }

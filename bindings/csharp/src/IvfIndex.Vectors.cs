@@ -117,14 +117,22 @@ namespace Ivf
         /// <param name="ids">
         /// [n]. Ids that no vector has are passed over; where ids may repeat, all vectors of one id go.
         /// </param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call, in which case nothing is removed.</param>
         /// <returns>The number of vectors removed.</returns>
-        public unsafe long Remove(ReadOnlySpan<long> ids)
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe long Remove(
+            ReadOnlySpan<long> ids, AddOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
+            options = options ?? AddOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             fixed (long* numbers = &MemoryMarshal.GetReference(ids))
             {
                 ulong removed = 0;
-                IvfException.Check(Native.ivf_remove(self.Pointer, numbers, (ulong)ids.Length, &removed));
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_remove_v2(self.Pointer, numbers, (ulong)ids.Length, &removed, &native));
                 return (long)removed;
             }
         }
@@ -140,24 +148,45 @@ namespace Ivf
         /// Packs the lists: returns the space of removed vectors and the room that the lists keep to grow. Cost: one copy of
         /// the vectors.
         /// </summary>
-        public void Compact()
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call, in which case the index holds what it held, some of it packed.</param>
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe void Compact(
+            AddOptions options = null, CancellationToken cancellationToken = default(CancellationToken))
         {
+            options = options ?? AddOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
-                IvfException.Check(Native.ivf_compact(self.Pointer));
+            {
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_compact_v2(self.Pointer, &native));
+            }
         }
 
         /// <summary>Reads vectors back by id, as they were added; with the cosine metric they have length 1.</summary>
         /// <param name="ids">[n]</param>
         /// <param name="x">[n, dim], row-major, receives the vectors in the order of the ids.</param>
+        /// <param name="options">null for the defaults.</param>
+        /// <param name="cancellationToken">Ends the call.</param>
         /// <exception cref="IvfNotFoundException">An id that no vector has.</exception>
         /// <exception cref="ArgumentException">There is too little room in x.</exception>
-        public unsafe void Reconstruct(ReadOnlySpan<long> ids, Span<float> x)
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
+        public unsafe void Reconstruct(
+            ReadOnlySpan<long> ids, Span<float> x, IOOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
             Number.Room(x.Length, (ulong)ids.Length, (ulong)Dim, nameof(x));
+            options = options ?? IOOptions.Default;
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             fixed (long* numbers = &MemoryMarshal.GetReference(ids))
             fixed (float* data = &MemoryMarshal.GetReference(x))
-                IvfException.Check(Native.ivf_reconstruct(self.Pointer, numbers, (ulong)ids.Length, data, (uint)Dim));
+            {
+                var native = options.ToNative(call);
+                int status = Native.ivf_reconstruct_v2(
+                    self.Pointer, numbers, (ulong)ids.Length, data, (uint)Dim, &native);
+                Call.End(call, status);
+            }
         }
 
         /// <summary>Reads vectors back by id, as they were added; with the cosine metric they have length 1.</summary>

@@ -123,6 +123,33 @@ namespace Ivf
         internal static extern int ivf_compact(IntPtr index);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_remove_v2(
+            IntPtr index, long* ids, ulong n, ulong* removed, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_remove_filter_v2(
+            IntPtr index, IntPtr filter, ulong* removed, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_compact_v2(IntPtr index, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_index_clone_v2(
+            IntPtr index, IntPtr context, IntPtr* clone, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_reconstruct_v2(
+            IntPtr index, long* ids, ulong n, float* x, uint dim, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_reconstruct_range_v2(
+            IntPtr index, long first, ulong n, float* x, uint dim, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_serialize_v2(
+            IntPtr index, void* buffer, ulong capacity, ulong* size, ivf_io_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_reconstruct(IntPtr index, long* ids, ulong n, float* x, uint dim);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]

@@ -69,10 +69,42 @@ namespace Ivf.Tests
                     index.Save(folder + "/a", new IOOptions { Progress = listener });
                     IvfIndex.Load(folder + "/a", new IOOptions { Progress = listener }).Dispose();
                 });
+                var adding = new AddOptions { Progress = listener };
+                var reading = new IOOptions { Progress = listener };
+                index.Clone(null, reading).Dispose();
+                index.ReconstructRange(0, 10, reading);
+                index.Reconstruct(new long[] { 3, 5 }, new float[2 * Dim], reading);
+                index.Serialize(reading);
+                index.Remove(new long[] { 1 }, adding);
+                using (IvfFilter filter = IvfFilter.OfRange(2, 4))
+                    index.Remove(filter, adding);
+                index.Compact(adding);
             }
             KMeans.Fit(Many, Dim, 5, new KMeansOptions { Progress = listener });
             Knn.Search(Many.AsSpan(0, 2000 * Dim), Many, Dim, 3, Metric.L2, new SearchOptions { Progress = listener });
-            Check.Equal("train add search save load kmeans knn", string.Join(" ", stages.Distinct()), "stages");
+            Check.Equal("train add search save load clone reconstruct remove compact kmeans knn", string.Join(" ", stages.Distinct()), "stages");
+        }
+
+        public static void Cancel_CopiesAndRemovals_ThrowAndChangeNothing()
+        {
+            // From a report, which comes when all is done: a copy is given up then, a removal has happened.
+            using (var index = new IvfIndex(Dim, "IVF16,Flat"))
+            {
+                index.Train(Many);
+                index.Add(Many);
+                var source = new CancellationTokenSource();
+                var stop = new IOOptions { Progress = new Listener(report => source.Cancel()) };
+                Check.Throws<IvfCancelledException>(() => index.Clone(null, stop, source.Token));
+                source = new CancellationTokenSource();
+                Check.Throws<IvfCancelledException>(() => index.Serialize(stop, source.Token));
+                source = new CancellationTokenSource();
+                Check.Throws<IvfCancelledException>(() => index.ReconstructRange(0, 5, stop, source.Token));
+                source = new CancellationTokenSource();
+                source.Cancel();
+                Check.Throws<IvfCancelledException>(() => index.Remove(new long[] { 1 }, null, source.Token));
+                Check.Throws<IvfCancelledException>(() => index.Compact(null, source.Token));
+                Check.Equal(40000L, index.Count, "vectors");
+            }
         }
 
         public static void Progress_Throws_ThatExceptionLeavesTheCall()

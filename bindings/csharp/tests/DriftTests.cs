@@ -51,7 +51,12 @@ namespace Ivf.Tests
         {
             string source = string.Concat(Sources.Where(path => !path.EndsWith("Native.cs", StringComparison.Ordinal)).Select(File.ReadAllText));
             foreach (MethodInfo method in Drift.Imports)
+            {
+                // What has a second version is called by that.
+                if (Drift.Imports.Any(other => other.Name == method.Name + "_v2"))
+                    continue;
                 Check.True(source.Contains("Native." + method.Name + "("), "a call of " + method.Name);
+            }
         }
 
         public static void Native_EverySignature_IsBlittable()

@@ -113,15 +113,22 @@ class Persistent(Core):
         )
         return cls._of(pointer.value, context)
 
-    def to_bytes(self) -> bytes:
+    def to_bytes(self, *, progress: Progress = None, cancel: Cancel | None = None) -> bytes:
         """The bytes that `save` writes."""
-        return self._bytes().tobytes()
+        return self._bytes(progress, cancel).tobytes()
 
-    def _bytes(self) -> npt.NDArray[np.uint8]:
+    def _bytes(self, progress: Progress = None, cancel: Cancel | None = None) -> npt.NDArray[np.uint8]:
         size = ctypes.c_uint64()
         call(library.ivf_serialize, self._handle, None, 0, ctypes.byref(size))
         buffer = np.empty(size.value, np.uint8)
-        call(library.ivf_serialize, self._handle, buffer, buffer.size, ctypes.byref(size))
+        options = _abi.IoOptions()
+        call_long(
+            *(library.ivf_serialize_v2, self._handle, buffer, buffer.size, ctypes.byref(size), options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
         return buffer
 
     @classmethod
@@ -137,10 +144,26 @@ class Persistent(Core):
         index._adopt(pointer, context)
         return index
 
-    def clone(self: Self, context: Context | None = None) -> Self:
+    def clone(
+        self: Self,
+        context: Context | None = None,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Self:
         """A copy that is an index of its own, on the same context or on another."""
         own = self._context if context is None else context
-        return self._of(make(library.ivf_index_clone, self._handle, handle_of(context)), own)
+        pointer = ctypes.c_void_p()
+        options = _abi.IoOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_index_clone_v2, self._handle, handle_of(context), ctypes.byref(pointer), options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
+        return self._of(pointer.value, own)
 
     def to(self: Self, context: Context) -> Self:
         """A copy on another context, such as one on a GPU."""

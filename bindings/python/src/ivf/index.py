@@ -233,15 +233,30 @@ class Index(Described, Searching, Tuning, Persistent):
             cancel=cancel,
         )
 
-    def remove(self, ids: npt.ArrayLike | Filter) -> int:
+    def remove(
+        self,
+        ids: npt.ArrayLike | Filter,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> int:
         """Removes vectors by id, `[n]` or a single one, or by a Filter; returns how many. Unknown ids are ignored."""
-        if isinstance(ids, Filter):
-            gone = ctypes.c_uint64()
-            call(library.ivf_remove_filter, self._handle, ids._handle, ctypes.byref(gone))
-            return gone.value
-        wanted = integers("ids", np.atleast_1d(ids), (None,))
         removed = ctypes.c_uint64()
-        call(library.ivf_remove, self._handle, wanted, len(wanted), ctypes.byref(removed))
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        which: tuple[Any, ...]
+        if isinstance(ids, Filter):
+            which, rows = (library.ivf_remove_filter_v2, self._handle, ids._handle), LONG_CALL_ROWS
+        else:
+            wanted = integers("ids", np.atleast_1d(ids), (None,))
+            which, rows = (library.ivf_remove_v2, self._handle, wanted, len(wanted)), len(wanted)
+        call_long(
+            *(*which, ctypes.byref(removed), options),
+            options=options,
+            rows=rows,
+            progress=progress,
+            cancel=cancel,
+        )
         return removed.value
 
     def merge(
@@ -273,9 +288,22 @@ class Index(Described, Searching, Tuning, Persistent):
         """Removes all vectors; the training stays, and so does the next id."""
         call(library.ivf_reset, self._handle)
 
-    def compact(self) -> None:
+    def compact(
+        self,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> None:
         """Returns the space of removed vectors and the room that the lists keep to grow."""
-        call(library.ivf_compact, self._handle)
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_compact_v2, self._handle, options),
+            options=options,
+            rows=LONG_CALL_ROWS,
+            progress=progress,
+            cancel=cancel,
+        )
 
     def ids(self) -> Ids:
         """The ids of all vectors, ascending: `[len(index)]`."""
@@ -289,14 +317,36 @@ class Index(Described, Searching, Tuning, Persistent):
                 if len(self) == len(found):
                     raise
 
-    def reconstruct_range(self, first: int, n: int) -> Rows:
+    def reconstruct_range(
+        self,
+        first: int,
+        n: int,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Rows:
         """The vectors of the ids `first` to `first + n - 1`, `[n, dim]`."""
         n = unsigned("n", n, 63)
         x = np.empty((n, self._dim), np.float32)
-        call(library.ivf_reconstruct_range, self._handle, first, n, x, self._dim)
+        options = _abi.IoOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_reconstruct_range_v2, self._handle, first, n, x, self._dim, options),
+            options=options,
+            rows=n,
+            progress=progress,
+            cancel=cancel,
+        )
         return x
 
-    def reconstruct(self, ids: npt.ArrayLike | None = None) -> Rows:
+    def reconstruct(
+        self,
+        ids: npt.ArrayLike | None = None,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> Rows:
         """The vectors of these ids, `[n, dim]`; of a single id, `[dim]`; None = all, in the order of `ids()`.
 
         For "cosine" they have length 1.
@@ -305,5 +355,12 @@ class Index(Described, Searching, Tuning, Persistent):
             ids = self.ids()
         wanted = integers("ids", np.atleast_1d(ids), (None,))
         x = np.empty((len(wanted), self._dim), np.float32)
-        call(library.ivf_reconstruct, self._handle, wanted, len(wanted), x, self._dim)
+        options = _abi.IoOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_reconstruct_v2, self._handle, wanted, len(wanted), x, self._dim, options),
+            options=options,
+            rows=len(wanted),
+            progress=progress,
+            cancel=cancel,
+        )
         return x if np.ndim(ids) else x[0]
