@@ -100,7 +100,7 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) codes: Codes<'a>,
     /// Vectors in all lists.
     pub(crate) vectors: usize,
-    /// Whether hits carry [`Place`]s instead of ids. Only the CPU knows them.
+    /// Whether hits carry [`Place`]s instead of ids.
     pub(crate) places: bool,
     pub(crate) filter: Option<&'a dyn IdFilter>,
     /// `[count, nprobe]`: the distance keys of `probes`, if they are known.
@@ -151,9 +151,9 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Result<bool>;
 }
 
-/// Whether a device may be asked: budgets are shared out, most codes scanned and places told by the CPU alone.
+/// Whether a device may be asked: budgets are shared out and most codes scanned by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
-    job.budget.is_none() && !job.places && matches!(job.codes, Codes::Plain | Codes::Affine(_))
+    job.budget.is_none() && matches!(job.codes, Codes::Plain | Codes::Affine(_))
 }
 
 /// The `k` best of each query.

@@ -112,3 +112,40 @@ fn search_codes_after_training_anew_equals_the_cpu() {
     });
     twins.check(&queries, 5, &nprobe(8));
 }
+
+#[test]
+fn search_in_two_stages_equals_the_cpu() {
+    let dim = 24;
+    let rows = numbers(7, 3000 * dim);
+    let more = numbers(8, 300 * dim);
+    let queries = numbers(9, 40 * dim);
+    for metric in METRICS {
+        for description in
+            ["IVF16,SQ4,RFlat", "IVF16,SQ8,Refine(SQfp16)", "SQ6,Refine(SQ8)", "IVF16,SQfp16,RFlat"]
+        {
+            let Some(mut twins) = twins(description, metric, dim, &rows) else { return };
+            for k_factor in [1.0, 3.0, 50.0] {
+                for (k, probes) in [(1, 1), (10, 5), (90, 16)] {
+                    twins.check(
+                        &queries,
+                        k,
+                        &SearchOptions { nprobe: probes, k_factor, ..SearchOptions::default() },
+                    );
+                }
+            }
+            assert!(twins.calls() >= 9, "{description}");
+            twins.both(|index| {
+                index.remove(&[1, 17, 90]).expect("removed");
+                index.add(matrix(&more, dim), None, 0, &Control::default()).expect("added");
+            });
+            twins.check(&queries, 10, &nprobe(16));
+            let radius = if metric == Metric::L2 { 5.0 } else { 0.3 };
+            let find = |index: &Index| {
+                index
+                    .range_search(matrix(&queries, dim), radius, &nprobe(16), &Control::default())
+                    .expect("a search")
+            };
+            assert_eq!(find(&twins.cpu), find(&twins.gpu), "{description} {metric:?}");
+        }
+    }
+}

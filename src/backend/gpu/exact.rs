@@ -15,7 +15,7 @@ use super::land::Landed;
 use super::rescan::Rescan;
 use super::verify::{LEAST, least};
 use crate::backend::scorer::Scorer;
-use crate::backend::{Codes, ListView, ScanJob};
+use crate::backend::{Codes, ListView, Place, ScanJob};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::element::{Scalar, with_values};
@@ -32,6 +32,14 @@ pub(super) struct Candidate {
     pub(super) list: u32,
     pub(super) slot: u32,
     pub(super) key: u32,
+}
+
+impl Candidate {
+    /// What stands for it in hits; `list` is its own.
+    pub(super) fn name(&self, job: &ScanJob<'_>, list: &ListView<'_>) -> i64 {
+        let (number, slot) = (self.list as usize, self.slot as usize);
+        if job.places { Place { list: number, slot }.to_id() } else { list.ids[slot] }
+    }
 }
 
 /// What earlier rounds found for the query that the next begins with.
@@ -168,7 +176,7 @@ impl<'a> Judge<'a> {
                     continue;
                 }
             };
-            hits.push(Hit { key, id: list.ids[slot] });
+            hits.push(Hit { key, id: candidate.name(self.job, &list) });
         }
         if !again.is_empty() {
             arithmetic.keys(self, query, norm, &again, hits);
@@ -304,7 +312,7 @@ impl<'a> Arithmetic<'a> {
                 let list = job.lists.list(candidate.list as usize);
                 let slot = candidate.slot as usize;
                 let key = scorer.key(self.tile.scores[0][0][lane], &list, slot);
-                hits.push(Hit { key, id: list.ids[slot] });
+                hits.push(Hit { key, id: candidate.name(job, &list) });
             }
         }
     }

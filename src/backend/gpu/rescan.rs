@@ -56,14 +56,16 @@ impl<'a> Rescan<'a> {
                 }
             }
             let list = job.lists.list(number);
-            let list = packed.pack(&list, job.columns(), kept, |slot| list.ids[slot]);
+            let name = |slot| Candidate { slot: to32(slot), ..own[0] }.name(job, &list);
+            let list = packed.pack(&list, job.columns(), kept, name);
             plan.pairs.clear();
             plan.pairs.push(Pair { list: own[0].list, query: 0, slots: to32(own.len()) });
             let blocks = (0, to32(blocks(own.len())));
             let unit = Unit { list: own[0].list, blocks, pairs: (0, 1) };
             let lists = Alone { list, count: job.lists.list_count() };
             // Only a cancel could stop it.
-            let job = ScanJob { lists: &lists, filter: None, cancel: Cancel::default(), ..*job };
+            let job =
+                ScanJob { lists: &lists, places: false, filter: None, cancel: Cancel::default(), ..*job };
             let all = Within { key: f32::INFINITY, first_query: 0, found };
             let scanned = Scanner::new(context, &job, query, prepared, scratch, all).scan(plan, &unit);
             debug_assert!(scanned.is_ok());
