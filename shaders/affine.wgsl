@@ -2,6 +2,7 @@
 // if they are of residuals. Queries are scaled, so that their products with the codes are what scores need, and what a
 // score lacks is a number of the pair: see shift.wgsl. The CPU's twin is src/backend/affine.rs.
 
+@group(0) @binding(5) var<storage, read> queries: array<f32>;
 // [dim] scales, [dim] offsets, [lists][dim] centroids if codes are of residuals.
 @group(0) @binding(8) var<storage, read> book: array<f32>;
 
@@ -22,7 +23,16 @@ fn norm_of(pair: u32, query: u32) -> f32 {
     return queries[shape.numbers + 2u * pair];
 }
 
+// Where scores of lanes with these biases start.
+fn start_of(begin: vec4<f32>) -> vec4<f32> {
+    return begin;
+}
+
+fn added(total: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
+    return total + sum;
+}
+
 // Scores with what they lack.
-fn completed(pair: u32, scores: vec4<f32>) -> vec4<f32> {
-    return scores + vec4<f32>(queries[shape.numbers + 2u * pair + 1u]);
+fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>) -> vec4<f32> {
+    return total + vec4<f32>(queries[shape.numbers + 2u * pair + 1u]);
 }

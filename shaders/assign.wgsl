@@ -60,6 +60,10 @@ fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     return bitcast<vec4<f32>>(vectors[((shape.block + block) * shape.dim + d) * 8u + quad % 8u]);
 }
 
+fn added(total: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
+    return total + sum;
+}
+
 // The better of both, and what is left over.
 fn merge(a: vec3<u32>, b: vec3<u32>) -> vec3<u32> {
     if (b.x < a.x || (b.x == a.x && b.y < a.y)) {

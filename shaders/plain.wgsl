@@ -1,5 +1,7 @@
 // For visit.wgsl: vectors as they are, and queries too.
 
+@group(0) @binding(5) var<storage, read> queries: array<f32>;
+
 // Dimension `d` of a tile's query of this number.
 fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
     if (number >= tile.pairs || d >= shape.dim) {
@@ -16,7 +18,16 @@ fn norm_of(pair: u32, query: u32) -> f32 {
     return queries[shape.numbers + query];
 }
 
+// Where scores of lanes with these biases start.
+fn start_of(begin: vec4<f32>) -> vec4<f32> {
+    return begin;
+}
+
+fn added(total: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
+    return total + sum;
+}
+
 // Scores with what they lack.
-fn completed(pair: u32, scores: vec4<f32>) -> vec4<f32> {
-    return scores;
+fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>) -> vec4<f32> {
+    return total;
 }

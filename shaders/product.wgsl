@@ -1,8 +1,8 @@
 // The scores of 64 rows and 64 vectors, of which a thread holds 8 rows by 4 vectors.
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
-// added one after another to where the score starts. The kernel has `row_value`, `vector_values` and the constant
-// STAGED, the room that it needs in `staged`. The CPU's twin is src/kernel/tile.rs.
+// added one after another to where the score starts. The kernel has `row_value`, `vector_values`, `added` (a total and one
+// more sum) and the constant STAGED, the room that it needs in `staged`. The CPU's twin is src/kernel/tile.rs.
 
 const ROWS: u32 = 64u;
 // Threads side by side, of 4 vectors each.
@@ -71,7 +71,16 @@ fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
                 s7 = fma(vec4<f32>(high.w), v, s7);
             }
         }
-        t = Scores(t.s0 + s0, t.s1 + s1, t.s2 + s2, t.s3 + s3, t.s4 + s4, t.s5 + s5, t.s6 + s6, t.s7 + s7);
+        t = Scores(
+            added(t.s0, s0),
+            added(t.s1, s1),
+            added(t.s2, s2),
+            added(t.s3, s3),
+            added(t.s4, s4),
+            added(t.s5, s5),
+            added(t.s6, s6),
+            added(t.s7, s7),
+        );
     }
     return t;
 }

@@ -1,8 +1,8 @@
 // Scores the blocks of a tile for up to eight queries, each of which a thread holds for four vectors.
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
-// added one after another to the vector's bias. `four` is of one of value_*.wgsl, `query_value` of plain.wgsl or
-// affine.wgsl. The CPU's twin is src/kernel/tile.rs.
+// added one after another to the vector's bias. `four` is of one of value_*.wgsl, `query_value` of plain.wgsl,
+// affine.wgsl or rounded.wgsl. The CPU's twin is src/kernel/tile.rs.
 
 const CHUNK: u32 = 64u;
 const SUM: u32 = 256u;
@@ -27,7 +27,7 @@ fn scan(
         let block = min(own, tile.blocks - 1u);
         let begin = bias[(tile.block + block) * 8u + thread % 8u];
         let base = (tile.block + block) * shape.columns * 8u + thread % 8u;
-        var t0 = bitcast<vec4<f32>>(begin);
+        var t0 = start_of(bitcast<vec4<f32>>(begin));
         var t1 = t0;
         var t2 = t0;
         var t3 = t0;
@@ -73,26 +73,26 @@ fn scan(
                     s7 = fma(vec4<f32>(high.w), v, s7);
                 }
             }
-            t0 += s0;
-            t1 += s1;
-            t2 += s2;
-            t3 += s3;
-            t4 += s4;
-            t5 += s5;
-            t6 += s6;
-            t7 += s7;
+            t0 = added(t0, s0);
+            t1 = added(t1, s1);
+            t2 = added(t2, s2);
+            t3 = added(t3, s3);
+            t4 = added(t4, s4);
+            t5 = added(t5, s5);
+            t6 = added(t6, s6);
+            t7 = added(t7, s7);
         }
         if (own < tile.blocks) {
             let quad = own * 8u + thread % 8u;
             let found = findable(tile, quad, begin);
-            write(tile, 0u, quad, found, t0);
-            write(tile, 1u, quad, found, t1);
-            write(tile, 2u, quad, found, t2);
-            write(tile, 3u, quad, found, t3);
-            write(tile, 4u, quad, found, t4);
-            write(tile, 5u, quad, found, t5);
-            write(tile, 6u, quad, found, t6);
-            write(tile, 7u, quad, found, t7);
+            write(tile, 0u, quad, found, bitcast<vec4<f32>>(begin), t0);
+            write(tile, 1u, quad, found, bitcast<vec4<f32>>(begin), t1);
+            write(tile, 2u, quad, found, bitcast<vec4<f32>>(begin), t2);
+            write(tile, 3u, quad, found, bitcast<vec4<f32>>(begin), t3);
+            write(tile, 4u, quad, found, bitcast<vec4<f32>>(begin), t4);
+            write(tile, 5u, quad, found, bitcast<vec4<f32>>(begin), t5);
+            write(tile, 6u, quad, found, bitcast<vec4<f32>>(begin), t6);
+            write(tile, 7u, quad, found, bitcast<vec4<f32>>(begin), t7);
         }
     }
 }

@@ -29,17 +29,17 @@ fn scan_many(
     let quad = thread % ACROSS;
     let block = min(quad / 8u, own.blocks - 1u);
     let begin = bias[(own.block + block) * 8u + quad % 8u];
-    let all = scores(thread, shape.dim, bitcast<vec4<f32>>(begin));
+    let all = scores(thread, shape.dim, start_of(bitcast<vec4<f32>>(begin)));
     if (quad / 8u < own.blocks) {
         let found = findable(own, quad, begin);
         let row = thread / ACROSS * 8u;
-        write(own, row, quad, found, all.s0);
-        write(own, row + 1u, quad, found, all.s1);
-        write(own, row + 2u, quad, found, all.s2);
-        write(own, row + 3u, quad, found, all.s3);
-        write(own, row + 4u, quad, found, all.s4);
-        write(own, row + 5u, quad, found, all.s5);
-        write(own, row + 6u, quad, found, all.s6);
-        write(own, row + 7u, quad, found, all.s7);
+        write(own, row, quad, found, bitcast<vec4<f32>>(begin), all.s0);
+        write(own, row + 1u, quad, found, bitcast<vec4<f32>>(begin), all.s1);
+        write(own, row + 2u, quad, found, bitcast<vec4<f32>>(begin), all.s2);
+        write(own, row + 3u, quad, found, bitcast<vec4<f32>>(begin), all.s3);
+        write(own, row + 4u, quad, found, bitcast<vec4<f32>>(begin), all.s4);
+        write(own, row + 5u, quad, found, bitcast<vec4<f32>>(begin), all.s5);
+        write(own, row + 6u, quad, found, bitcast<vec4<f32>>(begin), all.s6);
+        write(own, row + 7u, quad, found, bitcast<vec4<f32>>(begin), all.s7);
     }
 }

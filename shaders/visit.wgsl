@@ -20,6 +20,8 @@ struct Shape {
     residuals: u32,
     // Bits of a code.
     bits: u32,
+    // 0.
+    zero: u32,
 }
 
 // Some blocks of one list, and queries that visit them.
@@ -49,7 +51,6 @@ struct Pair {
 @group(0) @binding(2) var<storage, read> bias: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> tiles: array<Tile>;
 @group(0) @binding(4) var<storage, read> pairs: array<Pair>;
-@group(0) @binding(5) var<storage, read> queries: array<f32>;
 @group(0) @binding(6) var<storage, read> passing: array<u32>;
 @group(0) @binding(7) var<storage, read_write> keys: array<vec4<u32>>;
 
@@ -71,14 +72,14 @@ fn key_of(norm: f32, score: f32) -> u32 {
     return min(ordered(select(-score, norm - 2.0 * score, shape.squared == 1u)), NONE - 1u);
 }
 
-// Writes the keys of a tile's four lanes from `quad * 4` on for its query of this number.
-fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, scores: vec4<f32>) {
+// Writes the keys of a tile's four lanes from `quad * 4` on, whose biases are `begin`, for its query of this number.
+fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>, scores: vec4<f32>) {
     if (number >= tile.pairs) {
         return;
     }
     let pair = pairs[tile.pair + number];
     let norm = norm_of(tile.pair + number, pair.query);
-    let all = completed(tile.pair + number, scores);
+    let all = completed(tile.pair + number, scores, begin);
     let written = vec4<u32>(
         key_of(norm, all.x),
         key_of(norm, all.y),

@@ -20,9 +20,9 @@ use crate::metric::Metric;
 pub(crate) struct Rounded<'a> {
     pub(crate) affine: Affine<'a>,
     /// The code about which those of each dimension lie, `[dim]`.
-    centre: &'a [f32],
+    pub(super) centre: &'a [f32],
     /// Of each list, where keys are to be the least that they can be.
-    bounds: Option<&'a [Bound]>,
+    pub(super) bounds: Option<&'a [Bound]>,
 }
 
 /// What holds of all vectors of a list.

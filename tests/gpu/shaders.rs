@@ -5,20 +5,25 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 16] = [
+const MODULES: [&[&str]; 21] = [
     &["key", "value_f32", "visit", "plain", "scan"],
     &["key", "value_f16", "visit", "plain", "scan"],
     &["key", "value_bf16", "visit", "plain", "scan"],
     &["key", "value_u8", "visit", "plain", "scan"],
     &["key", "value_u8", "visit", "affine", "scan"],
     &["key", "value_packed", "visit", "affine", "scan"],
+    &["key", "value_u8", "visit", "whole", "rounded", "scan"],
+    &["key", "value_packed", "visit", "whole", "rounded", "scan"],
     &["key", "value_f32", "visit", "plain", "product", "scan_many"],
     &["key", "value_f16", "visit", "plain", "product", "scan_many"],
     &["key", "value_bf16", "visit", "plain", "product", "scan_many"],
     &["key", "value_u8", "visit", "plain", "product", "scan_many"],
     &["key", "value_u8", "visit", "affine", "product", "scan_many"],
     &["key", "value_packed", "visit", "affine", "product", "scan_many"],
+    &["key", "value_u8", "visit", "whole", "rounded", "product", "scan_many"],
+    &["key", "value_packed", "visit", "whole", "rounded", "product", "scan_many"],
     &["key", "shift"],
+    &["key", "whole", "round"],
     &["key", "select"],
     &["key", "within"],
     &["key", "product", "assign"],

@@ -25,6 +25,8 @@ struct CodeSizes {
     offset: f64,
     /// The longest centroid's, if codes are of residuals.
     centroid: Option<f64>,
+    /// Whether scores are estimates, of which the CPU looks at none again.
+    estimates: bool,
 }
 
 impl Sizes {
@@ -45,8 +47,14 @@ impl Sizes {
         let longest =
             |centroids: &[f32]| centroids.chunks(affine.scale.len()).map(length).fold(0.0, f64::max);
         let (steps, offset) = (most * length(affine.scale), length(affine.offset));
-        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest) };
+        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest), estimates: false };
         Self { largest: 0.0, codes: Some(codes) }
+    }
+
+    /// The same for queries that are rounded: no factor by more than its own size.
+    pub(super) fn rounded(self) -> Self {
+        let codes = self.codes.map(|codes| CodeSizes { steps: 3.0 * codes.steps, estimates: true, ..codes });
+        Self { codes, ..self }
     }
 
     /// How far the CPU's key and a device's can lie apart, for vectors whose key is at most `key`, and a query of
@@ -54,7 +62,7 @@ impl Sizes {
     pub(super) fn rounding(&self, metric: Metric, dim: usize, norm: f32, key: f32) -> f64 {
         let Some(codes) = &self.codes else { return rounding(metric, dim, self.largest, norm, key) };
         let q = f64::from(norm).sqrt();
-        let CodeSizes { steps, offset, centroid } = *codes;
+        let CodeSizes { steps, offset, centroid, .. } = *codes;
         let (size, close) = match metric {
             Metric::L2 => {
                 let compared = self.compared(codes, norm, key);
@@ -75,6 +83,9 @@ impl Sizes {
         let Some(codes) = self.codes.as_ref().filter(|_| metric == Metric::L2) else {
             return is_settled(metric, key, norm, self.largest);
         };
+        if codes.estimates {
+            return true;
+        }
         // A vector with this key or a smaller one is as near the query as that, or its key is off by more than keys are.
         let compared = self.compared(codes, norm, key);
         let size = compared * (compared + codes.steps) + f64::from(self.largest);

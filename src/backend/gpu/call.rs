@@ -5,14 +5,14 @@ use std::time::Instant;
 use super::device::{Engine, Fault, Outcome};
 use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
 use super::exact::Candidate;
-use super::held::Book;
+use super::held::{Book, affine};
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
 use super::resident::Resident;
 use super::rounds::{Limits, Round, Rounds, Row, Sorter};
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
-use crate::backend::{Affine, Codes, ScanJob};
+use crate::backend::{Affine, ScanJob};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
@@ -23,6 +23,9 @@ const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
 /// Bytes of queries and their squared lengths in a round, and how many there are at most, for the same reason.
 const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 12;
+
+/// Numbers of a pair at most, where pairs have any.
+const NUMBERS: usize = 4;
 
 /// A job under way.
 pub(super) struct Call<'a> {
@@ -164,10 +167,10 @@ impl Sender<'_> {
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
         let squared = u32::from(job.metric == Metric::L2);
-        let (bits, residuals) = match job.codes {
-            Codes::Affine(Affine { bits, centroids: None, .. }) => (bits, 0),
-            Codes::Affine(Affine { bits, .. }) => (bits, if squared == 1 { 1 } else { 2 }),
-            _ => (0, 0),
+        let (bits, residuals) = match affine(&job.codes) {
+            None => (0, 0),
+            Some(Affine { bits, centroids: None, .. }) => (*bits, 0),
+            Some(Affine { bits, .. }) => (*bits, if squared == 1 { 1 } else { 2 }),
         };
         let mut shapes: Vec<Shape> = round
             .dispatches
@@ -200,8 +203,8 @@ impl Sender<'_> {
         if !round.groups.is_empty() {
             parts.push(Part::new(Use::Groups, &round.groups));
             // With room for each pair's numbers.
-            engine
-                .scratch(Use::Queries, ((queries.len() + 2 * round.pairs.len()) * size_of::<f32>()) as u64)?;
+            let floats = queries.len() + NUMBERS * round.pairs.len();
+            engine.scratch(Use::Queries, (floats * size_of::<f32>()) as u64)?;
         }
         if let Some(passing) = &round.passing {
             parts.push(Part::new(Use::Passing, passing));
@@ -209,13 +212,18 @@ impl Sender<'_> {
         let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
         engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
-        let held = resident.held();
+        let held = resident.held(&job.codes);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         if let Some(book) = resident.book() {
-            let pipeline = engine.pipelines.get(Kernel::Shift);
+            let pipeline =
+                engine.pipelines.get(if held.is_rounded() { Kernel::Round } else { Kernel::Shift });
             pass.set_pipeline(pipeline);
-            let buffers =
-                [engine.at(Use::Groups), engine.at(Use::Pairs), engine.at(Use::Queries), book.buffer()];
+            let mut buffers = vec![engine.at(Use::Groups), engine.at(Use::Pairs), engine.at(Use::Queries)];
+            if held.is_rounded() {
+                buffers.extend(book.buffers());
+            } else {
+                buffers.push(book.buffer());
+            }
             engine.bind(&mut pass, pipeline, round.dispatches.len() + 1, &buffers);
             dispatch_groups(&mut pass, round.groups.len());
         }

@@ -18,6 +18,8 @@ use crate::error::Error;
 pub(super) enum Fault {
     /// Memory beyond the budget, or that the driver does not give: this call is the CPU's, the next may fit.
     Memory,
+    /// What it computes is not what the CPU does: such calls are the CPU's.
+    Unfit,
     /// The device is of no more use.
     Lost(String),
     /// The call itself failed, for example because it was cancelled.
@@ -317,6 +319,7 @@ impl Gpu {
                 return Ok(Some(value));
             }
             Ok(Err(Fault::Call(error))) => return Err(error),
+            Ok(Err(Fault::Unfit)) => return Ok(None),
             Ok(Err(Fault::Memory)) => {
                 // It is no use to this call, and may be to the next.
                 if let State::Open(engine) = &mut *state {

@@ -4,7 +4,7 @@ use super::bounds::Sizes;
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
 use super::resident::FLUSH_BYTES;
 use super::verify::least;
-use crate::backend::{Affine, Codes, ScanJob};
+use crate::backend::{Affine, Codes, Rounded, ScanJob};
 use crate::element::Element;
 
 /// What a kernel reads of lists.
@@ -16,11 +16,25 @@ pub(super) enum Held {
     Codes,
     /// The same of fewer bits.
     Packed,
+    /// Both in whole numbers.
+    Rounded,
+    PackedRounded,
 }
 
 impl Held {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 6;
+    pub(super) const COUNT: usize = 8;
+
+    /// What a job reads of lists of this element.
+    pub(super) fn of(codes: &Codes<'_>, element: Element) -> Self {
+        match codes {
+            Codes::Affine(Affine { bits: 8, .. }) => Self::Codes,
+            Codes::Affine(_) => Self::Packed,
+            Codes::Rounded(Rounded { affine: Affine { bits: 8, .. }, .. }) => Self::Rounded,
+            Codes::Rounded(_) => Self::PackedRounded,
+            _ => Self::Values(element),
+        }
+    }
 
     /// A number for each.
     pub(super) fn place(self) -> usize {
@@ -28,7 +42,22 @@ impl Held {
             Self::Values(element) => element as usize,
             Self::Codes => 4,
             Self::Packed => 5,
+            Self::Rounded => 6,
+            Self::PackedRounded => 7,
         }
+    }
+
+    /// Whether queries are rounded: then a device's keys are the CPU's, or of other roundings and of no use.
+    pub(super) fn is_rounded(self) -> bool {
+        matches!(self, Self::Rounded | Self::PackedRounded)
+    }
+}
+
+/// The scale and the offset that codes are by.
+pub(super) fn affine<'c, 'a>(codes: &'c Codes<'a>) -> Option<&'c Affine<'a>> {
+    match codes {
+        Codes::Affine(affine) | Codes::Rounded(Rounded { affine, .. }) => Some(affine),
+        _ => None,
     }
 }
 
@@ -56,7 +85,8 @@ impl<'a> Form<'a> {
 pub(super) struct Book {
     /// As affine.wgsl has it.
     memory: Memory,
-    pub(super) held: Held,
+    /// As round.wgsl has it, once it was needed.
+    centre: Option<Memory>,
     /// How large what keys are made of can be.
     pub(super) sizes: Sizes,
     /// No number but zero has a smaller magnitude.
@@ -66,24 +96,24 @@ pub(super) struct Book {
 impl Book {
     /// Sends it; `None` = the lists hold vectors.
     pub(super) fn send(engine: &Engine, codes: &Codes<'_>) -> Outcome<Option<Self>> {
-        let Codes::Affine(affine) = codes else { return Ok(None) };
-        let Affine { bits, scale, offset, centroids } = *affine;
-        let held = if bits == 8 { Held::Codes } else { Held::Packed };
-        let parts = [scale, offset, centroids.unwrap_or_default()];
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let bytes = parts.iter().map(|part| size_of_val(*part) as u64).sum();
-        if bytes > engine.limits.max_storage_buffer_binding_size {
-            return Err(Fault::Memory);
-        }
-        let memory = engine.allocate(bytes, usage)?;
-        let mut at = 0;
-        for piece in parts.iter().flat_map(|part| bytemuck::cast_slice::<_, u8>(part).chunks(FLUSH_BYTES)) {
-            engine.queue.write_buffer(memory.buffer(), at, piece);
-            engine.flush()?;
-            at += piece.len() as u64;
-        }
+        let Some(affine) = affine(codes) else { return Ok(None) };
+        let parts = [affine.scale, affine.offset, affine.centroids.unwrap_or_default()];
+        let memory = send(engine, &parts)?;
         let least = parts.iter().map(|part| least(part)).fold(f32::INFINITY, f32::min);
-        Ok(Some(Self { memory, held, sizes: Sizes::of_codes(affine), least }))
+        Ok(Some(Self { memory, centre: None, sizes: Sizes::of_codes(affine), least }))
+    }
+
+    /// Sends what this job needs besides.
+    pub(super) fn complete(&mut self, engine: &Engine, codes: &Codes<'_>) -> Outcome<()> {
+        if let (Codes::Rounded(rounded), None) = (codes, &self.centre) {
+            self.centre = Some(send(engine, &[rounded.centre])?);
+        }
+        Ok(())
+    }
+
+    /// The buffers that make pairs' numbers.
+    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
+        std::iter::once(&self.memory).chain(&self.centre).map(Memory::buffer)
     }
 
     pub(super) fn buffer(&self) -> &wgpu::Buffer {
@@ -94,4 +124,21 @@ impl Book {
     pub(super) fn is_on(&self, gpu: &Gpu) -> bool {
         gpu.owns(&self.memory)
     }
+}
+
+/// A buffer of these.
+fn send(engine: &Engine, parts: &[&[f32]]) -> Outcome<Memory> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    let bytes = parts.iter().map(|part| size_of_val(*part) as u64).sum();
+    if bytes > engine.limits.max_storage_buffer_binding_size {
+        return Err(Fault::Memory);
+    }
+    let memory = engine.allocate(bytes, usage)?;
+    let mut at = 0;
+    for piece in parts.iter().flat_map(|part| bytemuck::cast_slice::<_, u8>(part).chunks(FLUSH_BYTES)) {
+        engine.queue.write_buffer(memory.buffer(), at, piece);
+        engine.flush()?;
+        at += piece.len() as u64;
+    }
+    Ok(memory)
 }

@@ -19,6 +19,7 @@ pub(super) enum Kernel {
     Scan(Held),
     ScanMany(Held),
     Shift,
+    Round,
     Best,
     Count,
     Gather,
@@ -33,6 +34,9 @@ const SCAN_MANY: &str = include_str!("../../../shaders/scan_many.wgsl");
 const PLAIN: &str = include_str!("../../../shaders/plain.wgsl");
 const AFFINE: &str = include_str!("../../../shaders/affine.wgsl");
 const SHIFT: &str = include_str!("../../../shaders/shift.wgsl");
+const WHOLE: &str = include_str!("../../../shaders/whole.wgsl");
+const ROUNDED: &str = include_str!("../../../shaders/rounded.wgsl");
+const ROUND: &str = include_str!("../../../shaders/round.wgsl");
 const SELECT: &str = include_str!("../../../shaders/select.wgsl");
 const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
 const ASSIGN: &str = include_str!("../../../shaders/assign.wgsl");
@@ -51,8 +55,9 @@ impl Kernel {
             Self::Gather => 2,
             Self::Assign => 3,
             Self::Shift => 4,
-            Self::Scan(held) => 5 + held.place(),
-            Self::ScanMany(held) => 5 + Held::COUNT + held.place(),
+            Self::Round => 5,
+            Self::Scan(held) => 6 + held.place(),
+            Self::ScanMany(held) => 6 + Held::COUNT + held.place(),
         }
     }
 
@@ -65,17 +70,19 @@ impl Kernel {
             Self::Gather => "gather",
             Self::Assign => "assign",
             Self::Shift => "shift",
+            Self::Round => "round_queries",
         }
     }
 
     fn source(self) -> String {
         let parts: &[&str] = match self {
-            Self::Scan(held) => &[KEY, value(held), VISIT, query(held), SCAN],
-            Self::ScanMany(held) => &[KEY, value(held), VISIT, query(held), PRODUCT, SCAN_MANY],
+            Self::Scan(held) => &[KEY, value(held), VISIT, WHOLE, query(held), SCAN],
+            Self::ScanMany(held) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign => &[KEY, PRODUCT, ASSIGN],
             Self::Shift => &[KEY, SHIFT],
+            Self::Round => &[KEY, WHOLE, ROUND],
         };
         parts.concat()
     }
@@ -87,8 +94,8 @@ fn value(held: Held) -> &'static str {
         Held::Values(Element::F32) => VALUE_F32,
         Held::Values(Element::F16) => VALUE_F16,
         Held::Values(Element::Bf16) => VALUE_BF16,
-        Held::Values(Element::U8) | Held::Codes => VALUE_U8,
-        Held::Packed => VALUE_PACKED,
+        Held::Values(Element::U8) | Held::Codes | Held::Rounded => VALUE_U8,
+        Held::Packed | Held::PackedRounded => VALUE_PACKED,
     }
 }
 
@@ -97,10 +104,11 @@ fn query(held: Held) -> &'static str {
     match held {
         Held::Values(_) => PLAIN,
         Held::Codes | Held::Packed => AFFINE,
+        Held::Rounded | Held::PackedRounded => ROUNDED,
     }
 }
 
-const KERNELS: usize = 5 + 2 * Held::COUNT;
+const KERNELS: usize = 6 + 2 * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

@@ -8,7 +8,7 @@ use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
 use super::held::{Book, Form, Held};
 use super::verify::least;
-use crate::backend::{ListSource, ListView, Version};
+use crate::backend::{Codes, ListSource, ListView, Version};
 use crate::element::{Element, Values, with_values};
 use crate::kernel::Kernels;
 use crate::lists::block::lanes as lanes_of;
@@ -85,9 +85,9 @@ impl Resident {
         }
     }
 
-    /// What kernels read.
-    pub(super) fn held(&self) -> Held {
-        self.book.as_ref().map_or(Held::Values(self.element), |book| book.held)
+    /// What kernels read for a job of these codes.
+    pub(super) fn held(&self, codes: &Codes<'_>) -> Held {
+        Held::of(codes, self.element)
     }
 
     /// What codes stand for.
@@ -95,10 +95,11 @@ impl Resident {
         self.book.as_ref()
     }
 
-    /// How large what keys are made of can be.
-    pub(super) fn sizes(&self) -> Sizes {
+    /// How large what keys of such a job are made of can be.
+    pub(super) fn sizes(&self, codes: &Codes<'_>) -> Sizes {
         match &self.book {
             None => Sizes::of_vectors(self.norm),
+            Some(book) if self.held(codes).is_rounded() => book.sizes.with_largest(self.norm).rounded(),
             Some(book) => book.sizes.with_largest(self.norm),
         }
     }
@@ -185,12 +186,12 @@ impl Resident {
             *slot = None;
         }
         let result = match slot {
-            Some(copy) => copy.update(engine, kernels, lists),
+            Some(copy) => copy.update(engine, kernels, lists, &form.codes),
             None => {
                 let mut copy = Self::new(form.columns, element, Book::send(engine, &form.codes)?);
                 copy.lists.resize_with(lists.list_count(), Placed::default);
                 copy.slots.resize(lists.list_count(), 0);
-                slot.insert(copy).update(engine, kernels, lists)
+                slot.insert(copy).update(engine, kernels, lists, &form.codes)
             }
         };
         if result.is_err() {
@@ -201,7 +202,16 @@ impl Resident {
         Ok(slot.as_ref().expect("invariant: made above"))
     }
 
-    fn update(&mut self, engine: &mut Engine, kernels: &Kernels, lists: &dyn ListSource) -> Outcome<()> {
+    fn update(
+        &mut self,
+        engine: &mut Engine,
+        kernels: &Kernels,
+        lists: &dyn ListSource,
+        codes: &Codes<'_>,
+    ) -> Outcome<()> {
+        if let Some(book) = &mut self.book {
+            book.complete(engine, codes)?;
+        }
         let count = lists.list_count();
         let changed: Vec<usize> = (0..count)
             .filter(|&list| lists.version(list).map(|version| version.now) != self.lists[list].versions)

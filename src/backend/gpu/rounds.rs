@@ -376,7 +376,7 @@ impl<'a> Rounds<'a> {
 
     /// Groups pairs that visit `list`, if they need it.
     fn group(&self, list: usize, pairs: std::ops::Range<usize>, groups: &mut Vec<Group>) {
-        if matches!(self.job.codes, Codes::Affine(_)) {
+        if !matches!(self.job.codes, Codes::Plain) {
             for pair in pairs.clone().step_by(GROUP) {
                 let count = (pairs.end - pair).min(GROUP);
                 groups.push(Group { list: to32(list), pair: to32(pair), pairs: to32(count) });

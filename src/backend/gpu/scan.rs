@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::assign;
 use super::call::Call;
-use super::device::{Engine, Gpu, Outcome};
+use super::device::{Engine, Fault, Gpu, Outcome};
 use super::encode::ordered;
 use super::exact::{Carried, Judge, Judged};
 use super::held::Form;
@@ -24,10 +24,14 @@ use crate::topk::Hit;
 impl Backend for Gpu {
     fn best(&self, context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<bool> {
         let left = self.with_lists(context, job, |engine, resident| {
-            let same = arithmetic_is_the_cpus(context, self, engine, resident)?;
+            let held = resident.held(&job.codes);
+            let same = arithmetic_is_the_cpus(context, self, engine, resident, held)?;
+            if !same && held.is_rounded() {
+                return Err(Fault::Unfit);
+            }
             // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
             let more = if same { k + 2 } else { k + k / 16 + 16 };
-            let judge = Judge::new(context, job, resident.sizes(), same);
+            let judge = Judge::new(context, job, resident.sizes(&job.codes), same);
             best(&judge, &mut Call::new(engine, job), resident, (k, more), sink)
         })?;
         match left {
@@ -41,7 +45,10 @@ impl Backend for Gpu {
 
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
         self.with_lists(context, job, |engine, resident| {
-            let judge = Judge::new(context, job, resident.sizes(), false);
+            if resident.held(&job.codes).is_rounded() {
+                return Err(Fault::Unfit);
+            }
+            let judge = Judge::new(context, job, resident.sizes(&job.codes), false);
             let mut found = Vec::new();
             let mut candidates = Vec::new();
             let mut call = Call::new(engine, job);

@@ -14,7 +14,7 @@ use super::held::{Form, Held};
 use super::resident::Resident;
 use super::scratch::Scratch;
 use crate::backend::{
-    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version,
+    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rounded, Rows, ScanJob, Version,
 };
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
@@ -48,21 +48,24 @@ pub(super) fn arithmetic_is_the_cpus(
     gpu: &Gpu,
     engine: &mut Engine,
     resident: &Resident,
+    held: Held,
 ) -> Outcome<bool> {
     if resident.least() < LEAST {
         return Ok(false);
     }
-    let place = resident.held().place();
+    let place = held.place();
     if let Some(known) = engine.verified.scans[place] {
         return Ok(known);
     }
-    let tried = match resident.held() {
+    let tried = match held {
         Held::Values(element) => {
             with_element!(element, E => scans_agree(&Sample::<E>::new(), context, gpu, engine))
         }
         Held::Codes => scans_agree(&Sample::of_codes(8), context, gpu, engine),
         // One of all numbers of bits: only how codes are read differs, and that is whole numbers' work.
         Held::Packed => scans_agree(&Sample::of_codes(6), context, gpu, engine),
+        Held::Rounded => scans_agree(&Sample::of_codes(8).rounded(), context, gpu, engine),
+        Held::PackedRounded => scans_agree(&Sample::of_codes(6).rounded(), context, gpu, engine),
     };
     remembered(tried, engine, |verified| &mut verified.scans[place])
 }
@@ -155,7 +158,7 @@ fn keys_agree<E: Scalar>(
     resident: &Resident,
 ) -> Outcome<bool> {
     let job = sample.job(count);
-    let judge = Judge::new(context, &job, resident.sizes(), true);
+    let judge = Judge::new(context, &job, resident.sizes(&job.codes), true);
     let mut call = Call::new(engine, &job);
     while let Some(round) = call.plan(resident)? {
         let flight = call.launch(round, resident, VECTORS)?;
@@ -174,6 +177,8 @@ struct Sample<E> {
     queries: Vec<f32>,
     /// Of codes the bits, the scale, the offset and the centroid.
     coded: Option<(u32, [Vec<f32>; 3])>,
+    /// The middle of the codes, if queries are rounded.
+    centre: Option<Vec<f32>>,
     version: Version,
     device: DeviceSlot,
 }
@@ -197,6 +202,7 @@ impl<E: Scalar> Sample<E> {
             ids: (0i64..).take(VECTORS).collect(),
             queries,
             coded: None,
+            centre: None,
             version: Version::new(),
             device: DeviceSlot::default(),
         }
@@ -228,12 +234,25 @@ impl Sample<u8> {
     }
 }
 
+impl Sample<u8> {
+    /// The same for rounded queries.
+    fn rounded(self) -> Self {
+        let half = |(bits, _): &(u32, _)| 0.5 * f32::from(u8::MAX >> (8 - bits));
+        let centre = self.coded.as_ref().map(|coded| vec![half(coded); DIM]);
+        Self { centre, ..self }
+    }
+}
+
 impl<E: Scalar> Sample<E> {
     fn codes(&self) -> Codes<'_> {
         match &self.coded {
             None => Codes::Plain,
             Some((bits, [scale, offset, centroid])) => {
-                Codes::Affine(Affine { bits: *bits, scale, offset, centroids: Some(centroid) })
+                let affine = Affine { bits: *bits, scale, offset, centroids: Some(centroid) };
+                match &self.centre {
+                    Some(centre) => Codes::Rounded(Rounded { affine, centre, bounds: None }),
+                    None => Codes::Affine(affine),
+                }
             }
         }
     }
@@ -342,6 +361,16 @@ mod tests {
         }
     }
 
+    /// Of rounded queries all is whole numbers, sums and products apart, and exact quotients: any device's keys are the
+    /// CPU's.
+    #[test]
+    fn keys_of_rounded_queries_are_the_cpus_everywhere() {
+        let Some((gpu, context)) = emulated() else { return };
+        for bits in [8, 6, 4] {
+            finds_the_same(&Sample::of_codes(bits).rounded(), &context, &gpu);
+        }
+    }
+
     /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
     fn is_proven<E: Scalar>(sample: &Sample<E>, context: &Context, gpu: &Gpu) {
         for count in [QUERIES, FEW] {
@@ -350,7 +379,7 @@ mod tests {
             let left = gpu.with(|engine| {
                 let (mut copy, form) = (None, Form::of(&job));
                 let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
-                let judge = Judge::new(context, &job, resident.sizes(), false);
+                let judge = Judge::new(context, &job, resident.sizes(&job.codes), false);
                 scan::best(&judge, &mut Call::new(engine, &job), resident, (5, 20), &found)
             });
             assert_eq!(left.expect("no error"), Some(Vec::new()), "{:?}", gpu.lost());
