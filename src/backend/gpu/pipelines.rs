@@ -26,25 +26,26 @@ pub(super) enum Kernel {
     Assign,
 }
 
-const KEY: &str = include_str!("../../../shaders/key.wgsl");
-const VISIT: &str = include_str!("../../../shaders/visit.wgsl");
-const SCAN: &str = include_str!("../../../shaders/scan.wgsl");
-const PRODUCT: &str = include_str!("../../../shaders/product.wgsl");
-const SCAN_MANY: &str = include_str!("../../../shaders/scan_many.wgsl");
-const PLAIN: &str = include_str!("../../../shaders/plain.wgsl");
-const AFFINE: &str = include_str!("../../../shaders/affine.wgsl");
-const SHIFT: &str = include_str!("../../../shaders/shift.wgsl");
-const WHOLE: &str = include_str!("../../../shaders/whole.wgsl");
-const ROUNDED: &str = include_str!("../../../shaders/rounded.wgsl");
-const ROUND: &str = include_str!("../../../shaders/round.wgsl");
-const SELECT: &str = include_str!("../../../shaders/select.wgsl");
-const WITHIN: &str = include_str!("../../../shaders/within.wgsl");
-const ASSIGN: &str = include_str!("../../../shaders/assign.wgsl");
-const VALUE_F32: &str = include_str!("../../../shaders/value_f32.wgsl");
-const VALUE_F16: &str = include_str!("../../../shaders/value_f16.wgsl");
-const VALUE_BF16: &str = include_str!("../../../shaders/value_bf16.wgsl");
-const VALUE_U8: &str = include_str!("../../../shaders/value_u8.wgsl");
-const VALUE_PACKED: &str = include_str!("../../../shaders/value_packed.wgsl");
+// Without comments: see build.rs.
+const KEY: &str = include_str!(concat!(env!("OUT_DIR"), "/key.wgsl"));
+const VISIT: &str = include_str!(concat!(env!("OUT_DIR"), "/visit.wgsl"));
+const SCAN: &str = include_str!(concat!(env!("OUT_DIR"), "/scan.wgsl"));
+const PRODUCT: &str = include_str!(concat!(env!("OUT_DIR"), "/product.wgsl"));
+const SCAN_MANY: &str = include_str!(concat!(env!("OUT_DIR"), "/scan_many.wgsl"));
+const PLAIN: &str = include_str!(concat!(env!("OUT_DIR"), "/plain.wgsl"));
+const AFFINE: &str = include_str!(concat!(env!("OUT_DIR"), "/affine.wgsl"));
+const SHIFT: &str = include_str!(concat!(env!("OUT_DIR"), "/shift.wgsl"));
+const WHOLE: &str = include_str!(concat!(env!("OUT_DIR"), "/whole.wgsl"));
+const ROUNDED: &str = include_str!(concat!(env!("OUT_DIR"), "/rounded.wgsl"));
+const ROUND: &str = include_str!(concat!(env!("OUT_DIR"), "/round.wgsl"));
+const SELECT: &str = include_str!(concat!(env!("OUT_DIR"), "/select.wgsl"));
+const WITHIN: &str = include_str!(concat!(env!("OUT_DIR"), "/within.wgsl"));
+const ASSIGN: &str = include_str!(concat!(env!("OUT_DIR"), "/assign.wgsl"));
+const VALUE_F32: &str = include_str!(concat!(env!("OUT_DIR"), "/value_f32.wgsl"));
+const VALUE_F16: &str = include_str!(concat!(env!("OUT_DIR"), "/value_f16.wgsl"));
+const VALUE_BF16: &str = include_str!(concat!(env!("OUT_DIR"), "/value_bf16.wgsl"));
+const VALUE_U8: &str = include_str!(concat!(env!("OUT_DIR"), "/value_u8.wgsl"));
+const VALUE_PACKED: &str = include_str!(concat!(env!("OUT_DIR"), "/value_packed.wgsl"));
 
 impl Kernel {
     /// A number for each.
