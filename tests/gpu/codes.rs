@@ -124,7 +124,7 @@ fn search_in_two_stages_equals_the_cpu() {
             ["IVF16,SQ4,RFlat", "IVF16,SQ8,Refine(SQfp16)", "SQ6,Refine(SQ8)", "IVF16,SQfp16,RFlat"]
         {
             let Some(mut twins) = twins(description, metric, dim, &rows) else { return };
-            for k_factor in [1.0, 3.0, 50.0] {
+            for k_factor in [1.0, 3.0, 30.0] {
                 for (k, probes) in [(1, 1), (10, 5), (90, 16)] {
                     twins.check(
                         &queries,
