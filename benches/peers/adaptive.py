@@ -25,12 +25,14 @@ SCALES = (0.5, 0.35, 0.25, 0.18, 0.125)
 REACH = 4  #: times nprobe, as src/coarse/adapt.rs has it
 RUNS = [("glove", "cosine"), ("glove", "l2"), ("sentences", "cosine"), ("mnist", "l2"), ("gaussian", "l2")]
 ROUNDS = 7
+SINGLES = 100  #: queries of a round that are asked one by one
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="glove,sentences,mnist,gaussian")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", choices=("rules", "searches"), help="one of the tables")
     options = parser.parse_args(arguments)
     chosen = options.data.split(",")
     for data in chosen:
@@ -39,14 +41,17 @@ def main(arguments: list[str]) -> int:
     if not environment.is_inside():
         return environment.run_inside(Path(__file__).resolve(), arguments)
     runs = [Run(*run, options.threads) for run in RUNS if run[0] in chosen]
-    print("| vectors met, of those that one nprobe for all meets at recall .90, .95, .99 | "
-          + " | ".join(run.title for run in runs) + " |\n|---" + "|---" * len(runs) + "|")
-    shares = [run.rules() for run in runs]
-    for rule in shares[0]:
-        print(f"| {rule} | " + " | ".join(share[rule] for share in shares) + " |", flush=True)
-    print("\n| | asked | got | vectors | one nprobe for all | vectors | QPS, of its |\n|---|---|---|---|---|---|---|")
-    for run in runs:
-        run.searches()
+    if options.only != "searches":
+        print("| vectors met, of those that one nprobe for all meets at recall .90, .95, .99 | "
+              + " | ".join(run.title for run in runs) + " |\n|---" + "|---" * len(runs) + "|")
+        shares = [run.rules() for run in runs]
+        for rule in shares[0]:
+            print(f"| {rule} | " + " | ".join(share[rule] for share in shares) + " |")
+        print(flush=True)
+    if options.only != "rules":
+        print("| | asked | got | vectors | one nprobe for all | vectors | batch QPS | single query, ms |\n|---|---|---|---|---|---|---|---|")
+        for run in runs:
+            run.searches()
     return 0
 
 
@@ -117,7 +122,10 @@ class Run:
                     curve(np.minimum((each <= np.log(REACH * end)).sum(axis=1), end) for end in ends) for each in reached
                 ]
         best = {name: np.min([[at(each, r) for r in RECALLS] for each in tried], axis=0) for name, tried in shares.items()}
-        return {name: ", ".join(f"{share:.2f}" for share in row / base) for name, row in best.items()}
+        return {
+            name: ", ".join(f"{share:.2f}" if np.isfinite(share) else "-" for share in row / base)
+            for name, row in best.items()
+        }
 
     def searches(self) -> None:
         import ivf
@@ -141,16 +149,24 @@ class Run:
                 middle = (low + high) // 2
                 low, high = (low, middle) if found(nprobe=middle)[0] >= got else (middle + 1, high)
             base = found(nprobe=low)[1]
-            rates = {"adaptive": [], "fixed": []}
-            for _ in range(ROUNDS):
-                for name, how in (("adaptive", {"recall": recall}), ("fixed", {"nprobe": low})):
-                    start = time.perf_counter()
-                    self.index.search(fresh, self.k, **how)
-                    rates[name].append(len(fresh) / (time.perf_counter() - start))
-            own, other = (statistics.median(rates[name]) for name in ("adaptive", "fixed"))
+            ways = {"adaptive": {"recall": recall}, "fixed": {"nprobe": low}}
+            rates, singles = ({name: [] for name in ways} for _ in range(2))
+            for turn in range(ROUNDS):
+                for name, how in ways.items():
+                    rates[name].append(len(fresh) / timed(lambda: self.index.search(fresh, self.k, **how)))
+                    singles[name] += [timed(lambda: self.index.search(fresh[i : i + 1], self.k, threads=1, **how))
+                                      for i in range(turn * SINGLES, (turn + 1) * SINGLES)]
+            own, other = (statistics.median(rates[name]) for name in ways)
+            one, another = (statistics.mean(singles[name]) * 1e3 for name in ways)
             how = f"nprobe {tuned.nprobe}" + (f", scale {tuned.probe_scale:.3g}" if tuned.probe_scale else "")
             print(f"| {self.title} | {recall} | {got:.4f} ({how}) | {met:,.0f} | nprobe {low} | {base:,.0f}, {met / base:.2f}x "
-                  f"| {own:,.0f}, {own / other:.2f}x |", flush=True)
+                  f"| {own:,.0f}, {own / other:.2f}x | {one:.3f}, {one / another:.2f}x |", flush=True)
+
+
+def timed(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
