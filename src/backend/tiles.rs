@@ -138,7 +138,10 @@ impl<C: Collector> Scanner<'_, C> {
             thresholds[q] = scorers[q].threshold(self.collector.bar(pair.query as usize));
         }
         let mut queries = Queries { pairs, scorers, thresholds, steps };
-        let step = self.kernels.blocks_per_tile(count);
+        let step = match job.codes {
+            Codes::Rounded(_) => MAX_BLOCKS,
+            _ => self.kernels.blocks_per_tile(count),
+        };
         let lanes = list.bias.len();
         let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
         for &(begin, end) in ground.runs {

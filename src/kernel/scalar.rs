@@ -8,6 +8,7 @@ use crate::lists::block::{BLOCK, NARROW};
 
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
+    by_name: None,
     max_queries: MAX_QUERIES,
     tile,
     squares,

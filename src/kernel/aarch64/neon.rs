@@ -11,6 +11,7 @@ use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, dot, pair, round, ta
 
 static KERNELS: Kernels = Kernels {
     name: "neon",
+    by_name: None,
     max_queries: 6,
     tile: safe_tile,
     squares: safe_squares,

@@ -12,6 +12,7 @@ use crate::kernel::{Kernels, TileInput, TileOutput};
 
 static KERNELS: Kernels = Kernels {
     name: "avx2",
+    by_name: None,
     max_queries: 6,
     tile: safe_tile,
     squares: safe_squares,

@@ -10,8 +10,9 @@ use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
-static KERNELS: Kernels = Kernels {
+pub(super) const KERNELS: Kernels = Kernels {
     name: "avx512",
+    by_name: None,
     max_queries: 12,
     tile: safe_tile,
     squares: safe_squares,
@@ -27,9 +28,11 @@ static KERNELS: Kernels = Kernels {
     members: safe_members,
 };
 
+static STORED: Kernels = KERNELS;
+
 /// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.
 pub(super) fn detect() -> Option<&'static Kernels> {
-    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")).then_some(&KERNELS)
+    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")).then_some(&STORED)
 }
 
 fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {

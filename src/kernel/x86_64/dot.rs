@@ -272,29 +272,71 @@ unsafe fn score<const Q: usize, const C: usize>(
                 }
             }
         }
-        let bias = input.bias.as_ptr().add(block * BLOCK);
         let mut any = 0;
         for (q, sums) in sums.iter().enumerate() {
-            let (step, threshold) = (_mm512_set1_ps(input.steps[q]), _mm512_set1_ps(input.thresholds[q]));
-            let mut scores = [_mm512_setzero_ps(); C];
-            let mut reached = 0;
-            for (c, (score, &sum)) in scores.iter_mut().zip(sums).enumerate() {
-                let bias = _mm512_loadu_ps(bias.add(c * NARROW));
-                *score = _mm512_add_ps(_mm512_mul_ps(step, _mm512_cvtepi32_ps(sum)), bias);
-                let mask = u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(*score, threshold));
-                reached |= mask;
-                let (block, lane) = (block + c * NARROW / BLOCK, c * NARROW % BLOCK);
-                let hits = &mut output.hits[q][block];
-                *hits = if lane == 0 { mask } else { *hits | mask << lane };
-            }
-            if reached != 0 {
-                any |= 1 << q;
-                for (c, &score) in scores.iter().enumerate() {
-                    let (block, lane) = (block + c * NARROW / BLOCK, c * NARROW % BLOCK);
-                    _mm512_storeu_ps(output.scores[q][block].as_mut_ptr().add(lane), score);
-                }
-            }
+            any |= reach::<C>(input, block, q, sums, output);
         }
         any
+    }
+}
+
+/// Makes scores of a query's sums with `C` registers of lanes from a block on, and tells which are hits: a bit for the
+/// query if there are any.
+///
+/// # Safety
+/// The CPU must have AVX-512F, and `input` so many lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn reach<const C: usize>(
+    input: &DotInput<'_>,
+    block: usize,
+    query: usize,
+    sums: &[__m512i; C],
+    output: &mut TileOutput,
+) -> u32 {
+    let (step, threshold) = (_mm512_set1_ps(input.steps[query]), _mm512_set1_ps(input.thresholds[query]));
+    let mut scores = [_mm512_setzero_ps(); C];
+    let mut reached = 0;
+    for (c, (score, &sum)) in scores.iter_mut().zip(sums).enumerate() {
+        // SAFETY: as for this function.
+        let bias = unsafe { _mm512_loadu_ps(input.bias.as_ptr().add(block * BLOCK + c * NARROW)) };
+        *score = _mm512_add_ps(_mm512_mul_ps(step, _mm512_cvtepi32_ps(sum)), bias);
+        let mask = u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(*score, threshold));
+        reached |= mask;
+        let (block, lane) = (block + c * NARROW / BLOCK, c * NARROW % BLOCK);
+        let hits = &mut output.hits[query][block];
+        *hits = if lane == 0 { mask } else { *hits | mask << lane };
+    }
+    if reached == 0 {
+        return 0;
+    }
+    for (c, &score) in scores.iter().enumerate() {
+        let (block, lane) = (block + c * NARROW / BLOCK, c * NARROW % BLOCK);
+        // SAFETY: 16 scores of a block's 32.
+        unsafe { _mm512_storeu_ps(output.scores[query][block].as_mut_ptr().add(lane), score) };
+    }
+    1 << query
+}
+
+/// The same of sums in memory: those of a block, 16 or 32.
+///
+/// # Safety
+/// The CPU must have AVX-512F, and `input` such a block.
+#[inline]
+#[target_feature(enable = "avx512f")]
+pub(super) unsafe fn finish(
+    input: &DotInput<'_>,
+    block: usize,
+    query: usize,
+    sums: &[i32],
+    output: &mut TileOutput,
+) -> u32 {
+    // SAFETY: 16 sums a register.
+    unsafe {
+        let of = |lane: usize| _mm512_loadu_si512(sums[lane..lane + NARROW].as_ptr().cast());
+        match sums.len() {
+            NARROW => reach(input, block, query, &[of(0)], output),
+            _ => reach(input, block, query, &[of(0), of(NARROW)], output),
+        }
     }
 }
