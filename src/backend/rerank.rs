@@ -55,6 +55,6 @@ impl<'a> Scores<'a> {
 
 /// As much of a row as has to be asked for: what follows comes by itself.
 fn begin(row: &[u8]) -> &[u8] {
-    const BYTES: usize = 512;
+    const BYTES: usize = 2048;
     &row[..row.len().min(BYTES)]
 }

@@ -11,12 +11,13 @@ PACKAGE = Path(__file__).resolve().parents[3] / "bindings" / "python" / "src"
 
 
 class LibivfIndex(Contestant):
-    """libivf's index strings; the library is the one that IVF_LIBRARY names."""
+    """libivf's index strings, with "@amx" behind for a kernel by its name; the library is the one that IVF_LIBRARY names."""
 
     library = "libivf"
 
     #: Candidates a result that are compared again.
     _FACTORS = (2, 5, 10, 20)
+    _SCALAR_FACTORS = (1.5, 2)
 
     def __init__(self, task: Task, index: str):
         super().__init__(task, index)
@@ -25,16 +26,17 @@ class LibivfIndex(Contestant):
         import ivf
 
         self._ivf = ivf
-        self._context = ivf.Context(threads=task.threads, device="cpu")
+        self._string, _, kernel = index.partition("@")
+        self._context = ivf.Context(threads=task.threads, device="cpu", kernel=kernel or None)
         metric = "cosine" if task.cosine else "l2"
-        self._index = ivf.Index(task.dim, index, metric=metric, context=self._context)
+        self._index = ivf.Index(task.dim, self._string, metric=metric, context=self._context)
         self._options = {}
 
     @staticmethod
     def candidates(task):
         # Parts as large as those that faiss is fastest with.
         parts = task.dim // (2 if task.dim < 128 else 4)
-        codes = ("Flat", "SQfp16", "SQ8", "RaBitQfs,RFlat", "RaBitQ4,RFlat", f"PQ{parts}x4fs,RFlat")
+        codes = ("Flat", "SQfp16", "SQ8", "SQ8,RFlat", "RaBitQfs,RFlat", "RaBitQ4,RFlat", f"PQ{parts}x4fs,RFlat")
         return [f"IVF{task.nlist},{code}" for code in codes]
 
     @property
@@ -46,9 +48,10 @@ class LibivfIndex(Contestant):
         self._index.add(x)
 
     def sweep(self):
-        if not self.index.endswith("RFlat"):
+        if not self._string.endswith("RFlat"):
             return [{"nprobe": probes} for probes in self._probes()]
-        return [{"nprobe": probes, "k_factor": factor} for probes in self._probes() for factor in self._FACTORS]
+        factors = self._SCALAR_FACTORS if ",SQ" in self._string else self._FACTORS
+        return [{"nprobe": probes, "k_factor": factor} for probes in self._probes() for factor in factors]
 
     def use(self, settings, threads):
         self._options = {**settings, "threads": threads}

@@ -83,8 +83,10 @@ struct Shapes {
 
 impl Shapes {
     /// 0 and 1: sums of 16 lanes each. 2: queries, 4 and 6: codes, of 16 groups. 3, 5 and 7: the same of the last `rest`.
-    fn of(count: u8, rest: u8) -> Self {
-        let (full, part) = (DEEP_BYTES, u16::from(rest) * GROUP as u16);
+    #[expect(clippy::cast_possible_truncation, reason = "at most 16")]
+    fn of(count: usize, rest: usize) -> Self {
+        let (full, part) = (DEEP_BYTES, (rest * GROUP) as u16);
+        let (count, rest) = (count as u8, rest as u8);
         let lanes = DEEP_BYTES;
         let mut shapes =
             Self { palette: 1, start_row: 0, reserved: [0; 14], columns: [0; 16], rows: [0; 16] };
@@ -110,7 +112,7 @@ unsafe fn tile(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
     let DotInput { count, groups, .. } = input;
     let width = input.bias.len().min(BLOCK);
     let rest = groups % DEEP;
-    let shapes = Shapes::of(count as u8, rest as u8);
+    let shapes = Shapes::of(count, rest);
     let mut sums = Sums([[0; BLOCK]; MAX_QUERIES]);
     let mut any = 0;
     // SAFETY: 64 bytes; the compiler's own code leaves tile registers alone. A group of a block is `width` lanes of four

@@ -57,6 +57,10 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
         // SAFETY: rows below `dim` are `width` bytes, 32 or 16, and a group's lanes four times as many.
         unsafe {
             let row = |place: usize| codes.as_ptr().add((first + place) * width);
+            // What follows in memory is read next; hints of it stop at no page's end.
+            for line in 0..GROUP * width / LINE {
+                _mm_prefetch::<_MM_HINT_T0>(row(0).wrapping_add(AHEAD + line * LINE).cast());
+            }
             if width == BLOCK && first + GROUP <= dim {
                 let row = |place: usize| _mm256_loadu_si256(row(place).cast());
                 let (a, b, c, d) = (row(0), row(1), row(2), row(3));
@@ -93,6 +97,10 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
         }
     }
 }
+
+/// Bytes of a cache line, and between a load and what is prefetched.
+const LINE: usize = 64;
+const AHEAD: usize = 2048;
 
 /// Queries that share a block's codes: their sums fit in 16 registers.
 const QUERIES: usize = 2;
