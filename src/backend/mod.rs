@@ -154,7 +154,13 @@ pub(crate) trait Backend: Send + Sync {
 /// Whether a device may be asked: budgets are shared out and most codes scanned by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
     job.budget.is_none()
-        && matches!(job.codes, Codes::Plain | Codes::Affine(_) | Codes::Rounded(Rounded { bounds: None, .. }))
+        && matches!(
+            job.codes,
+            Codes::Plain
+                | Codes::Affine(_)
+                | Codes::Rounded(Rounded { bounds: None, .. })
+                | Codes::Product(Product { fast: true, centroids: None, .. })
+        )
 }
 
 /// The `k` best of each query.

@@ -119,6 +119,12 @@ impl Tables {
         }
     }
 
+    /// The tables of bytes of all queries.
+    #[cfg(feature = "gpu")]
+    pub(super) fn all_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     pub(super) fn steps(&self, query: usize) -> Steps {
         self.steps[query]
     }

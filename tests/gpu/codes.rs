@@ -72,7 +72,9 @@ fn search_codes_near_and_far_equal_the_cpu() {
 fn search_codes_filtered_or_with_a_budget_equals_the_cpu() {
     let dim = 8;
     let rows = numbers(2, 4000 * dim);
-    for (description, metric) in [("IVF16,SQ8", Metric::L2), ("IVF16,SQ6", Metric::InnerProduct)] {
+    for (description, metric) in
+        [("IVF16,SQ8", Metric::L2), ("IVF16,SQ6", Metric::InnerProduct), ("IVF16,PQ4x4fs", Metric::L2)]
+    {
         let Some(twins) = twins(description, metric, dim, &rows) else { return };
         search_filtered(&twins, dim);
     }
@@ -83,15 +85,17 @@ fn range_search_of_codes_equals_the_cpu() {
     let dim = 6;
     let rows = numbers(2, 3000 * dim);
     for metric in METRICS {
-        let Some(twins) = twins("IVF16,SQ8", metric, dim, &rows) else { return };
-        search_ranges(&twins, metric, dim);
+        for description in ["IVF16,SQ8", "IVF16,PQ3x4fs"] {
+            let Some(twins) = twins(description, metric, dim, &rows) else { return };
+            search_ranges(&twins, metric, dim);
+        }
     }
 }
 
 #[test]
 fn search_codes_after_changes_equals_the_cpu() {
     let dim = 10;
-    for description in ["IVF8,SQ8", "IVF8,SQ6"] {
+    for description in ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs"] {
         let Some(twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
         search_after_changes(twins, dim);
     }
@@ -148,6 +152,26 @@ fn search_in_two_stages_equals_the_cpu() {
                     .expect("a search")
             };
             assert_eq!(find(&twins.cpu), find(&twins.gpu), "{description} {metric:?}");
+        }
+    }
+}
+
+#[test]
+fn search_of_product_codes_equals_the_cpu() {
+    let dim = 40;
+    let rows = numbers(11, 3000 * dim);
+    let queries = numbers(12, 40 * dim);
+    for metric in METRICS {
+        // An odd number of parts, and more of them than are looked up at once; in two stages.
+        for description in ["IVF16,PQ8x4fs", "PQ5x4fs", "IVF16,PQ40x4fs", "IVF16,PQ10x4fs,RFlat"] {
+            let Some(twins) = twins(description, metric, dim, &rows) else { return };
+            for (k, probes) in [(1, 1), (10, 4), (10, 16), (500, 16)] {
+                twins.check(&queries, k, &nprobe(probes));
+                twins.check(&queries[..3 * dim], k, &nprobe(probes));
+            }
+            // A coarse step, where there is one, and a scan each time.
+            let steps = if description.starts_with("IVF") { 2 } else { 1 };
+            assert_eq!(twins.calls(), 8 * steps, "{metric:?} {description}");
         }
     }
 }

@@ -5,7 +5,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 21] = [
+const MODULES: [&[&str]; 22] = [
     &["key", "value_f32", "visit", "plain", "scan"],
     &["key", "value_f16", "visit", "plain", "scan"],
     &["key", "value_bf16", "visit", "plain", "scan"],
@@ -22,6 +22,7 @@ const MODULES: [&[&str]; 21] = [
     &["key", "value_packed", "visit", "affine", "product", "scan_many"],
     &["key", "value_u8", "visit", "whole", "rounded", "product", "scan_many"],
     &["key", "value_packed", "visit", "whole", "rounded", "product", "scan_many"],
+    &["key", "value_u8", "visit", "whole", "lookup"],
     &["key", "shift"],
     &["key", "whole", "round"],
     &["key", "select"],

@@ -15,6 +15,8 @@ pub(super) struct Sizes {
     /// No vector's squared length is larger; of codes, that of no vector that they stand for, centroids apart.
     largest: f32,
     codes: Option<CodeSizes>,
+    /// Whether scores are estimates, of which the CPU looks at none again.
+    estimates: bool,
 }
 
 /// Lengths of vectors of what codes stand for.
@@ -25,14 +27,17 @@ struct CodeSizes {
     offset: f64,
     /// The longest centroid's, if codes are of residuals.
     centroid: Option<f64>,
-    /// Whether scores are estimates, of which the CPU looks at none again.
-    estimates: bool,
 }
 
 impl Sizes {
     /// Those of vectors.
     pub(super) fn of_vectors(largest: f32) -> Self {
-        Self { largest, codes: None }
+        Self { largest, codes: None, estimates: false }
+    }
+
+    /// Those of estimates.
+    pub(super) fn of_estimates(largest: f32) -> Self {
+        Self { largest, codes: None, estimates: true }
     }
 
     /// The same with other vectors.
@@ -47,14 +52,14 @@ impl Sizes {
         let longest =
             |centroids: &[f32]| centroids.chunks(affine.scale.len()).map(length).fold(0.0, f64::max);
         let (steps, offset) = (most * length(affine.scale), length(affine.offset));
-        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest), estimates: false };
-        Self { largest: 0.0, codes: Some(codes) }
+        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest) };
+        Self { largest: 0.0, codes: Some(codes), estimates: false }
     }
 
     /// The same for queries that are rounded: no factor by more than its own size.
     pub(super) fn rounded(self) -> Self {
-        let codes = self.codes.map(|codes| CodeSizes { steps: 3.0 * codes.steps, estimates: true, ..codes });
-        Self { codes, ..self }
+        let codes = self.codes.map(|codes| CodeSizes { steps: 3.0 * codes.steps, ..codes });
+        Self { codes, estimates: true, ..self }
     }
 
     /// How far the CPU's key and a device's can lie apart, for vectors whose key is at most `key`, and a query of
@@ -80,12 +85,12 @@ impl Sizes {
 
     /// Whether the CPU takes the keys of all vectors from `key` on as they are, of a query of squared length `norm`.
     pub(super) fn is_settled(&self, metric: Metric, dim: usize, norm: f32, key: f32) -> bool {
+        if self.estimates {
+            return true;
+        }
         let Some(codes) = self.codes.as_ref().filter(|_| metric == Metric::L2) else {
             return is_settled(metric, key, norm, self.largest);
         };
-        if codes.estimates {
-            return true;
-        }
         // A vector with this key or a smaller one is as near the query as that, or its key is off by more than keys are.
         let compared = self.compared(codes, norm, key);
         let size = compared * (compared + codes.steps) + f64::from(self.largest);

@@ -12,7 +12,10 @@ use super::resident::Resident;
 use super::rounds::{Limits, Round, Rounds, Row, Sorter};
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
-use crate::backend::{Affine, ScanJob};
+use crate::backend::prepared::Prepared;
+use crate::backend::{Affine, Codes, ScanJob};
+use crate::context::Context;
+use crate::kernel::{ENTRIES, Kernels, Steps};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
@@ -24,8 +27,9 @@ const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
 const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 12;
 
-/// Numbers of a pair at most, where pairs have any.
+/// Numbers of a pair at most, where pairs have any, and of a query with tables.
 const NUMBERS: usize = 4;
+const TABLE_NUMBERS: usize = 3;
 
 /// A job under way.
 pub(super) struct Call<'a> {
@@ -41,6 +45,9 @@ pub(super) struct Sender<'a> {
     landed: Instant,
     /// Which of the buffers the round goes through to the device and back.
     turn: usize,
+    kernels: &'static Kernels,
+    /// What is made of queries before they go.
+    prepared: Prepared,
 }
 
 /// What rounds use again.
@@ -48,20 +55,22 @@ pub(super) struct Sender<'a> {
 pub(super) struct Spare {
     sorter: Sorter,
     rounds: Vec<Round>,
+    prepared: Prepared,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         let (sorter, rounds) = self.rounds.take_spare();
-        self.sender.engine.spare = Spare { sorter, rounds };
+        let prepared = std::mem::take(&mut self.sender.prepared);
+        self.sender.engine.spare = Spare { sorter, rounds, prepared };
     }
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
-        let Spare { sorter, rounds } = std::mem::take(&mut engine.spare);
-        let rounds = Rounds::new(job, sorter, rounds);
-        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0 }, rounds }
+    pub(super) fn new(context: &Context, engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
+        let Spare { sorter, rounds, prepared } = std::mem::take(&mut engine.spare);
+        let (rounds, kernels) = (Rounds::new(job, sorter, rounds), context.kernels());
+        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0, kernels, prepared }, rounds }
     }
 
     /// The next round; `None` when there is none.
@@ -119,7 +128,11 @@ impl<'a> Call<'a> {
             return Err(Fault::Memory);
         }
         let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
-        let queries = (QUERY_BYTES.min(bytes) / ((job.dim + 1) * size_of::<f32>())).clamp(1, QUERIES);
+        let query = match job.codes {
+            Codes::Product(codes) => codes.columns() * 2 * ENTRIES + TABLE_NUMBERS * size_of::<f32>(),
+            _ => (job.dim + 1) * size_of::<f32>(),
+        };
+        let queries = (QUERY_BYTES.min(bytes) / query).clamp(1, QUERIES);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
 }
@@ -163,9 +176,21 @@ impl Sender<'_> {
 
     /// The commands that compute the round's keys, and send what that takes and what follows.
     fn encode_keys(&mut self, round: &Round, resident: &Resident) -> Outcome<wgpu::CommandEncoder> {
-        let Self { engine, job, turn, .. } = self;
+        let Self { engine, job, turn, kernels, prepared, .. } = self;
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
+        let (mut queries, mut behind) = (bytemuck::cast_slice(queries), &round.norms[..]);
+        let mut of_tables = Vec::new();
+        if let Codes::Product(_) = job.codes {
+            prepared.fill(kernels, job, round.queries.start, round.queries.end);
+            let Prepared { norms, tables, .. } = &*prepared;
+            of_tables.extend(norms.iter().enumerate().flat_map(|(query, &norm)| {
+                let Steps { base, step } = tables.steps(query);
+                [norm, base, step]
+            }));
+            (queries, behind) = (tables.all_bytes(), &of_tables[..]);
+        }
+        let numbers = to32(queries.len() / size_of::<u32>());
         let squared = u32::from(job.metric == Metric::L2);
         let (bits, residuals) = match affine(&job.codes) {
             None => (0, 0),
@@ -182,7 +207,7 @@ impl Sender<'_> {
                     u32::from(job.filter.is_some()),
                     to32(dispatch.tiles.start),
                     to32(dispatch.tiles.len()),
-                    to32(queries.len()),
+                    numbers,
                     to32(job.columns()),
                     residuals,
                     bits,
@@ -191,10 +216,10 @@ impl Sender<'_> {
             .collect();
         // Behind them the rows' own, and the groups'.
         shapes.push(Shape::new(&[0, to32(round.rows.len())]));
-        let (groups, numbers) = (to32(round.groups.len()), to32(queries.len()));
+        let groups = to32(round.groups.len());
         shapes.push(Shape::new(&[to32(dim), squared, residuals, 0, groups, numbers]));
         let mut parts = vec![
-            Part::new(Use::Queries, queries).and(&round.norms),
+            Part::new(Use::Queries, queries).and(behind),
             Part::new(Use::Tiles, &round.tiles),
             Part::new(Use::Pairs, &round.pairs),
             Part::new(Use::Rows, &round.asked),
@@ -203,8 +228,8 @@ impl Sender<'_> {
         if !round.groups.is_empty() {
             parts.push(Part::new(Use::Groups, &round.groups));
             // With room for each pair's numbers.
-            let floats = queries.len() + NUMBERS * round.pairs.len();
-            engine.scratch(Use::Queries, (floats * size_of::<f32>()) as u64)?;
+            let bytes = queries.len() + NUMBERS * round.pairs.len() * size_of::<f32>();
+            engine.scratch(Use::Queries, bytes as u64)?;
         }
         if let Some(passing) = &round.passing {
             parts.push(Part::new(Use::Passing, passing));

@@ -41,7 +41,7 @@ pub(super) struct DeviceRow {
 /// The kernel for tiles of this shape.
 pub(super) fn kernel(shape: rounds::Shape, held: Held) -> Kernel {
     match shape {
-        rounds::Shape::Few => Kernel::Scan(held),
+        rounds::Shape::Few | rounds::Shape::Lookup => Kernel::Scan(held),
         rounds::Shape::Many => Kernel::ScanMany(held),
     }
 }

@@ -19,11 +19,13 @@ pub(super) enum Held {
     /// Both in whole numbers.
     Rounded,
     PackedRounded,
+    /// Codes of four bits by words, looked up in tables of bytes.
+    Words,
 }
 
 impl Held {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 8;
+    pub(super) const COUNT: usize = 9;
 
     /// What a job reads of lists of this element.
     pub(super) fn of(codes: &Codes<'_>, element: Element) -> Self {
@@ -32,6 +34,7 @@ impl Held {
             Codes::Affine(_) => Self::Packed,
             Codes::Rounded(Rounded { affine: Affine { bits: 8, .. }, .. }) => Self::Rounded,
             Codes::Rounded(_) => Self::PackedRounded,
+            Codes::Product(_) => Self::Words,
             _ => Self::Values(element),
         }
     }
@@ -44,10 +47,16 @@ impl Held {
             Self::Packed => 5,
             Self::Rounded => 6,
             Self::PackedRounded => 7,
+            Self::Words => 8,
         }
     }
 
-    /// Whether queries are rounded: then a device's keys are the CPU's, or of other roundings and of no use.
+    /// Whether sums are whole numbers: then a device's keys are the CPU's, or of no use.
+    pub(super) fn is_whole(self) -> bool {
+        self.is_rounded() || self == Self::Words
+    }
+
+    /// Whether queries are rounded, pair by pair.
     pub(super) fn is_rounded(self) -> bool {
         matches!(self, Self::Rounded | Self::PackedRounded)
     }

@@ -37,6 +37,7 @@ const AFFINE: &str = include_str!(concat!(env!("OUT_DIR"), "/affine.wgsl"));
 const SHIFT: &str = include_str!(concat!(env!("OUT_DIR"), "/shift.wgsl"));
 const WHOLE: &str = include_str!(concat!(env!("OUT_DIR"), "/whole.wgsl"));
 const ROUNDED: &str = include_str!(concat!(env!("OUT_DIR"), "/rounded.wgsl"));
+const LOOKUP: &str = include_str!(concat!(env!("OUT_DIR"), "/lookup.wgsl"));
 const ROUND: &str = include_str!(concat!(env!("OUT_DIR"), "/round.wgsl"));
 const SELECT: &str = include_str!(concat!(env!("OUT_DIR"), "/select.wgsl"));
 const WITHIN: &str = include_str!(concat!(env!("OUT_DIR"), "/within.wgsl"));
@@ -64,6 +65,7 @@ impl Kernel {
 
     fn entry(self) -> &'static str {
         match self {
+            Self::Scan(Held::Words) => "lookup",
             Self::Scan(_) => "scan",
             Self::ScanMany(_) => "scan_many",
             Self::Best => "best",
@@ -77,6 +79,7 @@ impl Kernel {
 
     fn source(self) -> String {
         let parts: &[&str] = match self {
+            Self::Scan(Held::Words) => &[KEY, VALUE_U8, VISIT, WHOLE, LOOKUP],
             Self::Scan(held) => &[KEY, value(held), VISIT, WHOLE, query(held), SCAN],
             Self::ScanMany(held) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
@@ -95,7 +98,7 @@ fn value(held: Held) -> &'static str {
         Held::Values(Element::F32) => VALUE_F32,
         Held::Values(Element::F16) => VALUE_F16,
         Held::Values(Element::Bf16) => VALUE_BF16,
-        Held::Values(Element::U8) | Held::Codes | Held::Rounded => VALUE_U8,
+        Held::Values(Element::U8) | Held::Codes | Held::Rounded | Held::Words => VALUE_U8,
         Held::Packed | Held::PackedRounded => VALUE_PACKED,
     }
 }
@@ -106,6 +109,7 @@ fn query(held: Held) -> &'static str {
         Held::Values(_) => PLAIN,
         Held::Codes | Held::Packed => AFFINE,
         Held::Rounded | Held::PackedRounded => ROUNDED,
+        Held::Words => LOOKUP,
     }
 }
 

@@ -51,7 +51,9 @@ pub(crate) struct Resident {
     /// Elements of a vector.
     columns: usize,
     element: Element,
-    /// What codes stand for.
+    /// Whether these are of codes.
+    coded: bool,
+    /// What codes stand for, if that is the same for all queries.
     book: Option<Book>,
     pub(super) segments: Vec<Segment>,
     lists: Vec<Placed>,
@@ -69,9 +71,10 @@ pub(crate) struct Resident {
 }
 
 impl Resident {
-    fn new(columns: usize, element: Element, book: Option<Book>) -> Self {
+    fn new(form: Form<'_>, element: Element, book: Option<Book>) -> Self {
         Self {
-            columns,
+            columns: form.columns,
+            coded: !matches!(form.codes, Codes::Plain),
             element,
             book,
             segments: Vec::new(),
@@ -98,6 +101,7 @@ impl Resident {
     /// How large what keys of such a job are made of can be.
     pub(super) fn sizes(&self, codes: &Codes<'_>) -> Sizes {
         match &self.book {
+            None if self.coded => Sizes::of_estimates(self.norm),
             None => Sizes::of_vectors(self.norm),
             Some(book) if self.held(codes).is_rounded() => book.sizes.with_largest(self.norm).rounded(),
             Some(book) => book.sizes.with_largest(self.norm),
@@ -188,7 +192,7 @@ impl Resident {
         let result = match slot {
             Some(copy) => copy.update(engine, kernels, lists, &form.codes),
             None => {
-                let mut copy = Self::new(form.columns, element, Book::send(engine, &form.codes)?);
+                let mut copy = Self::new(form, element, Book::send(engine, &form.codes)?);
                 copy.lists.resize_with(lists.list_count(), Placed::default);
                 copy.slots.resize(lists.list_count(), 0);
                 slot.insert(copy).update(engine, kernels, lists, &form.codes)
@@ -275,7 +279,7 @@ impl Resident {
                 if block >= first[0] {
                     let own = &bytes[block * BLOCK * lane_bytes..][..lanes * lane_bytes];
                     self.put_vectors(engine, extent.segment, place, own, lanes);
-                    if self.book.is_none() {
+                    if !self.coded {
                         let lanes = block * BLOCK * self.columns..(block * BLOCK + lanes) * self.columns;
                         self.measure(kernels, view.vectors.slice(lanes));
                     }
@@ -283,7 +287,7 @@ impl Resident {
                 if block >= first[1] {
                     let mut bias = [f32::NEG_INFINITY; BLOCK];
                     bias[..lanes].copy_from_slice(&view.bias[block * BLOCK..][..lanes]);
-                    if self.book.is_some() {
+                    if self.coded {
                         // Half a squared length, where it counts.
                         let finite = bias.iter().filter(|bias| bias.is_finite());
                         self.norm = finite.fold(self.norm, |norm, &bias| norm.max(-2.0 * bias));

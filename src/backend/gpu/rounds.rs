@@ -4,6 +4,7 @@
 //! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
 
 use super::encode::DeviceRow;
+use super::held::affine;
 use super::resident::Resident;
 use crate::backend::plan::slot_after;
 use crate::backend::{Codes, Probes, ScanJob};
@@ -20,15 +21,18 @@ pub(super) enum Shape {
     Few,
     /// scan_many.wgsl.
     Many,
+    /// lookup.wgsl, of any number.
+    Lookup,
 }
 
 impl Shape {
-    const ALL: [Self; 2] = [Self::Few, Self::Many];
+    const ALL: [Self; 3] = [Self::Few, Self::Many, Self::Lookup];
 
     fn size(self) -> (usize, usize) {
         match self {
             Self::Few => (8, 16),
             Self::Many => (64, 2),
+            Self::Lookup => (16, 16),
         }
     }
 }
@@ -171,7 +175,7 @@ pub(super) struct Sorter {
     /// How many pieces are the whole of each list, then where their pairs begin, then where they end.
     ends: Vec<u32>,
     /// The tiles of a segment, by shape.
-    tiles: Vec<[Vec<Tile>; 2]>,
+    tiles: Vec<[Vec<Tile>; Shape::ALL.len()]>,
 }
 
 const UNKNOWN: u32 = u32::MAX;
@@ -376,7 +380,7 @@ impl<'a> Rounds<'a> {
 
     /// Groups pairs that visit `list`, if they need it.
     fn group(&self, list: usize, pairs: std::ops::Range<usize>, groups: &mut Vec<Group>) {
-        if !matches!(self.job.codes, Codes::Plain) {
+        if affine(&self.job.codes).is_some() {
             for pair in pairs.clone().step_by(GROUP) {
                 let count = (pairs.end - pair).min(GROUP);
                 groups.push(Group { list: to32(list), pair: to32(pair), pairs: to32(count) });
@@ -396,7 +400,11 @@ impl<'a> Rounds<'a> {
         for (extent, begin) in resident.extents(list, first, count) {
             let mut pair = pairs.start;
             while pair < pairs.end {
-                let shape = if pairs.end - pair < MANY { Shape::Few } else { Shape::Many };
+                let shape = match self.job.codes {
+                    Codes::Product(_) => Shape::Lookup,
+                    _ if pairs.end - pair < MANY => Shape::Few,
+                    _ => Shape::Many,
+                };
                 let (most_pairs, most_blocks) = shape.size();
                 let count = (pairs.end - pair).min(most_pairs);
                 for from in (0..extent.blocks).step_by(most_blocks) {

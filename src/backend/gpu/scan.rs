@@ -26,13 +26,13 @@ impl Backend for Gpu {
         let left = self.with_lists(context, job, |engine, resident| {
             let held = resident.held(&job.codes);
             let same = arithmetic_is_the_cpus(context, self, engine, resident, held)?;
-            if !same && held.is_rounded() {
+            if !same && held.is_whole() {
                 return Err(Fault::Unfit);
             }
             // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
             let more = if same { k + 2 } else { k + k / 16 + 16 };
             let judge = Judge::new(context, job, resident.sizes(&job.codes), same);
-            best(&judge, &mut Call::new(engine, job), resident, (k, more), sink)
+            best(&judge, &mut Call::new(context, engine, job), resident, (k, more), sink)
         })?;
         match left {
             None => Ok(false),
@@ -45,13 +45,14 @@ impl Backend for Gpu {
 
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
         self.with_lists(context, job, |engine, resident| {
-            if resident.held(&job.codes).is_rounded() {
+            let held = resident.held(&job.codes);
+            if held.is_whole() && !arithmetic_is_the_cpus(context, self, engine, resident, held)? {
                 return Err(Fault::Unfit);
             }
             let judge = Judge::new(context, job, resident.sizes(&job.codes), false);
             let mut found = Vec::new();
             let mut candidates = Vec::new();
-            let mut call = Call::new(engine, job);
+            let mut call = Call::new(context, engine, job);
             while let Some(round) = call.plan(resident)? {
                 let bar = |query| ordered(judge.reach(query, key));
                 let round = call.gather(round, resident, bar, &mut candidates)?;

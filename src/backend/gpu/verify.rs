@@ -14,10 +14,12 @@ use super::held::{Form, Held};
 use super::resident::Resident;
 use super::scratch::Scratch;
 use crate::backend::{
-    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rounded, Rows, ScanJob, Version,
+    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Product, Rounded, Rows, ScanJob,
+    Version,
 };
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
+use crate::kernel::{Book, ENTRIES};
 use crate::lists::block::BLOCK;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -65,6 +67,7 @@ pub(super) fn arithmetic_is_the_cpus(
         // One of all numbers of bits: only how codes are read differs, and that is whole numbers' work.
         Held::Packed => scans_agree(&Sample::of_codes(6), context, gpu, engine),
         Held::Rounded => scans_agree(&Sample::of_codes(8).rounded(), context, gpu, engine),
+        Held::Words => scans_agree(&Sample::of_words(), context, gpu, engine),
         Held::PackedRounded => scans_agree(&Sample::of_codes(6).rounded(), context, gpu, engine),
     };
     remembered(tried, engine, |verified| &mut verified.scans[place])
@@ -159,7 +162,7 @@ fn keys_agree<E: Scalar>(
 ) -> Outcome<bool> {
     let job = sample.job(count);
     let judge = Judge::new(context, &job, resident.sizes(&job.codes), true);
-    let mut call = Call::new(engine, &job);
+    let mut call = Call::new(context, engine, &job);
     while let Some(round) = call.plan(resident)? {
         let flight = call.launch(round, resident, VECTORS)?;
         if !judge.agrees(&call.land(flight)?) {
@@ -179,6 +182,8 @@ struct Sample<E> {
     coded: Option<(u32, [Vec<f32>; 3])>,
     /// The middle of the codes, if queries are rounded.
     centre: Option<Vec<f32>>,
+    /// Of codes by words these, as the CPU's kernels read them, and as many numbers as there are words.
+    words: Option<[Vec<f32>; 2]>,
     version: Version,
     device: DeviceSlot,
 }
@@ -203,6 +208,7 @@ impl<E: Scalar> Sample<E> {
             queries,
             coded: None,
             centre: None,
+            words: None,
             version: Version::new(),
             device: DeviceSlot::default(),
         }
@@ -243,8 +249,27 @@ impl Sample<u8> {
     }
 }
 
+impl Sample<u8> {
+    /// One of codes by words: of parts of six dimensions.
+    fn of_words() -> Self {
+        let mut random = Random::new(3);
+        let parts = DIM / 6;
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let mut numbers = |count| (0..count).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect();
+        let words = Some([numbers(DIM * ENTRIES), numbers(parts * ENTRIES)]);
+        let mut sample = Self { words, ..Self::new() };
+        sample.vectors.truncate(VECTORS * parts.div_ceil(2));
+        sample
+    }
+}
+
 impl<E: Scalar> Sample<E> {
     fn codes(&self) -> Codes<'_> {
+        if let Some([values, halves]) = &self.words {
+            let book = Book { words: ENTRIES, values, halves };
+            let (bits, fast, words, centroids) = (4, true, &values[..], None);
+            return Codes::Product(Product { dim: DIM, bits, fast, words, book, centroids });
+        }
         match &self.coded {
             None => Codes::Plain,
             Some((bits, [scale, offset, centroid])) => {
@@ -361,14 +386,15 @@ mod tests {
         }
     }
 
-    /// Of rounded queries all is whole numbers, sums and products apart, and exact quotients: any device's keys are the
+    /// Of rounded queries and of tables of bytes all is whole numbers, sums and products apart, and exact quotients: any device's keys are the
     /// CPU's.
     #[test]
-    fn keys_of_rounded_queries_are_the_cpus_everywhere() {
+    fn keys_of_whole_numbers_are_the_cpus_everywhere() {
         let Some((gpu, context)) = emulated() else { return };
         for bits in [8, 6, 4] {
             finds_the_same(&Sample::of_codes(bits).rounded(), &context, &gpu);
         }
+        finds_the_same(&Sample::of_words(), &context, &gpu);
     }
 
     /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
@@ -380,7 +406,7 @@ mod tests {
                 let (mut copy, form) = (None, Form::of(&job));
                 let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
                 let judge = Judge::new(context, &job, resident.sizes(&job.codes), false);
-                scan::best(&judge, &mut Call::new(engine, &job), resident, (5, 20), &found)
+                scan::best(&judge, &mut Call::new(context, engine, &job), resident, (5, 20), &found)
             });
             assert_eq!(left.expect("no error"), Some(Vec::new()), "{:?}", gpu.lost());
             let want = Found::new(count);
