@@ -548,7 +548,8 @@ typedef struct ivf_search_options {
   uint32_t list_max;
   // How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
   // least 1; 0 = the index's default, and where that is 0 too: 2 behind codes of 8 bits a dimension or more, 4 behind 4
-  // bits or more, else 10. Elsewhere 0. INFINITY = all that the search looks at, so that the results are
+  // bits or more, else 10. Elsewhere 0. Of candidates that are equally good by their codes at the cut it is open which are
+  // compared (as they lie, not by id). INFINITY = all that the search looks at, so that the results are
   // those of the kept rows; behind SQ8, SQ6 and SQ4 without transforms only as many are compared as the codes' error
   // leaves in question.
   float k_factor;
@@ -1124,6 +1125,9 @@ ivf_status ivf_search_preassigned(const ivf_index *index,
 // - `radius`: squared for L2, as distances are.
 // - `options`: NULL for the defaults; `hits` must be NULL (the result has them), `target_recall` 0.
 // - `result`: receives the handle; NULL on failure. Give it back with `ivf_range_result_destroy`.
+//
+// Behind a refinement ("SQ8,RFlat") those are found that are better both by their codes and by the kept rows, at the
+// distances of these.
 //
 // Threads and cost: as `ivf_search`. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for a radius of NaN.
 ivf_status ivf_range_search(const ivf_index *index,

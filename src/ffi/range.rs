@@ -48,6 +48,9 @@ growing!(ivf_range_view, ids: *const i64);
 /// - `options`: NULL for the defaults; `hits` must be NULL (the result has them), `target_recall` 0.
 /// - `result`: receives the handle; NULL on failure. Give it back with `ivf_range_result_destroy`.
 ///
+/// Behind a refinement ("SQ8,RFlat") those are found that are better both by their codes and by the kept rows, at the
+/// distances of these.
+///
 /// Threads and cost: as `ivf_search`. Errors: as `ivf_search`; `IVF_E_ARGUMENT` for a radius of NaN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_range_search(

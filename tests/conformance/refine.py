@@ -2,8 +2,9 @@
 
 import numpy as np
 from codes import Half, Scalar, coded
+from filters import Filter
 from model import Model
-from rounding import clear
+from rounding import clear, clear_range
 
 
 class Refined(Model):
@@ -12,6 +13,7 @@ class Refined(Model):
     def __init__(self, dim, metric, nlist):
         super().__init__(dim, metric, nlist)
         self.rows, self.factor = {}, None
+        self.by_codes = False  # the scan at hand
 
     def kept(self, vector):
         """"RFlat": all of it."""
@@ -36,7 +38,24 @@ class Refined(Model):
     def reconstruct(self, ids):
         return [value for number in ids for value in self.rows[number]]
 
+    def range_search(self, x, radius, nprobe, max_codes, budget=None):
+        """What is better than the radius by its code is compared again, and has to be better by that too."""
+        self.by_codes = True
+        offsets, candidates, _ = super().range_search(x, radius, nprobe, max_codes, budget)
+        self.by_codes = False
+        edges, ids, distances = [0], [], []
+        for row, query in enumerate(x):
+            second = Model(self.dim, self.metric, 0)
+            second.lists = [[(number, self.rows[number]) for number in candidates[offsets[row] : offsets[row + 1]]]]
+            _, found, values = second.range_search([query], radius, 0, 0)
+            ids += found
+            distances += values
+            edges.append(len(ids))
+        return edges, ids, distances
+
     def scan(self, x, k, probes, max_codes, budget=None):
+        if self.by_codes:
+            return super().scan(x, k, probes, max_codes, budget)
         most = max(k, int(k * (self.factor or self.default_factor)))
         found, _, counts = super().scan(x, most, probes, max_codes, budget)
         visited = self.visited
@@ -93,6 +112,7 @@ def cases():
             for factor in (None, 1, 2.5, 20):
                 clear(flat, 3, 5, k_factor=factor)
             clear(flat.reload(), 3, 60)
+            clear_range(flat, 3, 6 if metric == "l2" else 0.5)
             yield flat.search(x[:1], 2, k_factor=0.5, status="IVF_E_ARGUMENT", error="k_factor: expected 1 or more")
         lists = coded(model)(f"refine_{name}_in_lists", 6, "l2", f"IVF3,{index}").describe(f"IVF3,{index}")
         lists.set_centroids(x[[2, 9, 25]]).train(x[:40]).add(x).list_sizes()
@@ -100,8 +120,11 @@ def cases():
         lists.update([3, 8], x[[20, 21]] + np.float32(0.25)).remove([11]).reconstruct([3, 10])
         clear(lists, 4, 4, nprobe=2, stats=True)
         clear(lists.reload("save_load").merge_copy(100), 4, 4, nprobe=2, max_codes=40, k_factor=3)
+        clear_range(lists, 4, 5, nprobe=2)
+        clear_range(lists, 2, 7, nprobe=3, filter=Filter.range(4, 120))
         yield clear(lists.reload("clone").compact().reload("stream_load"), 3, 20, nprobe=3)
     cosine = coded(Sq8RFlat)("refine_sq8_rflat_cosine_compares_again", 6, "cosine", "SQ8,RFlat")
-    yield clear(clear(cosine.train(x).add(x).reconstruct([4]), 4, 5, k_factor=1), 4, 5)
+    clear(clear(cosine.train(x).add(x).reconstruct([4]), 4, 5, k_factor=1), 4, 5)
+    yield clear_range(cosine, 3, 0.4)
     plain = coded(Half)("refine_factor_without_refinement_is_refused", 6, "l2", "SQfp16").add(x[:9])
     yield plain.search(x[:1], 2, k_factor=2, status="IVF_E_ARGUMENT", error="RFlat")

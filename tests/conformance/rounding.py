@@ -55,17 +55,26 @@ def fractions():
 
 def clear(case, count, k, **options):
     """Searches with random queries whose answers no rounding can change."""
+    return clearly(case, case.search, count, k, options)
+
+
+def clear_range(case, count, radius, **options):
+    """The same within a radius."""
+    return clearly(case, case.range_search, count, radius, options)
+
+
+def clearly(case, search, count, what, options):
     random = np.random.default_rng(len(case.case["steps"]))
     found = []
     while len(found) < count:
         query = random.standard_normal((1, case.model.dim)).astype(np.float32)
         try:
-            case.search(query, k, **options)
+            search(query, what, **options)
         except AssertionError:
             continue
         case.case["steps"].pop()
         found.append(query)
-    return case.search(np.concatenate(found), k, **options)
+    return search(np.concatenate(found), what, **options)
 
 
 def offsets():

@@ -4,7 +4,7 @@
 //! be done to both. A new call is a function there and a line in the table. Half of the worlds hold small whole
 //! numbers, for which float32 is exact: there results must be equal to the last bit and ties abound. In the
 //! others distances may differ by rounding, and neighbours only where their distances do not. Worlds of codes (SQ8,
-//! RaBitQ) are compared with an index that is built anew, see [`mod@twin`].
+//! RaBitQ, PQ) are compared with an index that is built anew, see [`mod@twin`].
 //!
 //! `IVF_MODEL_SEED=7 IVF_MODEL_STEPS=100000 cargo test --test model -- --nocapture` runs one seed for long.
 #![expect(unsafe_code, reason = "the functions under test are unsafe")]
@@ -38,6 +38,9 @@ fn run(seed: u64, steps: u64) {
             let step = draw.weighted(steps::STEPS, |step| step.weight);
             trail.push(step.name.to_owned());
             (step.run)(&mut world, &mut draw);
+            if step.name == "create" {
+                trail.push(world.title());
+            }
             world.check_counts();
         }
         (world.checked, world.unclear)
@@ -51,7 +54,10 @@ fn run(seed: u64, steps: u64) {
             assert!(unclear * 5 <= checked.max(100), "seed {seed}: too few queries could be checked");
         }
         Err(panic) => {
-            let recent = trail[trail.len().saturating_sub(12)..].join(", ");
+            let from = trail.iter().rposition(|step| step.contains(" dim ")).unwrap_or(0);
+            let recent = [&trail[from..=from], &trail[(from + 1).max(trail.len().saturating_sub(12))..]]
+                .concat()
+                .join(", ");
             println!("FAILED: IVF_MODEL_SEED={seed}, step {} after: {recent}", trail.len() - 1);
             resume_unwind(panic);
         }

@@ -110,8 +110,11 @@ pub(crate) struct Model {
     pub(crate) dim: usize,
     pub(crate) metric: Metric,
     pub(crate) element: Element,
-    /// Whether vectors are held in codes, which the model does not know: see [`crate::twin`].
+    /// Whether what is found depends on codes, which the model does not know: see [`crate::twin`].
     pub(crate) coded: bool,
+    /// Points that training the codes takes; 0 where there are none. Behind codes that all are compared again without
+    /// loss ("SQ4,RFlat") the model knows the results; but which vectors are within a radius is told by the codes.
+    pub(crate) points: usize,
     pub(crate) is_ivf: bool,
     /// As it was created; 0 = chosen from nlist.
     pub(crate) nprobe: usize,
@@ -128,6 +131,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// Whether there are codes to be trained.
+    pub(crate) fn trains(&self) -> bool {
+        self.points > 0
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.lists.iter().map(Vec::len).sum()
     }

@@ -110,10 +110,17 @@ pub(crate) fn range_search(
     options: &ivf_search_options,
 ) -> Ranges {
     let n = queries.len() / dim;
+    ranges(n, |result| unsafe {
+        ivf_range_search(index.0, queries.as_ptr(), n as u64, dim as u32, radius, options, result)
+    })
+}
+
+/// What a range search of `n` queries answers.
+pub(crate) fn ranges(n: usize, search: impl FnOnce(*mut *mut ivf_range_result) -> ivf_status) -> Ranges {
     let mut result = null_mut();
     let mut view = sized::<ivf_range_view>();
+    ok(search(&mut result));
     unsafe {
-        ok(ivf_range_search(index.0, queries.as_ptr(), n as u64, dim as u32, radius, options, &mut result));
         ok(ivf_range_result_get(result, &mut view));
         assert_eq!(view.n, n as u64);
         let total = view.total as usize;

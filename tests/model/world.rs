@@ -198,7 +198,7 @@ impl World {
 
     /// The same for a range search: every candidate nearer than the radius.
     pub(crate) fn check_ranges(&mut self, queries: &[f32], radius: f32, ask: &Ask, found: &Ranges) {
-        if self.model.coded {
+        if self.model.trains() {
             self.checked += (queries.len() / self.model.dim) as u64;
             return twin::check_ranges(&self.index, &self.model, queries, radius, ask, found);
         }
@@ -268,24 +268,39 @@ fn compare(
 /// An index of a kind of its own, and the model of it.
 fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, String) {
     let metric = draw.pick(&[Metric::L2, Metric::L2, Metric::InnerProduct, Metric::Cosine]);
-    let coded = draw.chance(25);
-    let exact = metric != Metric::Cosine && !coded && draw.chance(60);
+    let trains = draw.chance(35);
+    let exact = metric != Metric::Cosine && !trains && draw.chance(60);
     let elements = [Element::F32, Element::F32, Element::F32, Element::F16, Element::Bf16, Element::U8];
     // Normalised halves would differ from the model's by rounding twice.
-    let element = if coded || metric == Metric::Cosine { Element::F32 } else { draw.pick(&elements) };
+    let element = if trains || metric == Metric::Cosine { Element::F32 } else { draw.pick(&elements) };
     // In one dimension all directions are near ties.
     let least = usize::from(!exact && metric != Metric::L2);
-    let dim = draw.pick(&[1, 2, 3, 5, 8, 16, 17, 33, 130][least..]);
+    let dim: usize = draw.pick(&[1, 2, 3, 5, 8, 16, 17, 33, 130][least..]);
     let codes = match element {
-        _ if coded => draw.pick(&["SQ8", "SQ4", "SQ6", "RaBitQ", "RaBitQ4", "RaBitQ8"]),
-        Element::F32 => "Flat",
-        Element::F16 => "SQfp16",
-        Element::Bf16 => "SQbf16",
-        Element::U8 => "SQ8_direct",
+        _ if trains && draw.chance(30) => {
+            let parts: Vec<usize> = (1..=dim.min(40)).filter(|parts| dim.is_multiple_of(*parts)).collect();
+            format!("PQ{}x4{}", draw.pick(&parts), draw.pick(&["", "fs"]))
+        }
+        _ if trains => draw.pick(&["SQ8", "SQ4", "SQ6", "RaBitQ", "RaBitQ4", "RaBitQ7"]).to_owned(),
+        Element::F32 => "Flat".to_owned(),
+        Element::F16 => "SQfp16".to_owned(),
+        Element::Bf16 => "SQbf16".to_owned(),
+        Element::U8 => "SQ8_direct".to_owned(),
+    };
+    let points = match trains {
+        true if codes.starts_with("PQ") => 16,
+        _ => trains.into(),
     };
     // Where the codes are exact, so is what is found by them and compared again with the rows kept beside.
-    let refined = exact && matches!(element, Element::F16 | Element::U8) && draw.chance(50);
-    let codes = format!("{codes}{}", if refined { ",RFlat" } else { "" });
+    let refined = (trains || exact && matches!(element, Element::F16 | Element::U8)) && draw.chance(50);
+    let kept = match refined {
+        false => "",
+        true if trains => draw.pick(&[",RFlat", ",RFlat", ",Refine(SQfp16)", ",Refine(SQ8)"]),
+        true => ",RFlat",
+    };
+    // Of normalised rows an index that is built anew of them may round others.
+    let coded = trains && (kept != ",RFlat" || metric == Metric::Cosine);
+    let codes = format!("{codes}{kept}");
     let is_ivf = draw.chance(75);
     let named = is_ivf.then(|| draw.pick(&[1, 2, 5, 12, 40]));
     let named = named.filter(|_| draw.chance(85));
@@ -314,11 +329,12 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         metric,
         element,
         coded,
+        points,
         is_ivf,
         nprobe,
         duplicates,
         centroids: Vec::new(),
-        lists: if is_ivf || coded { Vec::new() } else { vec![Vec::new()] },
+        lists: if is_ivf || trains { Vec::new() } else { vec![Vec::new()] },
         next_id: 0,
         exact,
         ordered,

@@ -45,13 +45,13 @@ pub(crate) fn export_faiss(world: &mut World, draw: &mut Draw) {
     let path = world.files.path().join("faiss.index");
     let status = unsafe { ivf_export_faiss(world.index.0, c_path(&path).as_ptr(), &sized()) };
     if status == IVF_E_UNSUPPORTED {
-        let Model { element, duplicates, coded, .. } = world.model;
-        assert!(element != Element::F32 || duplicates || coded, "{}", subject::last_error());
+        let Model { element, duplicates, .. } = world.model;
+        assert!(element != Element::F32 || duplicates || world.model.trains(), "{}", subject::last_error());
         return fails(status, IVF_E_UNSUPPORTED);
     }
     ok(status);
     let other = load(world, draw, &path, false);
-    if world.model.coded && world.model.metric == Metric::Cosine {
+    if world.model.trains() && world.model.metric == Metric::Cosine {
         // Rows are normalised in another place then: their codes may be others.
         return;
     }

@@ -24,6 +24,9 @@ pub(crate) fn train(world: &mut World, draw: &mut Draw) {
     if world.model.count() > 0 {
         return fails(status, IVF_E_STATE);
     }
+    if n < world.model.points {
+        return fails(status, IVF_E_TOO_FEW_POINTS);
+    }
     if !world.model.is_ivf {
         // Codes need it, plain vectors do not.
         world.model.lists.resize(1, Vec::new());
@@ -56,9 +59,10 @@ pub(crate) fn set_centroids(world: &mut World, draw: &mut Draw) {
     let nlist = world.named.unwrap_or(draw.within(1, 30));
     let centroids = world.rows(draw, nlist);
     give(world, &centroids);
-    if world.model.coded {
+    if world.model.trains() {
         // Codes are trained behind the centroids, which stay where that was still to be done.
-        let (n, dim) = (draw.within(nlist, nlist + 100), world.model.dim);
+        let least = nlist.max(world.model.points);
+        let (n, dim) = (draw.within(least, least + 100), world.model.dim);
         let rows = world.rows(draw, n);
         ok(unsafe { ivf_train(world.index.0, rows.as_ptr(), n as u64, dim as u32, null()) });
         let centroids = read_centroids(world, nlist);
@@ -161,7 +165,17 @@ pub(crate) fn update(world: &mut World, draw: &mut Draw) {
     if !world.trained() {
         return;
     }
-    let (count, dim) = (world.model.count(), world.model.dim);
+    let ids = draw_known(world, draw);
+    let rows = world.rows(draw, ids.len());
+    let options = ivf_add_options { threads: draw.below(4) as u32, ..sized::<ivf_add_options>() };
+    let (n, dim) = (ids.len() as u64, world.model.dim as u32);
+    let status = unsafe { ivf_update(world.index.0, ids.as_ptr(), rows.as_ptr(), n, dim, &options) };
+    updated(world, &ids, &rows, status);
+}
+
+/// Ids to update: with luck each once, and all there.
+pub(super) fn draw_known(world: &World, draw: &mut Draw) -> Vec<i64> {
+    let count = world.model.count();
     let mut ids: Vec<i64> = Vec::new();
     for _ in 0..draw.count(80).min(count) {
         let known = world.model.entries().nth(draw.below(count)).expect("below the count").id;
@@ -171,10 +185,11 @@ pub(crate) fn update(world: &mut World, draw: &mut Draw) {
             ids.push(id);
         }
     }
-    let rows = world.rows(draw, ids.len());
-    let options = ivf_add_options { threads: draw.below(4) as u32, ..sized::<ivf_add_options>() };
-    let n = ids.len() as u64;
-    let status = unsafe { ivf_update(world.index.0, ids.as_ptr(), rows.as_ptr(), n, dim as u32, &options) };
+    ids
+}
+
+/// Does in the model what an update with this answer has done.
+pub(super) fn updated(world: &mut World, ids: &[i64], rows: &[f32], status: ivf_status) {
     if (1..ids.len()).any(|i| ids[..i].contains(&ids[i])) {
         return fails(status, IVF_E_DUPLICATE_ID);
     }
@@ -182,7 +197,7 @@ pub(crate) fn update(world: &mut World, draw: &mut Draw) {
         return fails(status, IVF_E_NOT_FOUND);
     }
     ok(status);
-    for (row, &id) in rows.chunks(dim).zip(&ids) {
+    for (row, &id) in rows.chunks(world.model.dim).zip(ids) {
         let list = world.list_of_only(row, id);
         let vector = world.model.stored(row);
         let mut kept = false;

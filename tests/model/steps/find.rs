@@ -162,7 +162,7 @@ pub(crate) fn knn(world: &mut World, draw: &mut Draw) {
     let (n, count, k) = (draw.count(40), draw.count(200), draw.within(1, 60));
     let (queries, rows) = (world.queries(draw, n), world.rows(draw, count));
     let (element, lists) = (Element::F32, vec![vec![]]);
-    let mut model = Model { is_ivf: false, coded: false, element, lists, ..world.model.clone() };
+    let mut model = Model { is_ivf: false, coded: false, points: 0, element, lists, ..world.model.clone() };
     for (id, row) in rows.chunks(model.dim).enumerate() {
         let vector = model.stored(row);
         model.lists[0].push(Entry { id: id as i64, vector });
