@@ -100,7 +100,9 @@ fn path(name: &str) -> (PathBuf, CString) {
 /// Runs `call` to its end, then cancels it at several moments of its way, at least once. It gets the flag, and has
 /// succeeded or was cancelled; `unchanged` is asked after each cancelled call, `again` before each next one.
 fn check(name: &str, again: impl Fn(), call: impl Fn(*const i32) -> ivf_status, unchanged: impl Fn()) {
-    assert!(cancelled(name, again, call, unchanged) > 0, "{name}: never cancelled");
+    // On a busy machine the first call may take so long that all others end before their flag is set.
+    let once = (0..5).any(|_| cancelled(name, &again, &call, &unchanged) > 0);
+    assert!(once, "{name}: never cancelled");
 }
 
 /// The same; how many of its calls were cancelled.

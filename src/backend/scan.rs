@@ -219,7 +219,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             return Scanned { values: Values::U8(codes), columns, factors, first };
         }
         let dim = self.job.dim;
-        let codes = if bits == 8 {
+        let codes = if bits == 8 && columns == dim {
             codes
         } else {
             unpacked.resize((last - first) * dim, 0);

@@ -149,7 +149,8 @@ impl Index {
         let mut room = std::mem::take(&mut workspace.candidates);
         let mut clock = Clock::start(options.stats);
         let mut job = self.job(request, options, cancel, workspace, &mut clock)?;
-        let rounded = self.rounded();
+        // What rounding moves is made up for by candidates to spare.
+        let rounded = if most > k { self.rounded() } else { None };
         if let Some(rounded) = rounded {
             job.codes = Codes::Rounded(rounded);
         }

@@ -17,6 +17,8 @@ pub(super) trait Simd: Copy {
     const LANES: usize;
     /// Registers of one block side by side in a tile of more than two queries.
     const COLUMNS: usize;
+    /// Most queries in a tile.
+    const QUERIES: usize;
     unsafe fn zero() -> Self;
     unsafe fn splat(p: *const f32) -> Self;
     unsafe fn load(p: *const f32) -> Self;
@@ -63,6 +65,8 @@ pub(super) unsafe fn tile<S: Simd, E: Load<S>>(
             4 => narrow::<S, E, 4>(input, vectors, output),
             5 => narrow::<S, E, 5>(input, vectors, output),
             6 => narrow::<S, E, 6>(input, vectors, output),
+            // Not so much as compiled where registers are few.
+            _ if S::QUERIES <= 6 => unreachable!("invariant: a tile has at most max_queries"),
             7 => narrow::<S, E, 7>(input, vectors, output),
             8 => narrow::<S, E, 8>(input, vectors, output),
             9 => narrow::<S, E, 9>(input, vectors, output),

@@ -159,7 +159,7 @@ compile_c c99 load tests/c/load.c
 program "$build/load" "$library"
 strip -o "$build/stripped.so" "$library"
 echo "  size: $(stat -Lc %s "$library") bytes, stripped $(stat -c %s "$build/stripped.so") bytes"
-check library_stripped_is_below_6.5_MB test "$(stat -c %s "$build/stripped.so")" -lt 6500000
+check library_stripped_is_below_6_MB test "$(stat -c %s "$build/stripped.so")" -lt 6000000
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

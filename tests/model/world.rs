@@ -281,7 +281,7 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
             let parts: Vec<usize> = (1..=dim.min(40)).filter(|parts| dim.is_multiple_of(*parts)).collect();
             format!("PQ{}x4{}", draw.pick(&parts), draw.pick(&["", "fs"]))
         }
-        _ if trains => draw.pick(&["SQ8", "SQ4", "SQ6", "RaBitQ", "RaBitQ4", "RaBitQ7"]).to_owned(),
+        _ if trains => draw.pick(&["SQ8", "SQ4", "SQ6", "RaBitQ", "RaBitQ4", "RaBitQ8"]).to_owned(),
         Element::F32 => "Flat".to_owned(),
         Element::F16 => "SQfp16".to_owned(),
         Element::Bf16 => "SQbf16".to_owned(),

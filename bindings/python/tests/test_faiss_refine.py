@@ -21,12 +21,13 @@ DESCRIPTIONS = [
 ]
 
 
-def check_same(found, expected):
-    """Distances, and ids but for candidates on the edge."""
+def check_same(found, expected, share=0.995):
+    """Distances, and ids but for candidates on the edge; where those may be others, they are as near on the whole."""
     (D, I), (E, J) = found, expected
     same = I == J
-    assert same.mean() > 0.995
+    assert same.mean() > share
     np.testing.assert_allclose(D[same], E[same], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(D.mean(), E.mean(), rtol=5e-3)
 
 
 def with_nprobe(lib, index, nprobe):
@@ -69,8 +70,10 @@ def test_refined_files_of_either_give_the_same_in_both(writer, description, x, q
         found.append(index.search(queries, 5))
         results.append((found, index.reconstruct_n(3, 4), index.reconstruct(7)))
     (found, *vectors), (expected, *rows) = results
+    # Behind scalar codes ours finds candidates by queries rounded to 8 bits.
+    share = 0.995 if description.startswith(("Flat", "IVF16,Flat")) else 0.96
     for a, b in zip(found, expected):
-        check_same(a, b)
+        check_same(a, b, share)
     for a, b in zip(vectors, rows):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 

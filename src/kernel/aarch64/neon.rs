@@ -12,7 +12,7 @@ use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, dot, pair, round, ta
 static KERNELS: Kernels = Kernels {
     name: "neon",
     by_name: None,
-    max_queries: 6,
+    max_queries: F32x4::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
     unpack: safe_unpack,
@@ -61,6 +61,7 @@ struct F32x4(float32x4_t);
 impl Simd for F32x4 {
     const LANES: usize = 4;
     const COLUMNS: usize = 4;
+    const QUERIES: usize = 6;
 
     #[inline(always)]
     unsafe fn zero() -> Self {

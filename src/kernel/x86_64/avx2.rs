@@ -13,7 +13,7 @@ use crate::kernel::{Kernels, TileInput, TileOutput};
 static KERNELS: Kernels = Kernels {
     name: "avx2",
     by_name: None,
-    max_queries: 6,
+    max_queries: F32x8::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
     unpack: safe_unpack,
@@ -64,6 +64,7 @@ struct F32x8(__m256);
 impl Simd for F32x8 {
     const LANES: usize = 8;
     const COLUMNS: usize = 2;
+    const QUERIES: usize = 6;
 
     #[inline(always)]
     unsafe fn zero() -> Self {

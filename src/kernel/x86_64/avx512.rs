@@ -13,7 +13,7 @@ use crate::kernel::{Kernels, TileInput, TileOutput};
 pub(super) const KERNELS: Kernels = Kernels {
     name: "avx512",
     by_name: None,
-    max_queries: 12,
+    max_queries: F32x16::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
     unpack: safe_unpack,
@@ -63,6 +63,7 @@ struct F32x16(__m512);
 impl Simd for F32x16 {
     const LANES: usize = 16;
     const COLUMNS: usize = 2;
+    const QUERIES: usize = 12;
 
     #[inline(always)]
     unsafe fn zero() -> Self {
