@@ -3,14 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test")]
 
 mod common;
+#[path = "conformance/files.rs"]
+mod files;
 #[path = "conformance/search.rs"]
 mod search;
 
 use std::path::PathBuf;
 
 use ivf::{
-    Control, Error, Filter, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Result, RowsRef, Values,
-    bf16, f16,
+    Control, Error, Filter, Index, IndexOptions, MatrixRef, Metric, Result, RowsRef, Values, bf16, f16,
 };
 use search::{Beside, options};
 use serde_json::Value;
@@ -41,6 +42,7 @@ fn status(error: &Error) -> &'static str {
         Error::Format(_) => "IVF_E_FORMAT",
         Error::Corrupt(_) => "IVF_E_CORRUPT",
         Error::Unsupported(_) => "IVF_E_UNSUPPORTED",
+        Error::Io { .. } => "IVF_E_IO",
         other => panic!("no case expects {other:?}"),
     }
 }
@@ -219,51 +221,13 @@ impl Run {
                 Ok(())
             }
             "check" => self.check(step),
+            "centroids" => {
+                self.close(step, "x", self.index.centroids()?);
+                Ok(())
+            }
+            "add_file" | "build_file" => self.vector_file(step),
             way => self.go_on(way),
         }
-    }
-
-    /// Goes on with a copy that went this way.
-    fn go_on(&mut self, way: &str) -> Result<()> {
-        let (context, control) = (self.index.context().clone(), Control::default());
-        let options = LoadOptions::default();
-        self.index = match way {
-            "clone" => self.index.copy(context)?,
-            "reload" => Index::deserialize(context, &self.bytes(), &options, &control)?,
-            "stream_load" => {
-                let mut stream = Vec::new();
-                self.index.save_stream(&mut stream, &control)?;
-                Index::load_stream(context, &mut &stream[..], &options, &control)?
-            }
-            "save_load" => {
-                self.index.save(&self.file, &control)?;
-                Index::load(context, &self.file, &options, &control)?
-            }
-            "export_faiss_load" => {
-                self.index.export_faiss(&self.file, &control)?;
-                Index::load(context, &self.file, &options, &control)?
-            }
-            other => panic!("unknown op {other}"),
-        };
-        Ok(())
-    }
-
-    /// A check and a load of damaged bytes have to answer alike.
-    fn check(&self, step: &Value) -> Result<()> {
-        let mut bytes = self.bytes();
-        let at = |key: &str| bytes.len() * size(step, key) / 16;
-        let (flip, cut) = (at("flip"), at("cut"));
-        if step["flip"].is_number() {
-            bytes[flip] ^= 0xff;
-        }
-        if step["cut"].is_number() {
-            bytes.truncate(cut);
-        }
-        let (context, control) = (self.index.context().clone(), Control::default());
-        let loaded = Index::deserialize(context.clone(), &bytes, &LoadOptions::default(), &control);
-        let checked = Index::check_bytes(context, &bytes, 0, &control);
-        assert_eq!(loaded.err().as_ref().map(status), checked.as_ref().err().map(status));
-        checked
     }
 
     /// Query expansion or a blend.

@@ -323,17 +323,50 @@ static ivf_status do_curve(const json *step)
     return status;
 }
 
-/* A check and a load of damaged bytes have to answer alike. */
+static ivf_status do_centroids(const json *step)
+{
+    const ivf_index_info info = info_of(index_);
+    float *x = (float *)must_allocate(info.nlist * info.list_dim * sizeof *x);
+    ivf_status status = ivf_centroids(index_, x, info.nlist, info.list_dim);
+    if (status == IVF_OK)
+        expect_floats(step, "x", metric_, x, info.nlist * info.list_dim);
+    free(x);
+    return status;
+}
+
+/* A load of damaged bytes and a check, of a file of them and of themselves, have to answer alike. */
 static ivf_status do_check(const json *step)
 {
     bytes all = bytes_of(index_);
     ivf_index *copy = NULL;
     all.size = damage(step, all.data, all.size);
+    const char *path = file_of("\xd0\xb8\xd0\xbd\xd0\xb4\xd0\xb5\xd0\xba\xd1\x81", all.data, all.size);
     const ivf_status loaded = ivf_deserialize(NULL, all.data, all.size, NULL, &copy);
+    const ivf_status by_path = ivf_check(NULL, path, NULL);
     const ivf_status status = ivf_check_bytes(NULL, all.data, all.size, NULL);
-    CHECK(status == loaded && (copy != NULL) == (loaded == IVF_OK));
+    CHECK(status == loaded && status == by_path && (copy != NULL) == (loaded == IVF_OK));
+    remove(path);
     ivf_index_destroy(copy);
     free(all.data);
+    return status;
+}
+
+/* Adds, or builds from, a file of vectors. */
+static ivf_status do_vector_file(const json *step, const char *op)
+{
+    integers content = integers_of(step, "content");
+    unsigned char *all = (unsigned char *)must_allocate((size_t)content.count);
+    for (uint64_t i = 0; i < content.count; ++i)
+        all[i] = (unsigned char)content.data[i];
+    const char *path = file_of(text_of(step, "file", ""), content.data != NULL ? all : NULL, content.count);
+    uint64_t added = 0;
+    const ivf_status status = strcmp(op, "add_file") == 0 ? ivf_add_file(index_, path, NULL, &added)
+                                                          : ivf_build_file(index_, path, NULL, &added);
+    if (status == IVF_OK)
+        expect_number(step, "added", added);
+    remove(path);
+    free(all);
+    free(content.data);
     return status;
 }
 
@@ -460,6 +493,10 @@ static ivf_status do_step(const json *step, const char *op)
         status = do_curve(step);
     } else if (strcmp(op, "check") == 0) {
         status = do_check(step);
+    } else if (strcmp(op, "centroids") == 0) {
+        status = do_centroids(step);
+    } else if (strcmp(op, "add_file") == 0 || strcmp(op, "build_file") == 0) {
+        status = do_vector_file(step, op);
     } else if (strcmp(op, "stream_load") == 0) {
         status = do_stream_load();
     } else if (strcmp(op, "reload") == 0 || strcmp(op, "save_load") == 0 || strcmp(op, "export_faiss_load") == 0) {

@@ -184,6 +184,11 @@ private:
             curve(step);
         } else if (op == "check") {
             check(step);
+        } else if (op == "centroids") {
+            const std::vector<float> found = index_.centroids();
+            expect_floats(step, "x", static_cast<int32_t>(metric_), found.data(), found.size());
+        } else if (op == "add_file" || op == "build_file") {
+            vector_file(step, op);
         } else if (op == "stream_load") {
             std::stringstream stream;
             index_.save(stream);
@@ -247,24 +252,44 @@ private:
         expect_floats(step, "recall", static_cast<int32_t>(metric_), recall.data(), recall.size());
     }
 
-    /// A check and a load of damaged bytes have to answer alike.
+    /// A load of damaged bytes and a check, of a file of them and of themselves, have to answer alike.
     void check(const json* step) {
         std::vector<std::byte> bytes = index_.serialize();
         bytes.resize(damage(step, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size()));
-        ivf_status loaded = IVF_OK;
+        const std::filesystem::path file = file_of("check", bytes.data(), bytes.size());
+        const ivf_status loaded = status_of_call([&] { ivf::Index::deserialize(bytes); });
+        CHECK(status_of_call([&] { ivf::check(file); }) == loaded);
+        CHECK(status_of_call([&] { ivf::check(bytes); }) == loaded);
+        std::filesystem::remove(file);
+        ivf::check(bytes);
+    }
+
+    template <class Call>
+    static ivf_status status_of_call(Call&& call) {
         try {
-            ivf::Index::deserialize(bytes);
+            call();
+            return IVF_OK;
         } catch (const ivf::Error& error) {
-            loaded = error.status();
-        }
-        try {
-            ivf::check(bytes);
-            CHECK(loaded == IVF_OK);
-        } catch (const ivf::Error& error) {
-            CHECK(loaded == error.status());
-            throw;
+            return error.status();
         }
     }
+
+    /// Adds, or builds from, a file of vectors.
+    void vector_file(const json* step, std::string_view op) {
+        const std::vector<int64_t> content = integers_in(step, "content");
+        std::vector<unsigned char> all(content.size() + 1);  // never a null pointer
+        for (size_t i = 0; i < content.size(); ++i) all[i] = static_cast<unsigned char>(content[i]);
+        const std::filesystem::path file =
+            file_of(text_of(step, "file", ""), has(step, "content") ? all.data() : nullptr, content.size());
+        const Removed removed{file};
+        expect_number(step, "added", op == "add_file" ? index_.add_file(file) : index_.build_file(file));
+    }
+
+    /// Removes a file at its end, also where a call throws.
+    struct Removed {
+        std::filesystem::path file;
+        ~Removed() { std::filesystem::remove(file); }
+    };
 
     void search(const json* step, const ivf::AnyRows& queries) {
         const uint32_t k = k_of(step);

@@ -99,4 +99,17 @@ static inline const char *temporary_path(const char *name)
     return path;
 }
 
+/* The path, until the next call, of a file with these bytes whose name ends in this; without data there is no file. */
+static inline const char *file_of(const char *name, const void *data, uint64_t size)
+{
+    static char path[600];
+    snprintf(path, sizeof path, "%s-%s", temporary_path("\xd0\xb6"), name);
+    FILE *file = data != NULL ? fopen(path, "wb") : NULL;
+    if (data != NULL) {
+        CHECK(file != NULL && fwrite(data, 1, (size_t)size, file) == size);
+        CHECK(file != NULL && fclose(file) == 0);
+    }
+    return path;
+}
+
 #endif

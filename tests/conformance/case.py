@@ -70,6 +70,21 @@ class Case:
             self.model.add(x, ids)
         return self.step("add", **members, ids=ids, **expected)
 
+    def add_file(self, name, content, x=None, op="add_file", **expected):
+        """A file of this name with these bytes (None = there is none), which hold the rows x."""
+        members = {"file": name}
+        if content is not None:
+            members["content"] = list(content)
+        if not expected:
+            self.model.add(np.asarray(x, np.float32), None)
+            members["added"] = len(x)
+        return self.step(op, **members, **expected)
+
+    def build_file(self, name, content, x=None, **expected):
+        if not expected and not self.model.trained:
+            self.model.train(self.model.nlist)
+        return self.add_file(name, content, x, "build_file", **expected)
+
     def remove(self, ids):
         return self.step("remove", ids=ids, removed=self.model.remove(ids))
 
@@ -247,6 +262,11 @@ class Case:
     def list_sizes(self):
         assert self.model.certain
         return self.step("list_sizes", sizes=[len(entries) for entries in self.model.lists])
+
+    def centroids(self, **expected):
+        if expected:
+            return self.step("centroids", **expected)
+        return self.step("centroids", x=[number(value) for value in self.model.centroids.ravel()])
 
     def describe(self, text):
         return self.step("describe", text=text)

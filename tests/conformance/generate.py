@@ -10,7 +10,8 @@ relative ("worst" = +inf for l2, -inf else, beside id -1), so `vectors` and `out
 `clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
 The calls in `_typed` have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x. `stream_load` goes on with a
 copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
-bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same.
+bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same, and a check of a file of them.
+`add_file` and `build_file` take a file named `file` of the bytes `content`; without these there is none.
 
 A search may have the options of its call by their names; its `filter` is {"ids": [...]}, {"range": [from, to]}, {"bitmap":
 bytes}, {"and": [a, b]}, {"or": [a, b]} or {"not": a}. `range_search` gives `offsets` [n + 1] into ids and distances. `stats` are queries, lists, vectors looked at. `tune`
@@ -36,6 +37,7 @@ import refusals
 import rounding
 import shares
 import turns
+import vectors
 
 FILE = Path(__file__).resolve().parent.parent / "conformance.json"
 
@@ -45,7 +47,7 @@ def text() -> str:
     cases = [
         getattr(case, "case", case)
         for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes, shares, refine, turns, recall,
-                     filters, ranges)
+                     filters, ranges, vectors)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

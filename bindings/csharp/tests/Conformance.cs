@@ -126,6 +126,9 @@ namespace Ivf.Tests
                 case "tune": Tune(step); break;
                 case "curve": ExpectCurve(step, index.Curve); break;
                 case "check": CheckDamaged(step); break;
+                case "centroids": Check.Close(Floats(step, "x"), index.Centroids(), "x"); break;
+                case "add_file": FromFile(step, path => index.AddFile(path)); break;
+                case "build_file": FromFile(step, path => index.BuildFile(path)); break;
                 case "reconstruct": Check.Close(Floats(step, "x"), index.Reconstruct(Integers(step, "ids")), "x"); break;
                 case "info": ExpectInfo(step, index.Info); break;
                 case "list_sizes": Check.Sequence(Integers(step, "sizes"), index.ListSizes(), "sizes"); break;
@@ -171,58 +174,6 @@ namespace Ivf.Tests
             foreach (KeyValuePair<string, Json> member in step.Members)
                 if (member.Key != "op")
                     Check.Equal(member.Value.Integer, got[member.Key], member.Key);
-        }
-
-        private void ThroughFile(Action<string> write)
-        {
-            Data.InFolder(folder =>
-            {
-                string path = Path.Combine(folder, "индекс-索引");
-                write(path);
-                GoOnWith(IvfIndex.Load(path));
-            });
-        }
-
-        private void ThroughStream()
-        {
-            using (var stream = new MemoryStream())
-            {
-                index.Save(stream);
-                stream.Position = 0;
-                GoOnWith(IvfIndex.Load(stream));
-            }
-        }
-
-        /// <summary>A check and a load of damaged bytes have to answer alike.</summary>
-        private void CheckDamaged(Json step)
-        {
-            byte[] bytes = index.Serialize();
-            if (step["flip"] != null)
-                bytes[bytes.Length * step["flip"].Integer / 16] ^= 0xff;
-            if (step["cut"] != null)
-                Array.Resize(ref bytes, (int)(bytes.Length * step["cut"].Integer / 16));
-            string loaded = null, answer = null;
-            try
-            {
-                IvfIndex.Deserialize(bytes).Dispose();
-            }
-            catch (IvfException exception)
-            {
-                loaded = exception.StatusName;
-            }
-            try
-            {
-                IvfIndex.Check(bytes);
-            }
-            catch (IvfException exception)
-            {
-                answer = exception.StatusName;
-                throw;
-            }
-            finally
-            {
-                Check.Equal(loaded, answer, "a check's answer");
-            }
         }
 
         private void GoOnWith(IvfIndex copy)
