@@ -2,6 +2,8 @@
 //! is in it.
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+#[path = "conformance/alone.rs"]
+mod alone;
 mod common;
 #[path = "conformance/files.rs"]
 mod files;
@@ -73,13 +75,14 @@ impl Typed {
     }
 
     /// Those of the step's type, if it has one.
-    fn values(&self, step: &Value) -> Option<Values<'_>> {
-        Some(match step["element"].as_str()? {
+    fn rows(&self, step: &Value, dim: usize) -> Option<RowsRef<'_>> {
+        let values = match step["element"].as_str()? {
             "f16" => Values::F16(&self.half),
             "bf16" => Values::Bf16(&self.brain),
             "u8" => Values::U8(&self.bytes),
             other => panic!("element {other}"),
-        })
+        };
+        Some(RowsRef::new("x", values, size(step, "n"), dim).unwrap())
     }
 }
 
@@ -152,10 +155,7 @@ impl Run {
         let dim = step["dim"].as_u64().map_or(self.dim, |dim| usize::try_from(dim).unwrap());
         let (values, typed, control) = (self.floats(step, "x"), Typed::of(step), Control::default());
         let matrix = MatrixRef::new("x", &values, values.len() / dim, dim).unwrap();
-        let rows = match typed.values(step) {
-            Some(values) => RowsRef::new("x", values, size(step, "n"), dim).unwrap(),
-            None => matrix.into(),
-        };
+        let rows = typed.rows(step, dim).unwrap_or(matrix.into());
         match step["op"].as_str().unwrap().trim_end_matches("_typed") {
             "set_centroids" => self.index.set_centroids(matrix),
             "train" => self.index.train(rows, &Default::default(), &control),
@@ -226,6 +226,8 @@ impl Run {
                 Ok(())
             }
             "add_file" | "build_file" => self.vector_file(step),
+            "kmeans" => self.kmeans(step, rows),
+            "knn" => self.knn(step, rows),
             way => self.go_on(way),
         }
     }

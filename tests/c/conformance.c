@@ -6,14 +6,39 @@ static ivf_index *index_;
 static int32_t metric_;
 static uint32_t case_dim_;
 
-/* The rows of a step: of floats, or of another type. */
+/* Rows: of floats, or of another type. `own` is to be freed. */
 typedef struct matrix {
     const float *x; /* NULL where they are typed */
     const void *typed;
     int32_t element;
     uint64_t n;
     uint32_t dim;
+    void *own;
 } matrix;
+
+/* Those of a step, or of its `base`. */
+static matrix matrix_of(const json *step)
+{
+    const uint32_t dim = (uint32_t)number_of(step, "dim", case_dim_);
+    floats x = floats_of(step, "x", metric_);
+    integers bits = integers_of(step, "bits");
+    matrix rows = {x.data, NULL, 0, number_of(step, "n", dim ? x.count / dim : 0), dim, x.data};
+    if (bits.data != NULL) {
+        rows.element = element_of(step);
+        const size_t size = rows.element == IVF_ELEMENT_U8 ? sizeof(uint8_t) : sizeof(uint16_t);
+        uint16_t *halves = (uint16_t *)must_allocate(bits.count * size);
+        uint8_t *octets = (uint8_t *)halves;
+        rows.typed = rows.own = halves;
+        CHECK(bits.count == rows.n * dim);
+        for (uint64_t i = 0; i < bits.count; ++i)
+            if (rows.element == IVF_ELEMENT_U8)
+                octets[i] = (uint8_t)bits.data[i];
+            else
+                halves[i] = (uint16_t)bits.data[i];
+        free(bits.data);
+    }
+    return rows;
+}
 
 /* Where a search writes to, and what it is told. */
 typedef struct found {
@@ -334,6 +359,39 @@ static ivf_status do_centroids(const json *step)
     return status;
 }
 
+static ivf_status do_kmeans(const json *step, const matrix *x)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    const uint64_t size = (uint64_t)k * x->dim;
+    float *centroids = (float *)must_allocate(size * sizeof *centroids);
+    int64_t *labels = (int64_t *)must_allocate(x->n * sizeof *labels);
+    double objective = 0;
+    ivf_kmeans_options options = kmeans_options_of(step);
+    options.labels = labels;
+    options.objective = &objective;
+    ivf_status status = x->x != NULL
+                            ? ivf_kmeans(NULL, x->x, x->n, x->dim, k, centroids, &options)
+                            : ivf_kmeans_typed(NULL, x->typed, x->element, x->n, x->dim, k, centroids, &options);
+    if (status == IVF_OK)
+        expect_clusters(step, labels, x->n, centroids, k, x->dim, objective);
+    free(centroids);
+    free(labels);
+    return status;
+}
+
+static ivf_status do_knn(const json *step, const matrix *q)
+{
+    const uint32_t k = (uint32_t)number_of(step, "k", 0);
+    matrix x = matrix_of(json_get(step, "base"));
+    found *to = room_for(step, q->n);
+    ivf_status status =
+        q->x != NULL ? ivf_knn(NULL, q->x, q->n, x.x, x.n, q->dim, metric_, k, to->distances, to->ids, &to->options)
+                     : ivf_knn_typed(NULL, q->typed, q->element, q->n, x.typed, x.element, x.n, q->dim, metric_, k,
+                                     to->distances, to->ids, &to->options);
+    free(x.own);
+    return expect_found(step, to, status);
+}
+
 /* A load of damaged bytes and a check, of a file of them and of themselves, have to answer alike. */
 static ivf_status do_check(const json *step)
 {
@@ -441,6 +499,10 @@ static int do_rows(const json *step, const char *op, const matrix *rows, ivf_sta
         *status = do_mix(step, rows);
     else if (is(op, "tune"))
         *status = do_tune(step, rows);
+    else if (is(op, "kmeans"))
+        *status = do_kmeans(step, rows);
+    else if (is(op, "knn"))
+        *status = do_knn(step, rows);
     else
         return 0;
     return 1;
@@ -448,21 +510,8 @@ static int do_rows(const json *step, const char *op, const matrix *rows, ivf_sta
 
 static ivf_status do_step(const json *step, const char *op)
 {
-    const uint32_t dim = (uint32_t)number_of(step, "dim", case_dim_);
-    floats x = floats_of(step, "x", metric_);
-    integers bits = integers_of(step, "bits");
-    matrix rows = {x.data, NULL, 0, number_of(step, "n", dim ? x.count / dim : 0), dim};
-    uint16_t *halves = (uint16_t *)must_allocate(bits.count * sizeof *halves);
-    uint8_t *octets = (uint8_t *)must_allocate(bits.count * sizeof *octets);
-    if (bits.data != NULL) {
-        rows.element = element_of(step);
-        rows.typed = rows.element == IVF_ELEMENT_U8 ? (const void *)octets : (const void *)halves;
-        CHECK(bits.count == rows.n * dim);
-    }
-    for (uint64_t i = 0; i < bits.count; ++i) {
-        halves[i] = (uint16_t)bits.data[i];
-        octets[i] = (uint8_t)bits.data[i];
-    }
+    matrix rows = matrix_of(step);
+    const uint32_t dim = rows.dim;
     ivf_status status = IVF_OK;
     if (do_rows(step, op, &rows, &status)) {
         /* done */
@@ -505,10 +554,7 @@ static ivf_status do_step(const json *step, const char *op)
         printf("  unknown op %s\n", op);
         ++checks_failed_here;
     }
-    free(x.data);
-    free(bits.data);
-    free(halves);
-    free(octets);
+    free(rows.own);
     return status;
 }
 

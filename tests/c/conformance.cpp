@@ -184,6 +184,10 @@ private:
             curve(step);
         } else if (op == "check") {
             check(step);
+        } else if (op == "kmeans") {
+            kmeans(step, rows);
+        } else if (op == "knn") {
+            knn(step, rows);
         } else if (op == "centroids") {
             const std::vector<float> found = index_.centroids();
             expect_floats(step, "x", static_cast<int32_t>(metric_), found.data(), found.size());
@@ -290,6 +294,27 @@ private:
         std::filesystem::path file;
         ~Removed() { std::filesystem::remove(file); }
     };
+
+    static void kmeans(const json* step, const ivf::AnyRows& x) {
+        const ivf_kmeans_options from = kmeans_options_of(step);
+        ivf::KMeansOptions options;
+        options.seeding = static_cast<ivf::Seeding>(from.seeding);
+        options.seed = from.seed;
+        options.restarts = from.restarts;
+        options.spherical = from.spherical != 0;
+        options.mini_batch = from.mini_batch;
+        const ivf::KMeans found = ivf::kmeans(x, k_of(step), options);
+        expect_clusters(step, found.labels.data(), x.n, found.centroids.data(), k_of(step), x.dim, found.objective);
+    }
+
+    void knn(const json* step, const ivf::AnyRows& queries) {
+        const json* base = json_get(step, "base");
+        const std::vector<float> x = floats_in(base, "x", metric_);
+        const Typed typed(base);
+        const uint64_t n = number_of(base, "n", 0);
+        const ivf::AnyRows rows = has(base, "bits") ? typed.rows(base, n, dim_) : ivf::AnyRows(x.data(), n, dim_);
+        expect_found(step, ivf::knn(queries, rows, k_of(step), metric_, options_of(step)));
+    }
 
     void search(const json* step, const ivf::AnyRows& queries) {
         const uint32_t k = k_of(step);

@@ -248,6 +248,43 @@ static inline ivf_search_options search_options_of(const json *step)
     return options;
 }
 
+static inline ivf_kmeans_options kmeans_options_of(const json *step)
+{
+    static const char *const seedings[] = {"random", "plus_plus", "hierarchical"};
+    ivf_kmeans_options options;
+    memset(&options, 0, sizeof options);
+    options.struct_size = sizeof options;
+    options.seeding = place_of(step, "seeding", seedings, 3);
+    options.seed = number_of(step, "seed", 0);
+    options.restarts = (uint32_t)number_of(step, "restarts", 0);
+    options.spherical = (uint32_t)number_of(step, "spherical", 0);
+    options.mini_batch = (uint32_t)number_of(step, "mini_batch", 0);
+    return options;
+}
+
+/* Compares clusters, numbered by the first appearance of their labels; of the labels all are below k. */
+static inline void expect_clusters(const json *step, const int64_t *labels, uint64_t n, const float *centroids,
+                                   uint32_t k, uint32_t dim, double objective)
+{
+    int64_t *place = (int64_t *)must_allocate(k * sizeof *place);
+    int64_t *numbered = (int64_t *)must_allocate(n * sizeof *numbered);
+    float *ordered = (float *)must_allocate((uint64_t)k * dim * sizeof *ordered);
+    int64_t seen = 0; /* a place is counted from 1 */
+    for (uint64_t i = 0; i < n; ++i) {
+        if (place[labels[i]] == 0) {
+            memcpy(ordered + seen * dim, centroids + labels[i] * dim, dim * sizeof *ordered);
+            place[labels[i]] = ++seen;
+        }
+        numbered[i] = place[labels[i]] - 1;
+    }
+    expect_integers(step, "labels", numbered, n);
+    expect_floats(step, "centroids", IVF_METRIC_L2, ordered, (uint64_t)seen * dim);
+    CHECK(json_get(step, "objective") == NULL || close_to((float)objective, real_of(step, "objective")));
+    free(place);
+    free(numbered);
+    free(ordered);
+}
+
 static inline void expect_stats(const json *step, const ivf_search_stats *stats)
 {
     const int64_t got[] = {(int64_t)stats->queries, (int64_t)stats->lists, (int64_t)stats->codes};

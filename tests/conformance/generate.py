@@ -12,6 +12,8 @@ The calls in `_typed` have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in
 copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
 bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same, and a check of a file of them.
 `add_file` and `build_file` take a file named `file` of the bytes `content`; without these there is none.
+`kmeans` numbers `labels` by their first appearance, and `centroids` so; both and `objective` are compared where they are given.
+`knn` has its rows in `base`, by members such as those of its queries.
 
 A search may have the options of its call by their names; its `filter` is {"ids": [...]}, {"range": [from, to]}, {"bitmap":
 bytes}, {"and": [a, b]}, {"or": [a, b]} or {"not": a}. `range_search` gives `offsets` [n + 1] into ids and distances. `stats` are queries, lists, vectors looked at. `tune`
@@ -22,6 +24,7 @@ import json
 import sys
 from pathlib import Path
 
+import alone
 import changes
 import codes
 import exact
@@ -47,7 +50,7 @@ def text() -> str:
     cases = [
         getattr(case, "case", case)
         for part in (exact, rounding, lists, ids, changes, mixtures, refusals, files, codes, shares, refine, turns, recall,
-                     filters, ranges, vectors)
+                     filters, ranges, vectors, alone)
         for case in part.cases()
     ]
     names = [case["name"] for case in cases]

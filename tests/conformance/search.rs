@@ -133,7 +133,7 @@ impl Run {
     }
 
     /// Runs a search for the `n` queries of a step and compares what it finds.
-    fn found(
+    pub(super) fn found(
         &self,
         step: &Value,
         n: usize,

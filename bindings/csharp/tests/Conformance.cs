@@ -126,6 +126,10 @@ namespace Ivf.Tests
                 case "tune": Tune(step); break;
                 case "curve": ExpectCurve(step, index.Curve); break;
                 case "check": CheckDamaged(step); break;
+                case "kmeans": ExpectClusters(step, KMeans.Fit(Floats(step, "x"), dim, K(step), KMeansOptionsOf(step))); break;
+                case "kmeans_typed": ExpectClusters(step, KMeans.Fit(TypedOf(step), K(step), KMeansOptionsOf(step))); break;
+                case "knn":
+                case "knn_typed": Nearest(step, step["base"]); break;
                 case "centroids": Check.Close(Floats(step, "x"), index.Centroids(), "x"); break;
                 case "add_file": FromFile(step, path => index.AddFile(path)); break;
                 case "build_file": FromFile(step, path => index.BuildFile(path)); break;

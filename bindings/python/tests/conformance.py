@@ -16,6 +16,8 @@ FILE = Path(__file__).resolve().parents[3] / "tests" / "conformance.json"
 CLASSES = dict(STATUSES.values())
 SPECIAL = {"nan": np.nan, "inf": np.inf, "-inf": -np.inf}
 
+SEEDINGS = {None: "default", "random": "random", "plus_plus": "k-means++", "hierarchical": "hierarchical"}
+
 # The members of a step by the fields of a budget.
 BUDGET = {
     "codes": "budget_codes",
@@ -262,6 +264,23 @@ class Run:
         loaded, checked = refusal(ivf.from_bytes, data), refusal(ivf.check, data)
         assert loaded is checked and refusal(ivf.check, path) is checked, "a check answers as a load"
         ivf.check(data)
+
+    def kmeans(self, step):
+        seeding = SEEDINGS[step.get("seeding")]
+        more = {name: step[name] for name in ("seed", "restarts", "spherical", "mini_batch") if name in step}
+        found = ivf.kmeans(self.x(step), step["k"], seeding=seeding, **more)
+        # By their first appearance.
+        order = list(dict.fromkeys(found.labels.tolist()))
+        assert [order.index(label) for label in found.labels] == step["labels"]
+        if "centroids" in step:
+            expected = self.floats(step["centroids"]).reshape(-1, self.case["dim"])
+            np.testing.assert_allclose(found.centroids[order], expected, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(found.objective, step["objective"], rtol=1e-5, atol=1e-6)
+
+    def knn(self, step):
+        filter = filter_of(step.get("filter"))
+        found = ivf.knn(self.x(step), self.x(step["base"]), step["k"], self.case["metric"], filter=filter)
+        self.found(step, found)
 
     def centroids(self, step):
         x = self.index.centroids

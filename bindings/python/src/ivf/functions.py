@@ -13,6 +13,7 @@ from ._arrays import Bfloat16, Ids, Rows, address, typed_rows, unsigned
 from ._call import Cancel, Progress, call_long, library
 from ._train import seeding_of
 from .context import Context, handle_or_default
+from .filter import Filter, Selection
 from .metric import Metric, number_of
 from .neighbors import Neighbors, room_for
 
@@ -85,12 +86,16 @@ def knn(
     k: int = 10,
     metric: Metric = "l2",
     *,
+    filter: Selection | None = None,
     context: Context | None = None,
     threads: int = 0,
     progress: Progress = None,
     cancel: Cancel | None = None,
 ) -> Neighbors:
-    """The k nearest rows of `x` `[n, dim]` for each query `[m, dim]`, exactly; ids are row numbers."""
+    """The k nearest rows of `x` `[n, dim]` for each query `[m, dim]`, exactly; ids are row numbers.
+
+    filter: the rows that may be returned, as in Index.search.
+    """
     base, of_base = typed_rows("x", x)
     dim = base.shape[1]
     wanted, of_wanted = typed_rows("queries", queries, dim, one=True)
@@ -98,6 +103,9 @@ def knn(
     found = room_for(n, k)
     options = _abi.SearchOptions(threads=unsigned("threads", threads))
     options.point("hits", address(found.hits), found.hits)
+    if filter is not None:
+        made = Filter.of(filter)
+        options.point("filter", made._handle._as_parameter_, made)
     call_long(
         *(library.ivf_knn_typed, handle_or_default(context), wanted, of_wanted, n, base, of_base, len(base), dim),
         *(number_of(metric), k, found.distances, found.ids, options),
