@@ -324,6 +324,8 @@ static ivf_status do_tune(const json *step, const matrix *q)
     if (status == IVF_OK) {
         expect_number(step, "nprobe", result.nprobe);
         CHECK(close_to((float)result.recall, real_of(step, "reached")));
+        CHECK(close_to(result.k_factor, real_of(step, "k_factor")));
+        CHECK(close_to(result.probe_scale, real_of(step, "probe_scale")));
     }
     free(truth.data);
     return status;
@@ -332,19 +334,26 @@ static ivf_status do_tune(const json *step, const matrix *q)
 static ivf_status do_curve(const json *step)
 {
     enum { MOST = 64 };
+    static const char *const names[] = {"recall", "low", "cost"};
     uint64_t nprobe[MOST];
-    double recall[MOST];
-    float shares[MOST];
+    double columns[3][MOST];
+    float k_factor[MOST], probe_scale[MOST], numbers[MOST];
     ivf_curve_info info = {0};
     info.struct_size = sizeof info;
-    ivf_status status = ivf_tune_curve(index_, &info, nprobe, recall, NULL, NULL, MOST);
+    ivf_status status = ivf_tune_curve(index_, &info, nprobe, columns[0], columns[1], columns[2], MOST);
     const int64_t about[] = {info.k, (int64_t)info.queries, (int64_t)info.count, (int64_t)info.changed, info.stale};
     expect_integers(step, "about", about, 5);
     CHECK(info.points <= MOST);
-    for (uint64_t i = 0; i < info.points; ++i)
-        shares[i] = (float)recall[i];
     expect_integers(step, "nprobe", (const int64_t *)nprobe, info.points);
-    expect_floats(step, "recall", metric_, shares, info.points);
+    for (int column = 0; column < 3; ++column) {
+        for (uint64_t i = 0; i < info.points; ++i)
+            numbers[i] = (float)columns[column][i];
+        expect_floats(step, names[column], metric_, numbers, info.points);
+    }
+    CHECK_OK(ivf_tune_curve_k_factor(index_, k_factor, MOST));
+    CHECK_OK(ivf_tune_curve_probe_scale(index_, probe_scale, MOST));
+    expect_floats(step, "k_factor", metric_, k_factor, info.points);
+    expect_floats(step, "probe_scale", metric_, probe_scale, info.points);
     return status;
 }
 

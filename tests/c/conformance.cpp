@@ -230,6 +230,7 @@ private:
                           static_cast<ivf::Switch>(from.dynamic_nprobe),
                           static_cast<ivf::Switch>(from.strict_budget)};
         options.k_factor = from.k_factor;
+        options.probe_scale = from.probe_scale;
         options.target_recall = from.target_recall;
         if (has(step, "stats")) options.stats = &stats_;
         filter_.reset();
@@ -244,6 +245,8 @@ private:
         const ivf::Tuned tuned = index_.tune(queries, k_of(step), real_of(step, "recall"), options);
         expect_number(step, "nprobe", tuned.nprobe);
         CHECK(close_to(static_cast<float>(tuned.recall), real_of(step, "reached")));
+        CHECK(close_to(tuned.k_factor, real_of(step, "k_factor")));
+        CHECK(close_to(tuned.probe_scale, real_of(step, "probe_scale")));
     }
 
     void curve(const json* step) {
@@ -252,8 +255,15 @@ private:
                                  static_cast<int64_t>(curve.changed), curve.stale};
         expect_integers(step, "about", about, 5);
         expect_integers(step, "nprobe", reinterpret_cast<const int64_t*>(curve.nprobe.data()), curve.nprobe.size());
-        const std::vector<float> recall(curve.recall.begin(), curve.recall.end());
-        expect_floats(step, "recall", static_cast<int32_t>(metric_), recall.data(), recall.size());
+        const auto column = [&](const char* name, const auto& values) {
+            const std::vector<float> numbers(values.begin(), values.end());
+            expect_floats(step, name, static_cast<int32_t>(metric_), numbers.data(), numbers.size());
+        };
+        column("recall", curve.recall);
+        column("low", curve.low);
+        column("cost", curve.cost);
+        column("k_factor", curve.k_factor);
+        column("probe_scale", curve.probe_scale);
     }
 
     /// A load of damaged bytes and a check, of a file of them and of themselves, have to answer alike.

@@ -244,6 +244,7 @@ static inline ivf_search_options search_options_of(const json *step)
     options.list_min = (uint32_t)number_of(step, "list_min", 0);
     options.list_max = (uint32_t)number_of(step, "list_max", 0);
     options.k_factor = json_get(step, "k_factor") ? real_of(step, "k_factor") : 0;
+    options.probe_scale = json_get(step, "probe_scale") ? real_of(step, "probe_scale") : 0;
     options.target_recall = json_get(step, "target_recall") ? real_of(step, "target_recall") : 0;
     return options;
 }

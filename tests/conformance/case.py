@@ -123,20 +123,22 @@ class Case:
 
     def search(
         self, x, k, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, stats=False, k_factor=0, recall=0,
-        **expected,
+        scale=0, **expected,
     ):
         x, members = self.rows(x, dim)
         members.update(k=k, nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
         if k_factor:
-            members["k_factor"] = self.model.factor = k_factor
-        else:
-            self.model.factor = None
+            members["k_factor"] = k_factor
         if recall:
             members["target_recall"] = recall
-            nprobe = 0 if expected else self.model.lists_for(recall)
+        if scale:
+            members["probe_scale"] = scale
         if not expected:
+            if recall:
+                nprobe, k_factor, scale = self.model.at_recall(recall, k)
             assert nprobe or not self.model.nlist, "the default nprobe is not part of the contract"
-            self.found(members, self.model.search(x, k, nprobe, max_codes, budget), stats)
+            self.model.factor = k_factor or None
+            self.found(members, self.model.search(x, k, nprobe, max_codes, budget, scale), stats)
         return self.step("search", **members, **expected)
 
     def search_preassigned(
@@ -151,13 +153,15 @@ class Case:
         return self.step(op, **members, **expected)
 
     def range_search(
-        self, x, radius, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, element=None, **expected
+        self, x, radius, nprobe=0, max_codes=0, dim=None, budget=None, filter=None, element=None, scale=0, **expected
     ):
         x, members, op = self.given("range_search", x, dim, element)
         radius = np.float32(radius)
         members.update(radius=number(radius), nprobe=nprobe, max_codes=max_codes, **self.limited(budget, filter))
+        if scale:
+            members["probe_scale"] = scale
         if not expected:
-            offsets, ids, distances = self.model.range_search(x, float(radius), nprobe, max_codes, budget)
+            offsets, ids, distances = self.model.range_search(x, float(radius), nprobe, max_codes, budget, scale)
             members.update(offsets=offsets, ids=ids, distances=[number(value) for value in distances])
         return self.step(op, **members, **expected)
 
@@ -181,11 +185,12 @@ class Case:
         if truth:
             members["truth"] = sum(truth, [])
         if not expected:
-            members["nprobe"], members["reached"] = self.model.tune(x, k, recall, truth)
+            chosen = self.model.tune(x, k, recall, truth)
+            members.update(zip(("nprobe", "reached", "k_factor", "probe_scale"), chosen))
         return self.step(op, **members, **expected)
 
     def curve(self):
-        """What `tune` measured: k, queries, count, changed, stale as `about`, then the points."""
+        """What `tune` measured: k, queries, count, changed, stale as `about`, then the columns of the points."""
         return self.step("curve", **self.model.curve_members())
 
     def nearest(self, x, k):

@@ -17,7 +17,8 @@ bits of the byte so many sixteenths in are turned ("flip"); a load has to answer
 
 A search may have the options of its call by their names; its `filter` is {"ids": [...]}, {"range": [from, to]}, {"bitmap":
 bytes}, {"and": [a, b]}, {"or": [a, b]} or {"not": a}. `range_search` gives `offsets` [n + 1] into ids and distances. `stats` are queries, lists, vectors looked at. `tune`
-gives `nprobe` and the recall `reached`; `curve` has k, queries, count, changed, stale as `about`, then its points.
+gives `nprobe`, the recall `reached`, `k_factor` and `probe_scale`; `curve` has k, queries, count, changed, stale as `about`,
+then the columns of its points.
 """
 
 import json

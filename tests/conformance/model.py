@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 from budget import first
+from tuning import Point, choice, measured
 
 # Distances closer than this, relative to the larger, and not equal, make a case unfit.
 APART = 1e-4
@@ -106,22 +107,42 @@ class Model:
         self.lists = [[] for _ in self.lists]
         self.curve = None
 
-    def search(self, x, k, nprobe, max_codes, budget=None):
+    def search(self, x, k, nprobe, max_codes, budget=None, scale=0):
         """ids, distances, hits; nprobe 0 stands for all lists."""
         if not self.nlist:
             return self.scan(x, k, [[0]] * len(x), max_codes, budget)
         nprobe = min(nprobe or self.nlist, self.nlist)
-        if nprobe == self.nlist and not max_codes and not (budget and budget.limits):
+        if nprobe == self.nlist and not max_codes and not scale and not (budget and budget.limits):
             return self.scan(x, k, [range(self.nlist)] * len(x), 0)
+        return self.scan(x, k, self.probes(x, nprobe, scale), max_codes, budget)
+
+    def probes(self, x, nprobe, scale=0):
+        """The lists of each query, nearest first; with a scale only those that it needs."""
         assert self.certain, "which list a vector is in must be known where not all are searched"
         probes = []
         for query in self.prepared(x):
-            keys = self.keys(query, self.centroids, self.coarse_metric)
+            keys = np.array(self.keys(query, self.centroids, self.coarse_metric))
             order = np.argsort(keys, kind="stable")
             for a, b in zip(order[:nprobe], order[1:]):
                 assert apart(keys[a], keys[b]), "the order of the lists must be clear"
-            probes.append(order[:nprobe])
-        return self.scan(x, k, probes, max_codes, budget)
+            probes.append(self.needed(query, keys, order[:nprobe], scale) if scale else order[:nprobe])
+        return probes
+
+    def needed(self, query, keys, order, scale):
+        """Of the nearest lists those before the first, the r-th, with r * exp(gap / scale) > 4 * nprobe."""
+        nearest, unit = keys[order[0]], self.unit(query, keys[order[0]])
+        for rank in range(2, len(order) + 1):
+            gap, limit = keys[order[rank - 1]] - nearest, scale * math.log(4 * len(order) / rank) * unit
+            assert apart(gap, limit), (gap, limit)
+            if gap > limit:
+                return order[: rank - 1]
+        return order
+
+    def unit(self, query, nearest):
+        """What a query's gaps are measured in."""
+        if self.metric == "ip":
+            return math.sqrt(query @ query)
+        return nearest if self.metric == "l2" else 1 + nearest
 
     def scan(self, x, k, probes, max_codes, budget=None):
         """The best k of each query in its lists, as far as a budget and `max_codes` in probe order let it look."""
@@ -152,10 +173,10 @@ class Model:
             hits.append(len(order))
         return ids, distances, hits
 
-    def range_search(self, x, radius, nprobe, max_codes, budget=None):
+    def range_search(self, x, radius, nprobe, max_codes, budget=None, scale=0):
         """offsets, ids, distances of all that is strictly better than the radius."""
         room = max(self.count, 1)
-        found, values, hits = self.search(x, room, nprobe, max_codes, budget)
+        found, values, hits = self.search(x, room, nprobe, max_codes, budget, scale)
         sign = 1 if self.metric == "l2" else -1
         offsets, ids, distances = [0], [], []
         for row, count in enumerate(hits):
@@ -169,45 +190,26 @@ class Model:
         return offsets, ids, distances
 
     def tune(self, x, k, recall, truth):
-        """Lists and recall for `recall`, of which only the clear answers are the contract: all lists for all of it, one
-        list where that is far more than enough."""
-        nprobes, recalls = [], []
-        _, bars, _ = self.search(x, k, self.nlist, 0)
-        while not nprobes or (recalls[-1] < 1 and nprobes[-1] < self.nlist):
-            # A fifth more each time.
-            nprobes.append(nprobes[-1] + math.ceil(nprobes[-1] / 5) if nprobes else 1)
-            ids, distances, _ = self.search(x, k, nprobes[-1], 0)
-            shares = []
-            for at in range(0, len(ids), k):
-                if truth:
-                    wanted = {number for number in truth[at // k] if number >= 0}
-                    shares.append(len(wanted & set(ids[at : at + k])) / len(wanted) if wanted else 1.0)
-                else:
-                    # What is as far as the k-th is as good.
-                    sign = 1 if self.metric == "l2" else -1
-                    bar = sign * bars[at + k - 1]
-                    found = [value for value in distances[at : at + k] if value != "worst"]
-                    shares.append(sum(sign * value <= bar for value in found) / k)
-            recalls.append(sum(shares) / len(shares))
-        self.curve = {"about": [k, len(x), self.count, 0], "nprobe": nprobes, "recall": recalls}
-        nprobe = self.lists_for(recall)
-        return nprobe, next((r for n, r in zip(nprobes, recalls) if n >= nprobe), recalls[-1])
+        """nprobe, the recall that it reaches, k_factor and probe_scale."""
+        points, chosen = measured(self, x, k, recall, truth)
+        self.curve = {"about": [k, len(x), self.count, 0], "points": points}
+        return chosen
 
-    def lists_for(self, recall):
-        if recall == 1:
-            return self.nlist
-        assert self.curve["recall"][0] > 0.4 and recall < 0.05, "between these the choice is the library's"
-        return 1
+    def at_recall(self, recall, k):
+        """nprobe, k_factor and probe_scale of a search."""
+        nprobe, _, factor, scale = choice(self.curve["points"], recall, self.nlist or 1)
+        return nprobe, factor * self.curve["about"][0] / k, scale
 
     def age(self, changed):
         if self.curve:
             self.curve["about"][3] += changed
 
     def curve_members(self):
-        if self.curve is None:
-            return {"about": [0, 0, 0, 0, 0], "nprobe": [], "recall": []}
-        about = self.curve["about"]
-        return {**self.curve, "about": [*about, int(about[3] > about[2] // 5)]}
+        columns = [[] for _ in Point._fields]
+        about = [0, 0, 0, 0]
+        if self.curve:
+            columns, about = map(list, zip(*self.curve["points"])), self.curve["about"]
+        return {"about": [*about, int(about[3] > about[2] // 5)], **dict(zip(Point._fields, columns))}
 
     def reconstruct(self, ids):
         vectors = {number: vector for entries in self.lists for number, vector in entries}

@@ -38,10 +38,10 @@ class Refined(Model):
     def reconstruct(self, ids):
         return [value for number in ids for value in self.rows[number]]
 
-    def range_search(self, x, radius, nprobe, max_codes, budget=None):
+    def range_search(self, x, radius, nprobe, max_codes, budget=None, scale=0):
         """What is better than the radius by its code is compared again, and has to be better by that too."""
         self.by_codes = True
-        offsets, candidates, _ = super().range_search(x, radius, nprobe, max_codes, budget)
+        offsets, candidates, _ = super().range_search(x, radius, nprobe, max_codes, budget, scale)
         self.by_codes = False
         edges, ids, distances = [0], [], []
         for row, query in enumerate(x):

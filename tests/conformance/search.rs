@@ -3,8 +3,8 @@
 use std::sync::Mutex;
 
 use ivf::{
-    Budget, Control, Filter, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats, Sharing,
-    Switch, TuneOptions,
+    Budget, Control, CurvePoint, Filter, Profile, Result, RowsRef, SearchOptions, SearchOutput, SearchStats,
+    Sharing, Switch, TuneOptions,
 };
 use serde_json::Value;
 
@@ -84,6 +84,7 @@ pub(super) fn options<'a>(step: &Value, beside: &'a Beside) -> SearchOptions<'a>
         max_codes: size(step, "max_codes"),
         target_recall: float(step, "target_recall"),
         k_factor: float(step, "k_factor"),
+        probe_scale: float(step, "probe_scale"),
         profile: profile(step),
         budget: Budget {
             codes: size(step, "budget_codes"),
@@ -162,6 +163,8 @@ impl Run {
         let tuned = self.index.tune(queries, size(step, "k"), recall, &options, &Control::default())?;
         assert_eq!(tuned.nprobe, size(step, "nprobe"));
         assert!((tuned.recall - step["reached"].as_f64().unwrap()).abs() < 1e-5);
+        assert_eq!(tuned.k_factor, float(step, "k_factor"));
+        assert!((tuned.probe_scale - float(step, "probe_scale")).abs() <= 1e-5 * tuned.probe_scale);
         Ok(())
     }
 
@@ -176,7 +179,14 @@ impl Run {
         assert_eq!(got.map(|number| number as i64)[..], about);
         let nprobe: Vec<i64> = curve.points.iter().map(|point| point.nprobe as i64).collect();
         assert_eq!(nprobe, integers(step, "nprobe"));
-        let recall: Vec<f32> = curve.points.iter().map(|point| point.recall as f32).collect();
-        self.close(step, "recall", &recall);
+        let column = |name, of: fn(&CurvePoint) -> f32| {
+            let got: Vec<f32> = curve.points.iter().map(of).collect();
+            self.close(step, name, &got);
+        };
+        column("recall", |point| point.recall as f32);
+        column("low", |point| point.low as f32);
+        column("cost", |point| point.cost as f32);
+        column("k_factor", |point| point.k_factor);
+        column("probe_scale", |point| point.probe_scale);
     }
 }

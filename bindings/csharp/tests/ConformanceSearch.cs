@@ -30,6 +30,7 @@ namespace Ivf.Tests
                 ListMin = Number(step, "list_min"),
                 ListMax = Number(step, "list_max"),
                 KFactor = Float(step, "k_factor"),
+                ProbeScale = Float(step, "probe_scale"),
                 TargetRecall = Float(step, "target_recall"),
                 Filter = step["filter"] == null ? null : FilterOf(step["filter"]),
                 Stats = step["stats"] == null ? null : new SearchStats(),
@@ -128,7 +129,8 @@ namespace Ivf.Tests
         private void ExpectTuned(Json step, Tuned tuned)
         {
             Check.Equal(step["nprobe"].Integer, tuned.NProbe, "nprobe");
-            Check.Close(new[] { FloatOf(step["reached"]) }, new[] { (float)tuned.Recall }, "recall");
+            float[] got = { (float)tuned.Recall, tuned.KFactor, tuned.ProbeScale };
+            Check.Close(new[] { "reached", "k_factor", "probe_scale" }.Select(key => FloatOf(step[key])).ToArray(), got, "tuned");
         }
 
         private void ExpectCurve(Json step, RecallCurve curve)
@@ -142,7 +144,16 @@ namespace Ivf.Tests
             long stale = curve.Stale ? 1 : 0;
             Check.Sequence(about, new[] { curve.K, curve.Queries, curve.Count, curve.Changed, stale }, "about");
             Check.Sequence(Integers(step, "nprobe"), curve.NProbe.Select(lists => (long)lists).ToArray(), "nprobe");
-            Check.Close(Floats(step, "recall"), curve.Recall.Select(share => (float)share).ToArray(), "recall");
+            Check.Close(Floats(step, "recall"), Narrow(curve.Recall), "recall");
+            Check.Close(Floats(step, "low"), Narrow(curve.Low), "low");
+            Check.Close(Floats(step, "cost"), Narrow(curve.Cost), "cost");
+            Check.Close(Floats(step, "k_factor"), curve.KFactor, "k_factor");
+            Check.Close(Floats(step, "probe_scale"), curve.ProbeScale, "probe_scale");
+        }
+
+        private static float[] Narrow(double[] values)
+        {
+            return values.Select(value => (float)value).ToArray();
         }
     }
 }

@@ -182,7 +182,7 @@ class Run:
         budget = ivf.Budget(**{field: step.get(member) for field, member in BUDGET.items()})
         if budget != ivf.Budget():
             more["budget"] = budget
-        for name in ("profile", "k_factor"):
+        for name in ("profile", "k_factor", "probe_scale"):
             if name in step:
                 more[name] = step[name]
         more["filter"] = filter_of(step.get("filter"))
@@ -210,7 +210,8 @@ class Run:
             truth = np.array(truth).reshape(step["n"], step["k"])
         tuned = self.index.tune(x, step["recall"], step["k"], truth=truth)
         assert tuned.nprobe == step["nprobe"]
-        np.testing.assert_allclose(tuned.recall, step["reached"], rtol=1e-5)
+        for name, got in (("reached", tuned.recall), ("k_factor", tuned.k_factor), ("probe_scale", tuned.probe_scale)):
+            np.testing.assert_allclose(got, step[name], rtol=1e-5, err_msg=name)
 
     def curve(self, step):
         curve = self.index.curve
@@ -220,7 +221,8 @@ class Run:
         about = [curve.k, curve.queries, curve.count, curve.changed, int(curve.stale)]
         assert about == step["about"]
         assert curve.nprobe.tolist() == step["nprobe"]
-        np.testing.assert_allclose(curve.recall, step["recall"], rtol=1e-5)
+        for name in ("recall", "low", "cost", "k_factor", "probe_scale"):
+            np.testing.assert_allclose(getattr(curve, name), step[name], rtol=1e-5, err_msg=name)
 
     def reconstruct(self, step):
         x = self.index.reconstruct(step["ids"])
