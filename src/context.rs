@@ -18,9 +18,7 @@ pub struct ContextOptions {
     pub threads: usize,
     /// `None`, "auto" (for each call what is faster), "cpu", "gpu", "gpu:1", or part of a device's name.
     pub device: Option<String>,
-    /// `None` = the best that this CPU has; else "scalar", "avx2", "avx512" or "neon", or "amx": AVX-512 with the matrix
-    /// units of Intel's servers for the scalar codes of refined indexes (Linux). Those are asked of the operating system
-    /// for the whole process, whose signal frames grow by 8 KiB, and hence only by name.
+    /// `None` = the best that this CPU has; else "scalar", "avx2", "avx512" or "neon".
     pub kernel: Option<String>,
     /// Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
     pub device_memory_bytes: u64,
@@ -115,7 +113,7 @@ impl Context {
         &self.device
     }
 
-    /// The name of the kernels in use: "scalar", "avx2", "avx512", "amx" or "neon".
+    /// The name of the kernels in use: "scalar", "avx2", "avx512" or "neon".
     pub fn kernel_name(&self) -> &'static str {
         self.kernels.name
     }

@@ -7,8 +7,8 @@ mod common;
 
 use common::{Brute, Found, METRICS, context, filled, kernels, matrix, numbers, search};
 use ivf::{
-    Context, ContextOptions, Control, Filter, Index, IndexOptions, LoadOptions, Metric, RangeOutput,
-    SearchOptions, TrainOptions, TuneOptions,
+    Control, Filter, Index, IndexOptions, LoadOptions, Metric, RangeOutput, SearchOptions, TrainOptions,
+    TuneOptions,
 };
 
 /// Enough for all vectors of these tests to be compared again.
@@ -95,14 +95,6 @@ fn search_rows_kept_in_codes_are_compared_as_they_are_reconstructed() {
     }
 }
 
-/// The kernels that run only by name, where this machine has them.
-fn amx() -> Option<&'static str> {
-    let options = ContextOptions { kernel: Some("amx".into()), ..Default::default() };
-    let context = Context::new(&options);
-    assert!(Context::new(&Default::default()).unwrap().kernel_name() != "amx");
-    context.is_ok_and(|context| context.kernel_name() == "amx").then_some("amx")
-}
-
 /// Scalar codes are scanned with queries rounded to 8 bits, wherever the data lies.
 #[test]
 fn search_rounded_queries_find_the_nearest_whatever_the_kernel_and_the_batch() {
@@ -119,7 +111,7 @@ fn search_rounded_queries_find_the_nearest_whatever_the_kernel_and_the_batch() {
             {
                 // Without fused products centroids are others.
                 let mut fused: Option<Found> = None;
-                for kernel in kernels().into_iter().chain(amx()) {
+                for kernel in kernels() {
                     let index = filled(context(2, Some(kernel)), description, metric, &x, dim);
                     let found = search(&index, &queries, 10, &factor(0.0));
                     if kernel != "scalar" {

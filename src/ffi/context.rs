@@ -28,9 +28,7 @@ pub struct ivf_context_options {
     /// name. An adapter that the CPU emulates is used only by its name. On "auto" a GPU is looked for once calls
     /// have computed for a second.
     pub device: *const c_char,
-    /// NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests. "amx" = AVX-512 with the matrix
-    /// units of Intel's servers for the scalar codes of refined indexes (Linux): they are asked of the operating system for
-    /// the whole process, whose signal frames grow by 8 KiB, and hence only by name.
+    /// NULL = the best that the CPU has; "scalar", "avx2", "avx512" or "neon" for tests.
     pub kernel: *const c_char,
     /// Bytes that a GPU may be used for; 0 = four fifths of what it has. What does not fit is the CPU's.
     pub device_memory_bytes: u64,
@@ -55,7 +53,7 @@ pub struct ivf_context_info {
     pub threads: u32,
     /// The device's name.
     pub device: [c_char; 128],
-    /// The CPU's kernels in use: "scalar", "avx2", "avx512", "amx" or "neon".
+    /// The CPU's kernels in use: "scalar", "avx2", "avx512" or "neon".
     pub kernel: [c_char; 32],
     /// 1 = the device was lost, or belongs to the process that this one was forked from: calls run on the CPU, with
     /// the same results.

@@ -126,8 +126,6 @@ type UnpackFn = fn(bitpack::Packed<'_>, &mut [u8]);
 /// The kernels of one instruction set.
 pub(crate) struct Kernels {
     pub(crate) name: &'static str,
-    /// Of kernels that are only chosen by their name: asks for what they need, and tells whether it was granted.
-    by_name: Option<fn() -> bool>,
     /// Most queries that a tile takes.
     pub(crate) max_queries: usize,
     tile: TileFn,
@@ -151,25 +149,11 @@ impl Kernels {
     pub(crate) fn select(name: Option<&str>) -> Result<&'static Self> {
         let known = Self::available();
         match name {
-            None => {
-                let best = known.iter().rfind(|kernels| kernels.by_name.is_none());
-                Ok(best.copied().unwrap_or(&scalar::KERNELS))
-            }
-            Some(name) => {
-                let Some(kernels) = known.iter().find(|kernels| kernels.name == name) else {
-                    let names: Vec<_> = known.iter().map(|kernels| kernels.name).collect();
-                    return Err(Error::argument(format!(
-                        "kernel: this CPU has {}, got {name:?}",
-                        names.join(", ")
-                    )));
-                };
-                if kernels.by_name.is_some_and(|is_granted| !is_granted()) {
-                    return Err(Error::argument(format!(
-                        "kernel: the operating system does not let this process use {name:?}"
-                    )));
-                }
-                Ok(kernels)
-            }
+            None => Ok(known.last().copied().unwrap_or(&scalar::KERNELS)),
+            Some(name) => known.iter().find(|kernels| kernels.name == name).copied().ok_or_else(|| {
+                let names: Vec<_> = known.iter().map(|kernels| kernels.name).collect();
+                Error::argument(format!("kernel: this CPU has {}, got {name:?}", names.join(", ")))
+            }),
         }
     }
 

@@ -8,7 +8,6 @@ use crate::lists::block::{BLOCK, NARROW};
 
 pub(super) static KERNELS: Kernels = Kernels {
     name: "scalar",
-    by_name: None,
     max_queries: MAX_QUERIES,
     tile,
     squares,

@@ -29,7 +29,12 @@ pub(super) trait Simd: Copy {
     /// A bit a lane: `self >= other`.
     unsafe fn ge(self, other: Self) -> u32;
     unsafe fn prefetch(p: *const u8);
+    /// [`finish`] for these registers, which the tiles of narrower types than float32 share: it would be most of their code.
+    const FINISH: Finish<Self>;
 }
+
+/// See [`finish`].
+pub(super) type Finish<S> = unsafe fn(&TileInput<'_>, &[S], usize, usize, &mut TileOutput) -> u32;
 
 /// An element type that the registers `S` widen as they load it.
 pub(super) trait Load<S: Simd>: Scalar {
@@ -247,37 +252,81 @@ unsafe fn score<S: Simd, E: Load<S>, const Q: usize, const C: usize, const LIE: 
             }
             from = to;
         }
-        if let Some(scaled) = input.scaled {
-            for (c, column) in columns.iter().enumerate() {
-                let factor = S::load(scaled.factors.as_ptr().add(column.lane));
-                let bias = S::load(column.bias);
-                for total in &mut totals {
-                    total[c] = factor.mul_add(total[c], bias);
+        let lane = columns[0].lane;
+        *any |= if size_of::<E>() == size_of::<f32>() {
+            finish(input, totals.as_flattened(), C, lane, output)
+        } else {
+            // A number that the compiler knew it would clone the function for, and then inline it.
+            (S::FINISH)(input, totals.as_flattened(), std::hint::black_box(C), lane, output)
+        };
+    }
+}
+
+/// Makes scores of sums, `[query][columns]` registers side by side from `lane` on, and tells which are hits: a bit for
+/// each query that has any.
+///
+/// # Safety
+/// The lanes and the queries are those of the input, and the CPU has the instruction set of `S`.
+#[inline(always)]
+pub(super) unsafe fn finish<S: Simd>(
+    input: &TileInput<'_>,
+    totals: &[S],
+    columns: usize,
+    lane: usize,
+    output: &mut TileOutput,
+) -> u32 {
+    // SAFETY: as for this function.
+    unsafe {
+        match columns {
+            1 => reach(input, totals.as_chunks::<1>().0, lane, output),
+            2 => reach(input, totals.as_chunks::<2>().0, lane, output),
+            4 => reach(input, totals.as_chunks::<4>().0, lane, output),
+            _ => reach(input, totals.as_chunks::<8>().0, lane, output),
+        }
+    }
+}
+
+/// [`finish`] of so many columns.
+///
+/// # Safety
+/// As for [`finish`].
+#[inline(always)]
+unsafe fn reach<S: Simd, const C: usize>(
+    input: &TileInput<'_>,
+    totals: &[[S; C]],
+    lane: usize,
+    output: &mut TileOutput,
+) -> u32 {
+    let mut any = 0;
+    // SAFETY: as for this function.
+    unsafe {
+        for (q, row) in totals.iter().enumerate() {
+            let mut row = *row;
+            if let Some(scaled) = input.scaled {
+                for (c, total) in row.iter_mut().enumerate() {
+                    let lane = lane + c * S::LANES;
+                    let bias = S::load(input.bias.as_ptr().add(lane));
+                    *total = S::load(scaled.factors.as_ptr().add(lane)).mul_add(*total, bias);
                 }
             }
-        }
-        for (q, row) in totals.iter().enumerate() {
             let threshold = S::splat(input.thresholds.as_ptr().add(q));
-            let mut masks = [0; C];
-            let mut reached = 0;
-            for (mask, &total) in masks.iter_mut().zip(row) {
-                *mask = total.ge(threshold);
-                reached |= *mask;
-            }
-            *any |= u32::from(reached != 0) << q;
-            for (mask, column) in masks.iter().zip(&columns) {
-                let hits = &mut output.hits[q][column.lane / BLOCK];
+            let masks = row.map(|score| score.ge(threshold));
+            for (c, mask) in masks.into_iter().enumerate() {
+                let (block, lane) = ((lane + c * S::LANES) / BLOCK, (lane + c * S::LANES) % BLOCK);
+                let hits = &mut output.hits[q][block];
                 // The first register of a block starts its mask anew.
-                let seen = if column.lane.is_multiple_of(BLOCK) { 0 } else { *hits };
-                *hits = seen | mask << (column.lane % BLOCK);
+                *hits = if lane == 0 { mask } else { *hits | mask << lane };
             }
-            if reached != 0 {
-                for (&total, column) in row.iter().zip(&columns) {
-                    total.store(output.scores[q][column.lane / BLOCK].as_mut_ptr().add(column.lane % BLOCK));
+            if masks.iter().fold(0, |all, mask| all | mask) != 0 {
+                any |= 1 << q;
+                for (c, &score) in row.iter().enumerate() {
+                    let (block, lane) = ((lane + c * S::LANES) / BLOCK, (lane + c * S::LANES) % BLOCK);
+                    score.store(output.scores[q][block].as_mut_ptr().add(lane));
                 }
             }
         }
     }
+    any
 }
 
 /// Bytes between a load and what is prefetched: a few lines ahead in each of the streams.

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parents[3] / "bindings" / "python" / "src"
 
 
 class LibivfIndex(Contestant):
-    """libivf's index strings, with "@amx" behind for a kernel by its name; the library is the one that IVF_LIBRARY names."""
+    """libivf's index strings, with "@avx2" behind for a kernel by its name; the library is the one that IVF_LIBRARY names."""
 
     library = "libivf"
 

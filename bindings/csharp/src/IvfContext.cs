@@ -97,7 +97,7 @@ namespace Ivf
         /// <summary>The device's name.</summary>
         public string Device { get; }
 
-        /// <summary>The CPU's kernels in use: "scalar", "avx2", "avx512", "amx" or "neon".</summary>
+        /// <summary>The CPU's kernels in use: "scalar", "avx2", "avx512" or "neon".</summary>
         public string Kernel { get; }
 
         /// <summary>Whether calls run on the CPU because the device was lost; results are the same.</summary>

@@ -6,12 +6,11 @@ use std::arch::aarch64::*;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
-use crate::kernel::tile::{self, Load, Simd};
+use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, dot, pair, round, tables};
 
 static KERNELS: Kernels = Kernels {
     name: "neon",
-    by_name: None,
     max_queries: F32x4::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
@@ -55,6 +54,19 @@ unsafe fn squares<E: Load<F32x4>>(vectors: &[E], out: &mut [f32]) {
     unsafe { tile::squares::<F32x4, E>(vectors, out) }
 }
 
+#[inline(never)]
+#[target_feature(enable = "neon")]
+unsafe fn finish(
+    input: &TileInput<'_>,
+    totals: &[F32x4],
+    columns: usize,
+    lane: usize,
+    output: &mut TileOutput,
+) -> u32 {
+    // SAFETY: the feature is enabled here.
+    unsafe { tile::finish(input, totals, columns, lane, output) }
+}
+
 #[derive(Clone, Copy)]
 struct F32x4(float32x4_t);
 
@@ -62,6 +74,7 @@ impl Simd for F32x4 {
     const LANES: usize = 4;
     const COLUMNS: usize = 4;
     const QUERIES: usize = 6;
+    const FINISH: Finish<Self> = finish;
 
     #[inline(always)]
     unsafe fn zero() -> Self {

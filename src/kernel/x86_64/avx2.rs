@@ -7,12 +7,11 @@ use super::bitmap::safe_members;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
-use crate::kernel::tile::{self, Load, Simd};
+use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
 static KERNELS: Kernels = Kernels {
     name: "avx2",
-    by_name: None,
     max_queries: F32x8::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
@@ -58,6 +57,19 @@ unsafe fn squares<E: Load<F32x8>>(vectors: &[E], out: &mut [f32]) {
     unsafe { tile::squares::<F32x8, E>(vectors, out) }
 }
 
+#[inline(never)]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn finish(
+    input: &TileInput<'_>,
+    totals: &[F32x8],
+    columns: usize,
+    lane: usize,
+    output: &mut TileOutput,
+) -> u32 {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::finish(input, totals, columns, lane, output) }
+}
+
 #[derive(Clone, Copy)]
 struct F32x8(__m256);
 
@@ -65,6 +77,7 @@ impl Simd for F32x8 {
     const LANES: usize = 8;
     const COLUMNS: usize = 2;
     const QUERIES: usize = 6;
+    const FINISH: Finish<Self> = finish;
 
     #[inline(always)]
     unsafe fn zero() -> Self {

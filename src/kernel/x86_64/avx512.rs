@@ -7,12 +7,11 @@ use super::bitmap::safe_members;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
-use crate::kernel::tile::{self, Load, Simd};
+use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
-pub(super) const KERNELS: Kernels = Kernels {
+static KERNELS: Kernels = Kernels {
     name: "avx512",
-    by_name: None,
     max_queries: F32x16::QUERIES,
     tile: safe_tile,
     squares: safe_squares,
@@ -28,11 +27,9 @@ pub(super) const KERNELS: Kernels = Kernels {
     members: safe_members,
 };
 
-static STORED: Kernels = KERNELS;
-
 /// The kernels, if the CPU has AVX-512F and, as all have that have it, AVX2.
 pub(super) fn detect() -> Option<&'static Kernels> {
-    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")).then_some(&STORED)
+    (is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx2")).then_some(&KERNELS)
 }
 
 fn safe_tile(input: TileInput<'_>, output: &mut TileOutput) -> u32 {
@@ -57,6 +54,19 @@ unsafe fn squares<E: Load<F32x16>>(vectors: &[E], out: &mut [f32]) {
     unsafe { tile::squares::<F32x16, E>(vectors, out) }
 }
 
+#[inline(never)]
+#[target_feature(enable = "avx512f")]
+unsafe fn finish(
+    input: &TileInput<'_>,
+    totals: &[F32x16],
+    columns: usize,
+    lane: usize,
+    output: &mut TileOutput,
+) -> u32 {
+    // SAFETY: the features are enabled here.
+    unsafe { tile::finish(input, totals, columns, lane, output) }
+}
+
 #[derive(Clone, Copy)]
 struct F32x16(__m512);
 
@@ -64,6 +74,7 @@ impl Simd for F32x16 {
     const LANES: usize = 16;
     const COLUMNS: usize = 2;
     const QUERIES: usize = 12;
+    const FINISH: Finish<Self> = finish;
 
     #[inline(always)]
     unsafe fn zero() -> Self {

@@ -325,26 +325,3 @@ unsafe fn reach<const C: usize>(
     }
     1 << query
 }
-
-/// The same of sums in memory: those of a block, 16 or 32.
-///
-/// # Safety
-/// The CPU must have AVX-512F, and `input` such a block.
-#[inline]
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn finish(
-    input: &DotInput<'_>,
-    block: usize,
-    query: usize,
-    sums: &[i32],
-    output: &mut TileOutput,
-) -> u32 {
-    // SAFETY: 16 sums a register.
-    unsafe {
-        let of = |lane: usize| _mm512_loadu_si512(sums[lane..lane + NARROW].as_ptr().cast());
-        match sums.len() {
-            NARROW => reach(input, block, query, &[of(0)], output),
-            _ => reach(input, block, query, &[of(0), of(NARROW)], output),
-        }
-    }
-}

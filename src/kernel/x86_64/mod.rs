@@ -1,7 +1,5 @@
-//! x86-64: AVX2 with FMA, AVX-512, and AMX beside it.
+//! x86-64: AVX2 with FMA, and AVX-512.
 
-#[cfg(target_os = "linux")]
-mod amx;
 mod avx2;
 mod avx512;
 mod bitmap;
@@ -15,9 +13,5 @@ use super::Kernels;
 
 /// The kernels that this CPU can run, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {
-    #[cfg(target_os = "linux")]
-    let amx = amx::detect();
-    #[cfg(not(target_os = "linux"))]
-    let amx = None;
-    [avx2::detect(), avx512::detect(), amx].into_iter().flatten()
+    [avx2::detect(), avx512::detect()].into_iter().flatten()
 }
