@@ -25,7 +25,7 @@ use draw::Draw;
 use world::World;
 
 /// Steps a seed unless `IVF_MODEL_STEPS` says.
-const STEPS: u64 = 800;
+const STEPS: u64 = 2000;
 
 /// Runs one seed; a failure names it, and the calls that led to it.
 fn run(seed: u64, steps: u64) {

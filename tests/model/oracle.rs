@@ -94,13 +94,17 @@ pub(crate) struct Ask {
     /// In probe order: so many, or this share of what the lists visited hold.
     pub(crate) codes: usize,
     pub(crate) share: f32,
+    /// Above 0: lists as far as a query needs them.
+    pub(crate) scale: f32,
+    /// How many times k candidates are compared again; 0 = the index's own.
+    pub(crate) factor: f32,
     pub(crate) filter: Option<Filter>,
 }
 
 impl Ask {
     /// Whether the order of the lists matters.
     fn is_limited(&self) -> bool {
-        self.max_codes > 0 || self.codes > 0 || self.share > 0.0
+        self.max_codes > 0 || self.codes > 0 || self.share > 0.0 || self.scale > 0.0
     }
 }
 
@@ -128,9 +132,40 @@ pub(crate) struct Model {
     pub(crate) exact: bool,
     /// Whether lists are kept best first, which rounding decides: searches have no limits then.
     pub(crate) ordered: bool,
+    /// Whether the best by their codes are compared again.
+    pub(crate) refined: bool,
+    /// What `tune` measured last.
+    pub(crate) curve: Option<Curve>,
+}
+
+/// What an index remembers of a measurement, and what that chose.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Curve {
+    pub(crate) k: usize,
+    pub(crate) queries: usize,
+    pub(crate) points: u64,
+    /// Vectors that there were, and how many came and went since.
+    pub(crate) count: usize,
+    pub(crate) changed: usize,
+    /// The recall asked for, and the way to it.
+    pub(crate) recall: f32,
+    pub(crate) chosen: (usize, f32, f32),
+}
+
+impl Curve {
+    pub(crate) fn is_stale(&self) -> bool {
+        self.changed > self.count / 5
+    }
 }
 
 impl Model {
+    /// Vectors came or went.
+    pub(crate) fn age(&mut self, changed: usize) {
+        if let Some(curve) = &mut self.curve {
+            curve.changed += changed;
+        }
+    }
+
     /// Whether there are codes to be trained.
     pub(crate) fn trains(&self) -> bool {
         self.points > 0
@@ -151,6 +186,7 @@ impl Model {
     pub(crate) fn train(&mut self, centroids: Vec<Vec<f32>>) {
         self.lists = vec![Vec::new(); centroids.len()];
         self.centroids = centroids;
+        self.curve = None;
     }
 
     /// As the index stores or compares a row.
@@ -251,7 +287,36 @@ impl Model {
             return None;
         }
         ranks.truncate(nprobe);
+        if ask.scale > 0.0 {
+            ranks.truncate(self.needed(query, &ranks, f64::from(ask.scale))?);
+        }
         Some(ranks)
+    }
+
+    /// How many of these lists, nearest first, a query needs: those before the first, the r-th, with
+    /// r * exp(gap / scale) > 4 * nprobe; `None` if rounding may choose others.
+    fn needed(&self, query: &[f32], ranks: &[usize], scale: f64) -> Option<usize> {
+        let key = |rank: usize| self.coarse_key(query, &self.centroids[ranks[rank]]);
+        let nearest = key(0);
+        let norm = query.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>().sqrt();
+        let unit = match self.metric {
+            Metric::InnerProduct => norm,
+            Metric::L2 => nearest,
+            Metric::Cosine => (1.0 + nearest).max(0.0),
+        };
+        for rank in 1..ranks.len() {
+            let share = scale * (4.0 * ranks.len() as f64 / (rank + 1) as f64).ln();
+            let (gap, limit) = (key(rank) - nearest, share * unit);
+            // Of directions the unit is a small difference of large numbers.
+            let slack = self.slack(query, &self.centroids[ranks[rank]], gap) * (2.0 + share);
+            if limit > 0.0 && (gap - limit).abs() <= 1e-4 * limit + slack {
+                return None;
+            }
+            if gap > limit {
+                return Some(rank);
+            }
+        }
+        Some(ranks.len())
     }
 
     fn cut_unclear(&self, query: &[f32], ranks: &[usize], nprobe: usize) -> bool {

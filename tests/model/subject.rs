@@ -74,6 +74,8 @@ pub(crate) fn options(ask: &Ask, filter: Option<&FilterHandle>) -> ivf_search_op
         budget_share: ask.share,
         budget_sharing: if limited { IVF_SHARING_PROBE_ORDER } else { IVF_SHARING_DEFAULT },
         max_codes: ask.max_codes as u64,
+        probe_scale: ask.scale,
+        k_factor: ask.factor,
         filter: filter.map_or(null(), |handle| handle.0),
         ..sized()
     }

@@ -43,7 +43,9 @@ pub(crate) fn check_search(
     let filter = ask.filter.as_ref().map(FilterHandle::new);
     let mut expected = Found::room(n, k);
     let mut options = options(ask, filter.as_ref());
-    (options.nprobe, options.hits) = (0, expected.hits.as_mut_ptr());
+    // The lists say which.
+    (options.nprobe, options.probe_scale) = (0, 0.0);
+    options.hits = expected.hits.as_mut_ptr();
     ok(unsafe {
         ivf_search_preassigned(
             twin.0,

@@ -6,7 +6,7 @@ use std::ptr::{null, null_mut};
 use ivf::ffi::*;
 
 use crate::draw::Draw;
-use crate::oracle::{Ask, Element, Entry, Metric, Model};
+use crate::oracle::{Ask, Curve, Element, Entry, Metric, Model};
 use crate::subject::{self, Context, Found, Index, Ranges, describe, info, ok, sized};
 use crate::twin;
 
@@ -94,6 +94,7 @@ impl World {
             let vector = self.model.stored(row);
             self.model.lists[list].push(Entry { id, vector });
         }
+        self.model.age(ids.len());
     }
 
     /// The list of a row; where rounding decides, the index says which.
@@ -159,6 +160,15 @@ impl World {
         let chosen = self.description.replace("IVF,", &format!("IVF{nlist},"));
         let expected = if self.trained() { chosen } else { self.description.clone() };
         assert_eq!(describe(&self.index), expected);
+        let mut curve = sized::<ivf_curve_info>();
+        let none = null_mut();
+        ok(unsafe { ivf_tune_curve(self.index.0, &mut curve, null_mut(), none, none, none, 0) });
+        let got = (curve.k, curve.points, curve.queries, curve.count, curve.changed, curve.stale);
+        let expected = model.curve.map_or((0, 0, 0, 0, 0, 0), |curve| {
+            let Curve { k, points, queries, count, changed, .. } = curve;
+            (k as u32, points, queries as u64, count as u64, changed as u64, curve.is_stale().into())
+        });
+        assert_eq!(got, expected, "curve");
     }
 
     /// Compares a search in the lists that it visits (`None`: not to be known) with the model's.
@@ -338,6 +348,8 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         next_id: 0,
         exact,
         ordered,
+        refined,
+        curve: None,
     };
     (subject::Index(index), model, if is_ivf { named } else { Some(1) }, description)
 }

@@ -1,6 +1,7 @@
 //! Calls that carry the index elsewhere: files, memory, faiss.
 
-use std::ptr::null_mut;
+use std::ffi::c_void;
+use std::ptr::{null, null_mut};
 
 use ivf::ffi::*;
 
@@ -25,6 +26,7 @@ fn load(world: &World, draw: &mut Draw, path: &std::path::Path, memory_map: bool
 pub(crate) fn save_and_load(world: &mut World, draw: &mut Draw) {
     let path = world.files.path().join(draw.pick(&["a.ivf", "b.ivf", "\u{444}\u{430}\u{439}\u{43b}.ivf"]));
     subject::save(&world.index, &path);
+    ok(unsafe { ivf_check(world.context(draw).0, c_path(&path).as_ptr(), null()) });
     let map = draw.chance(50);
     world.index = load(world, draw, &path, map);
 }
@@ -34,6 +36,42 @@ pub(crate) fn serialize_and_deserialize(world: &mut World, draw: &mut Draw) {
     let mut index = null_mut();
     let (data, size) = (bytes.as_ptr().cast(), bytes.len() as u64);
     ok(unsafe { ivf_deserialize(world.context(draw).0, data, size, &sized(), &mut index) });
+    world.index = Index(index);
+}
+
+/// What a stream of the test gives and takes: a piece at a time, and more behind the index.
+struct Stream {
+    bytes: Vec<u8>,
+    at: usize,
+    piece: usize,
+}
+
+unsafe extern "C" fn write(data: *const c_void, size: u64, stream: *mut c_void) -> i32 {
+    let stream = unsafe { &mut *stream.cast::<Stream>() };
+    stream.bytes.extend(unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size as usize) });
+    0
+}
+
+unsafe extern "C" fn read(buffer: *mut c_void, size: u64, stream: *mut c_void) -> i64 {
+    let stream = unsafe { &mut *stream.cast::<Stream>() };
+    let count = stream.piece.min(size as usize).min(stream.bytes.len() - stream.at);
+    unsafe { buffer.cast::<u8>().copy_from(stream.bytes[stream.at..].as_ptr(), count) };
+    stream.at += count;
+    count as i64
+}
+
+/// The index goes on as what comes out of a stream, of which it takes no byte too many.
+pub(crate) fn stream(world: &mut World, draw: &mut Draw) {
+    let mut stream = Stream { bytes: Vec::new(), at: 0, piece: draw.within(1, 5000) };
+    let through = (&raw mut stream).cast();
+    ok(unsafe { ivf_save_stream(world.index.0, Some(write), through, &sized()) });
+    assert_eq!(stream.bytes, subject::serialize(&world.index));
+    let size = stream.bytes.len();
+    stream.bytes.extend([7; 40]);
+    let mut index = null_mut();
+    let through = (&raw mut stream).cast();
+    ok(unsafe { ivf_load_stream(world.context(draw).0, Some(read), through, &sized(), &mut index) });
+    assert_eq!(stream.at, size);
     world.index = Index(index);
 }
 

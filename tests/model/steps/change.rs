@@ -4,9 +4,10 @@ use std::ptr::{null, null_mut};
 
 use ivf::ffi::*;
 
+use super::typed::Typed;
 use crate::draw::Draw;
 use crate::oracle::{Entry, Filter, Metric};
-use crate::subject::{FilterHandle, fails, info, ok, sized};
+use crate::subject::{FilterHandle, c_path, fails, info, ok, sized};
 use crate::world::World;
 
 /// Trains on random rows; refused while there are vectors, and with fewer points than lists.
@@ -20,7 +21,14 @@ pub(crate) fn train(world: &mut World, draw: &mut Draw) {
         seed: draw.bits(),
         ..sized::<ivf_train_options>()
     };
-    let status = unsafe { ivf_train(world.index.0, rows.as_ptr(), n as u64, dim as u32, &options) };
+    let rows = Typed::of(rows, draw);
+    let (index, to) = (world.index.0, dim as u32);
+    let status = unsafe {
+        match rows.floats() {
+            Some(x) => ivf_train(index, x, n as u64, to, &options),
+            None => ivf_train_typed(index, rows.start(), rows.element, n as u64, to, &options),
+        }
+    };
     if world.model.count() > 0 {
         return fails(status, IVF_E_STATE);
     }
@@ -30,6 +38,7 @@ pub(crate) fn train(world: &mut World, draw: &mut Draw) {
     if !world.model.is_ivf {
         // Codes need it, plain vectors do not.
         world.model.lists.resize(1, Vec::new());
+        world.model.curve = None;
         return ok(status);
     }
     if world.named.is_some_and(|nlist| n < nlist) {
@@ -108,6 +117,39 @@ pub(crate) fn add(world: &mut World, draw: &mut Draw) {
     world.model.next_id += n as i64;
 }
 
+/// Adds the rows of a file; one that is cut off, or has a row that is no number, adds none of them.
+pub(crate) fn add_file(world: &mut World, draw: &mut Draw) {
+    let (n, dim) = (draw.within(1, 60), world.model.dim);
+    let mut rows = world.rows(draw, n);
+    let spoilt = draw.chance(10);
+    if spoilt {
+        rows[draw.below(n * dim)] = f32::NAN;
+    }
+    let columns = (dim as i32).to_le_bytes();
+    let values = |row: &[f32]| row.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
+    let mut file: Vec<u8> = rows.chunks(dim).flat_map(|row| [&columns[..], &values(row)].concat()).collect();
+    let cut = draw.chance(10);
+    if cut {
+        file.pop();
+    }
+    let path = world.files.path().join("rows.fvecs");
+    std::fs::write(&path, file).expect("room");
+    let mut added = 99;
+    let path = c_path(&path);
+    let status = unsafe { ivf_add_file(world.index.0, path.as_ptr(), null(), &mut added) };
+    match () {
+        () if !world.trained() => return fails(status, IVF_E_NOT_TRAINED),
+        () if cut => return fails(status, IVF_E_CORRUPT),
+        () if spoilt => return fails(status, IVF_E_NOT_FINITE),
+        () => ok(status),
+    }
+    assert_eq!(added, n as u64, "added");
+    let first = world.model.next_id;
+    let ids: Vec<i64> = (first..first + n as i64).collect();
+    world.added(&rows, &ids);
+    world.model.next_id += n as i64;
+}
+
 /// Adds under ids of its own, new or not: a batch with an id twice is refused unless that is allowed.
 pub(crate) fn add_with_ids(world: &mut World, draw: &mut Draw) {
     if !world.trained() {
@@ -151,6 +193,7 @@ pub(crate) fn remove(world: &mut World, draw: &mut Draw) {
         list.retain(|entry| !ids.contains(&entry.id));
     }
     let gone = before - world.model.count();
+    world.model.age(gone);
     let mut removed = 99;
     let told = draw.chance(80);
     let to = if told { &raw mut removed } else { null_mut() };
@@ -197,6 +240,7 @@ pub(super) fn updated(world: &mut World, ids: &[i64], rows: &[f32], status: ivf_
         return fails(status, IVF_E_NOT_FOUND);
     }
     ok(status);
+    world.model.age(ids.len());
     for (row, &id) in rows.chunks(world.model.dim).zip(ids) {
         let list = world.list_of_only(row, id);
         let vector = world.model.stored(row);
@@ -223,6 +267,7 @@ pub(crate) fn remove_filter(world: &mut World, draw: &mut Draw) {
     for list in &mut world.model.lists {
         list.retain(|entry| !filter.passes(entry.id));
     }
+    world.model.age(before - world.model.count());
     let mut removed = 99;
     ok(unsafe { ivf_remove_filter(world.index.0, FilterHandle::new(&filter).0, &mut removed) });
     assert_eq!(removed, (before - world.model.count()) as u64, "removed");
@@ -231,6 +276,7 @@ pub(crate) fn remove_filter(world: &mut World, draw: &mut Draw) {
 pub(crate) fn reset(world: &mut World, _: &mut Draw) {
     ok(unsafe { ivf_reset(world.index.0) });
     world.model.lists.iter_mut().for_each(Vec::clear);
+    world.model.curve = None;
 }
 
 pub(crate) fn compact(world: &mut World, _: &mut Draw) {

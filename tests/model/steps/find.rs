@@ -4,23 +4,23 @@ use std::ptr::null;
 
 use ivf::ffi::*;
 
+use super::typed::Typed;
 use crate::draw::Draw;
-use crate::oracle::{Ask, Element, Entry, Filter, Metric, Model};
+use crate::oracle::{Ask, Element, Entry, Filter, Model};
 use crate::subject::{self, FilterHandle, Found, fails, ok, sized};
-use crate::twin;
 use crate::world::World;
 
 /// How to search: options that the library gets, and the same for the model.
-struct Drawn {
-    options: ivf_search_options,
-    ask: Ask,
+pub(super) struct Drawn {
+    pub(super) options: ivf_search_options,
+    pub(super) ask: Ask,
     /// What `options.filter` points at.
-    _filter: Option<FilterHandle>,
+    pub(super) _filter: Option<FilterHandle>,
 }
 
-fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
+pub(super) fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     let count = world.model.count();
-    let filter = draw.chance(35).then(|| Filter::draw(draw, world.model.next_id % 100_000, 2));
+    let filter = draw.chance(35).then(|| Filter::draw(draw, world.model.next_id % 100_000, 3));
     let handle = filter.as_ref().map(FilterHandle::new);
     let ask = Ask {
         nprobe: draw.pick(&[0, 1, 2, 3, 7, 1000]),
@@ -28,12 +28,14 @@ fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
         list_max: if draw.chance(8) { draw.within(1, 60) } else { 0 },
         codes: if draw.chance(8) { draw.within(1, count + 10) } else { 0 },
         share: 0.0,
+        scale: if draw.chance(15) { draw.pick(&[0.05, 0.3, 1.0, 20.0]) } else { 0.0 },
+        factor: 0.0,
         filter,
     };
     let share = if ask.codes == 0 && draw.chance(8) { draw.pick(&[0.1, 0.25, 0.5, 1.0]) } else { 0.0 };
     let ask = Ask { share, ..ask };
     let ask = if world.model.ordered {
-        Ask { nprobe: ask.nprobe, filter: ask.filter, ..Ask::default() }
+        Ask { nprobe: ask.nprobe, scale: ask.scale, filter: ask.filter, ..Ask::default() }
     } else {
         ask
     };
@@ -42,7 +44,13 @@ fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     Drawn { options, ask, _filter: handle }
 }
 
-fn draw_k(world: &World, draw: &mut Draw) -> usize {
+/// For both: all candidates, by the bounds of their codes or one by one.
+pub(super) fn draw_factor(world: &World, draw: &mut Draw) -> (f32, f32) {
+    let factor = if world.model.refined && draw.chance(30) { f32::INFINITY } else { 0.0 };
+    (factor, factor)
+}
+
+pub(super) fn draw_k(world: &World, draw: &mut Draw) -> usize {
     match draw.below(10) {
         0..=5 => draw.within(1, 12),
         6 | 7 => draw.within(13, 40),
@@ -54,7 +62,8 @@ fn draw_k(world: &World, draw: &mut Draw) -> usize {
 pub(crate) fn search(world: &mut World, draw: &mut Draw) {
     let (n, k) = (draw.count(250), draw_k(world, draw));
     let queries = world.queries(draw, n);
-    let Drawn { mut options, ask, _filter } = draw_options(world, draw);
+    let Drawn { mut options, mut ask, _filter } = draw_options(world, draw);
+    (options.k_factor, ask.factor) = draw_factor(world, draw);
     let mut found = Found::room(n, k);
     options.hits = found.hits.as_mut_ptr();
     let (dim, distances, ids) =
@@ -85,6 +94,8 @@ pub(crate) fn search_preassigned(world: &mut World, draw: &mut Draw) {
     }
     let Drawn { mut options, mut ask, _filter } = draw_options(world, draw);
     (options.nprobe, ask.nprobe) = (0, 0);
+    (options.probe_scale, ask.scale) = (0.0, 0.0);
+    (options.k_factor, ask.factor) = draw_factor(world, draw);
     let mut found = Found::room(n, k);
     options.hits = found.hits.as_mut_ptr();
     ok(unsafe {
@@ -126,35 +137,6 @@ pub(crate) fn range_search(world: &mut World, draw: &mut Draw) {
     let Drawn { options, ask, _filter } = draw_options(world, draw);
     let found = subject::range_search(&world.index, &queries, world.model.dim, radius, &options);
     world.check_ranges(&queries, radius, &ask, &found);
-}
-
-/// Vectors come back as they are stored; an id that is not there refuses them all.
-pub(crate) fn reconstruct(world: &mut World, draw: &mut Draw) {
-    let dim = world.model.dim;
-    let count = world.model.count();
-    let mut ids: Vec<i64> = Vec::new();
-    for _ in 0..draw.count(40) {
-        let known = world.model.entries().nth(draw.below(count)).map(|entry| entry.id);
-        ids.push(if draw.chance(1) { world.id(draw) } else { known.unwrap_or(0) });
-    }
-    let mut rows = vec![f32::NAN; ids.len() * dim];
-    let status = unsafe {
-        ivf_reconstruct(world.index.0, ids.as_ptr(), ids.len() as u64, rows.as_mut_ptr(), dim as u32)
-    };
-    if ids.iter().any(|&id| !world.model.has(id)) {
-        return fails(status, IVF_E_NOT_FOUND);
-    }
-    ok(status);
-    if world.model.coded && !ids.is_empty() {
-        return twin::check_rows(&world.index, &world.model, &ids, &rows);
-    }
-    for (&id, row) in ids.iter().zip(rows.chunks(dim)) {
-        let same = |entry: &Entry| match world.model.metric {
-            Metric::Cosine => entry.vector.iter().zip(row).all(|(a, b)| (a - b).abs() < 1e-6),
-            _ => entry.vector == row,
-        };
-        assert!(world.model.entries().any(|entry| entry.id == id && same(entry)), "id {id}: {row:?}");
-    }
 }
 
 /// Data against data, with a model of its own.
@@ -201,7 +183,7 @@ pub(crate) fn knn(world: &mut World, draw: &mut Draw) {
 pub(crate) fn kmeans(world: &mut World, draw: &mut Draw) {
     let (n, dim) = (draw.within(1, 200), world.model.dim);
     let k = draw.within(1, n.min(20));
-    let rows = world.rows(draw, n);
+    let x = Typed::of(world.rows(draw, n), draw);
     let seed = draw.bits();
     let run = |threads: u32| {
         let (mut centroids, mut labels) = (vec![f32::NAN; k * dim], vec![-1i64; n]);
@@ -211,9 +193,13 @@ pub(crate) fn kmeans(world: &mut World, draw: &mut Draw) {
             labels: labels.as_mut_ptr(),
             ..sized::<ivf_kmeans_options>()
         };
-        let to = centroids.as_mut_ptr();
+        let (context, to) = (world.contexts[0].0, centroids.as_mut_ptr());
+        let (n, columns, k) = (n as u64, dim as u32, k as u32);
         ok(unsafe {
-            ivf_kmeans(world.contexts[0].0, rows.as_ptr(), n as u64, dim as u32, k as u32, to, &options)
+            match x.floats() {
+                Some(x) => ivf_kmeans(context, x, n, columns, k, to, &options),
+                None => ivf_kmeans_typed(context, x.start(), x.element, n, columns, k, to, &options),
+            }
         });
         (centroids, labels)
     };
@@ -223,7 +209,7 @@ pub(crate) fn kmeans(world: &mut World, draw: &mut Draw) {
         let pairs = row.iter().zip(&centroids[centroid * dim..][..dim]);
         pairs.map(|(&a, &b)| (f64::from(a) - f64::from(b)).powi(2)).sum()
     };
-    for (row, &label) in rows.chunks(dim).zip(&labels) {
+    for (row, &label) in x.floats.chunks(dim).zip(&labels) {
         let own = distance(row, usize::try_from(label).expect("a label"));
         let best = (0..k).map(|centroid| distance(row, centroid)).fold(f64::INFINITY, f64::min);
         assert!(own <= best * (1.0 + 3e-5) + 1e-9, "{own} is not the nearest, {best} is");

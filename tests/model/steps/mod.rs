@@ -3,6 +3,9 @@
 mod carry;
 mod change;
 mod find;
+mod mix;
+mod read;
+mod recall;
 mod refuse;
 mod typed;
 mod whole;
@@ -29,6 +32,7 @@ pub(crate) const STEPS: &[Step] = &[
     step("set_centroids", 4, change::set_centroids),
     step("add", 14, change::add),
     step("add with ids", 8, change::add_with_ids),
+    step("add_file", 3, change::add_file),
     step("remove", 8, change::remove),
     step("update", 6, change::update),
     step("remove by filter", 2, change::remove_filter),
@@ -45,13 +49,22 @@ pub(crate) const STEPS: &[Step] = &[
     step("search", 28, find::search),
     step("search_preassigned", 8, find::search_preassigned),
     step("range_search", 8, find::range_search),
-    step("reconstruct", 5, find::reconstruct),
+    step("reconstruct", 4, read::reconstruct),
+    step("reconstruct_range", 3, read::reconstruct_range),
+    step("search_and_reconstruct", 4, read::search_and_reconstruct),
+    step("ids", 2, read::ids),
+    step("centroids", 2, read::centroids),
+    step("query_expansion", 3, mix::query_expansion),
+    step("blend", 3, mix::blend),
+    step("tune", 5, recall::tune),
+    step("search for a recall", 5, recall::search_for_recall),
     step("knn", 4, find::knn),
     step("kmeans", 1, find::kmeans),
     step("save and load", 3, carry::save_and_load),
     step("serialize and deserialize", 3, carry::serialize_and_deserialize),
+    step("stream", 3, carry::stream),
     step("export for faiss", 2, carry::export_faiss),
     step("refused add", 4, refuse::add),
     step("refused search", 3, refuse::search),
-    step("cancelled", 3, refuse::cancelled),
+    step("cancelled", 5, refuse::cancelled),
 ];

@@ -1,11 +1,11 @@
 //! Calls that must fail, and change nothing by it: what follows would notice.
 
-use std::ptr::null;
+use std::ptr::{null, null_mut};
 
 use ivf::ffi::*;
 
 use crate::draw::Draw;
-use crate::subject::{Found, fails, sized};
+use crate::subject::{self, Found, c_path, fails, sized};
 use crate::world::World;
 
 /// NaN or infinity, another width, a negative id.
@@ -49,26 +49,51 @@ pub(crate) fn search(world: &mut World, draw: &mut Draw) {
     }
 }
 
-/// The flag is set before the call begins.
+/// The flag is set before the call begins: one of all calls that have one.
 pub(crate) fn cancelled(world: &mut World, draw: &mut Draw) {
-    let (n, dim) = (draw.within(1, 50), world.model.dim as u32);
-    let rows = world.rows(draw, n);
-    let flag = 1i32;
-    let mut found = Found::room(n, 2);
     if !world.trained() {
         return;
     }
-    unsafe {
-        let add = ivf_add_options { cancel: &flag, ..sized() };
-        fails(ivf_add(world.index.0, rows.as_ptr(), n as u64, dim, null(), &add), IVF_E_CANCELLED);
-        let search = ivf_search_options { cancel: &flag, ..sized() };
-        let (distances, ids) = (found.distances.as_mut_ptr(), found.ids.as_mut_ptr());
-        let status = ivf_search(world.index.0, rows.as_ptr(), n as u64, dim, 2, distances, ids, &search);
-        fails(status, IVF_E_CANCELLED);
-        if world.model.is_ivf && world.model.count() == 0 {
-            let train = ivf_train_options { cancel: &flag, ..sized() };
-            let many = world.rows(draw, 64);
-            fails(ivf_train(world.index.0, many.as_ptr(), 64, dim, &train), IVF_E_CANCELLED);
+    let (n, columns) = (draw.within(1, 50), world.model.dim);
+    let (rows, many) = (world.rows(draw, n), world.rows(draw, 64));
+    let known: Vec<i64> = world.model.entries().map(|entry| entry.id).take(1).collect();
+    let path = c_path(&world.files.path().join("cancelled.ivf"));
+    let flag = 1i32;
+    let (mut found, mut row) = (Found::room(n, 2), vec![0.0; columns]);
+    let mut bytes = vec![0u8; subject::serialize(&world.index).len()];
+    let (distances, ids) = (found.distances.as_mut_ptr(), found.ids.as_mut_ptr());
+    let (index, x, dim) = (world.index.0, rows.as_ptr(), columns as u32);
+    let (mut copy, mut result, mut size) = (null_mut(), null_mut(), 0);
+    let add = ivf_add_options { cancel: &flag, ..sized() };
+    let search = ivf_search_options { cancel: &flag, ..sized() };
+    let train = ivf_train_options { cancel: &flag, ..sized() };
+    let tune = ivf_tune_options { cancel: &flag, ..sized() };
+    let io = ivf_io_options { cancel: &flag, ..sized() };
+    let n = n as u64;
+    let (first, some) = (known.first().copied().unwrap_or(0), known.len() as u64);
+    let status = unsafe {
+        match draw.below(14) {
+            0 => ivf_add(index, x, n, dim, null(), &add),
+            1 => ivf_search(index, x, n, dim, 2, distances, ids, &search),
+            2 if world.model.is_ivf && known.is_empty() => ivf_train(index, many.as_ptr(), 64, dim, &train),
+            3 => ivf_range_search(index, x, n, dim, 1.0, &search, &mut result),
+            4 if some > 0 => ivf_update(index, &first, x, 1, dim, &add),
+            5 if some > 0 => ivf_remove_v2(index, &first, 1, null_mut(), &add),
+            6 => ivf_index_clone_v2(index, null(), &mut copy, &io),
+            7 if some > 0 => ivf_reconstruct_v2(index, &first, 1, row.as_mut_ptr(), dim, &io),
+            8 if some > 0 => ivf_reconstruct_range_v2(index, first, 1, row.as_mut_ptr(), dim, &io),
+            9 => ivf_serialize_v2(index, bytes.as_mut_ptr().cast(), bytes.len() as u64, &mut size, &io),
+            10 => ivf_save(index, path.as_ptr(), &io),
+            11 if world.model.is_ivf && some > 0 => ivf_tune(index, x, n, dim, 1, 1.0, &tune, null_mut()),
+            12 => ivf_query_expansion(index, x, n, dim, 2, 1.0, rows.clone().as_mut_ptr(), &search),
+            13 => {
+                let knn = world.context(draw).0;
+                ivf_knn(knn, x, n, many.as_ptr(), 64, dim, 1, 2, distances, ids, &search)
+            }
+            _ => return,
         }
-    }
+    };
+    fails(status, IVF_E_CANCELLED);
+    assert!(copy.is_null() && result.is_null());
+    assert!(!world.files.path().join("cancelled.ivf").exists());
 }

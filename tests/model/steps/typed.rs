@@ -12,43 +12,60 @@ use crate::subject::{Found, fails, ok, ranges, sized};
 use crate::world::World;
 
 /// Rows in a type of their own, and what they are as float32.
-struct Typed {
-    element: i32,
+pub(super) struct Typed {
+    pub(super) element: i32,
     halves: Vec<u16>,
     bytes: Vec<u8>,
-    floats: Vec<f32>,
+    pub(super) floats: Vec<f32>,
 }
 
 impl Typed {
     fn draw(world: &World, draw: &mut Draw, n: usize) -> Self {
         let element = draw.pick(&[IVF_ELEMENT_F16, IVF_ELEMENT_BF16, IVF_ELEMENT_U8]);
-        let rows = world.rows(draw, n);
+        Self::rounded(world.rows(draw, n), element, draw)
+    }
+
+    /// These rows, or what another type makes of them.
+    pub(super) fn of(rows: Vec<f32>, draw: &mut Draw) -> Self {
+        let element =
+            draw.pick(&[IVF_ELEMENT_F32, IVF_ELEMENT_F32, IVF_ELEMENT_F16, IVF_ELEMENT_BF16, IVF_ELEMENT_U8]);
+        Self::rounded(rows, element, draw)
+    }
+
+    fn rounded(rows: Vec<f32>, element: i32, draw: &mut Draw) -> Self {
         let (mut halves, mut bytes) = (Vec::new(), Vec::new());
-        let mut floats = Vec::new();
-        for value in rows {
-            match element {
+        let floats = rows
+            .into_iter()
+            .map(|value| match element {
                 IVF_ELEMENT_F16 => {
                     let value = ivf::f16::from_f32(value);
                     halves.push(value.to_bits());
-                    floats.push(value.to_f32());
+                    value.to_f32()
                 }
                 IVF_ELEMENT_BF16 => {
                     let value = ivf::bf16::from_f32(value);
                     halves.push(value.to_bits());
-                    floats.push(value.to_f32());
+                    value.to_f32()
                 }
-                _ => {
+                IVF_ELEMENT_U8 => {
                     let value = draw.below(9) as u8;
                     bytes.push(value);
-                    floats.push(f32::from(value));
+                    f32::from(value)
                 }
-            }
-        }
+                _ => value,
+            })
+            .collect();
         Self { element, halves, bytes, floats }
     }
 
-    fn start(&self) -> *const c_void {
+    /// Where they are float32: for the calls that take no element.
+    pub(super) fn floats(&self) -> Option<*const f32> {
+        (self.element == IVF_ELEMENT_F32).then_some(self.floats.as_ptr())
+    }
+
+    pub(super) fn start(&self) -> *const c_void {
         match self.element {
+            IVF_ELEMENT_F32 => self.floats.as_ptr().cast(),
             IVF_ELEMENT_U8 => self.bytes.as_ptr().cast(),
             _ => self.halves.as_ptr().cast(),
         }

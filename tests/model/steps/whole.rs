@@ -47,6 +47,7 @@ pub(crate) fn merge(world: &mut World, draw: &mut Draw) {
     }
     ok(status);
     assert_eq!(merged, count as u64, "merged");
+    world.model.age(count);
     for (list, entries) in world.model.lists.iter_mut().zip(left) {
         for entry in entries {
             let id = entry.id + shift;
