@@ -104,7 +104,7 @@ fn best_by_query(
             workspace.prepared.fill(context.kernels(), job, from, to);
             workspace.plan.make(&Shape::of(job), from, to)?;
             let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
-            let best = selections(hits, states, to - from, k, None)?;
+            let best = selections(hits, states, job, (from, to), k, None)?;
             let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
             for unit in &plan.units {
                 scanner.scan(plan, unit)?;
@@ -135,7 +135,7 @@ fn best_by_list(
     let result = run(context, shares.workers, |mut workspace| {
         workspace.prepared.fill(context.kernels(), job, from, to);
         let Workspace { hits, states, prepared, scratch, .. } = &mut workspace;
-        let best = selections(hits, states, to - from, k, Some(bars))?;
+        let best = selections(hits, states, job, (from, to), k, Some(bars))?;
         let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
         while let Some(unit) = plan.units.get(next.fetch_add(1, Ordering::Relaxed)) {
             scanner.scan(plan, unit)?;
@@ -247,23 +247,27 @@ fn run(context: &Context, workers: usize, work: impl Fn(Workspace) -> Result<()>
     failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
-/// Empty selections of the `k` best for `count` queries.
+/// Empty selections of the `k` best for the queries `from..to` of a job.
 fn selections<'a>(
     hits: &'a mut Vec<Hit>,
     states: &'a mut Vec<State>,
-    count: usize,
+    job: &ScanJob<'_>,
+    (from, to): (usize, usize),
     k: usize,
     shared: Option<&'a [AtomicU32]>,
 ) -> Result<Best<'a>> {
     let capacity = topk::capacity(k);
-    let places = count * capacity;
+    let places = (to - from) * capacity;
     hits.try_reserve(places.saturating_sub(hits.len())).map_err(|_| Error::Memory {
         what: "selection of the k best",
         bytes: (places * size_of::<Hit>()) as u64,
     })?;
     hits.resize(places, Hit::NONE);
     states.clear();
-    states.resize(count, State::EMPTY);
+    states.resize(to - from, State::EMPTY);
+    if let Some(bars) = job.bars {
+        states.iter_mut().zip(&bars[from..to]).for_each(|(state, &key)| state.bar.key = key);
+    }
     Ok(Best { k, hits, capacity, states, shared })
 }
 

@@ -36,7 +36,7 @@ pub(crate) use nearest::{Nearest, PANEL};
 pub(crate) use place::Place;
 pub(crate) use plan::visits;
 pub(crate) use product::Product;
-pub(crate) use rabitq::{Number, RaBitQ, centre};
+pub(crate) use rabitq::{Deviations, Number, RaBitQ, centre};
 pub(crate) use rerank::Scores;
 pub(crate) use rounded::{Bound, Rounded};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
@@ -103,6 +103,8 @@ pub(crate) struct ScanJob<'a> {
     /// Whether hits carry [`Place`]s instead of ids.
     pub(crate) places: bool,
     pub(crate) filter: Option<&'a dyn IdFilter>,
+    /// `[count]`: what hits may not lie beyond, if anything. Only the CPU asks.
+    pub(crate) bars: Option<&'a [f32]>,
     /// `[count, nprobe]`: the distance keys of `probes`, if they are known.
     pub(crate) keys: Option<&'a [f32]>,
     /// How many vectors of each list a query looks at; `None` = all. Only the CPU's planner shares budgets out.
@@ -154,6 +156,7 @@ pub(crate) trait Backend: Send + Sync {
 /// Whether a device may be asked: budgets are shared out and most codes scanned by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
     job.budget.is_none()
+        && job.bars.is_none()
         && matches!(
             job.codes,
             Codes::Plain

@@ -188,7 +188,7 @@ impl Roundings {
             let input = RoundInput { query, centroid, scale, offset, centre };
             let rounded = kernels.round(input, factors, &mut out[..dim]);
             let norm = if metric == Metric::L2 { rounded.norm } else { 0.0 };
-            let seen = Seen { norm, constant: rounded.constant, base: 0.0 };
+            let seen = Seen { norm, constant: rounded.constant, ..Seen::default() };
             known.push(Known { step: rounded.step, seen, length: rounded.norm, lost: rounded.lost });
         }
     }

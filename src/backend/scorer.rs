@@ -3,7 +3,7 @@
 use super::ListView;
 use super::affine::{Affine, Shifted};
 use super::product::Product;
-use super::rabitq::Seen;
+use super::rabitq::{Deviations, Seen};
 use crate::element::{Scalar, with_values};
 use crate::kernel::CHUNK;
 use crate::lists::block::locate;
@@ -23,6 +23,21 @@ pub(super) struct Margin {
     pub(super) error: f32,
     /// The most that is to be added to a score.
     pub(super) above: f32,
+}
+
+/// How far estimates by RaBitQ codes of a list may lie off, for the factor 1.
+#[derive(Clone, Copy)]
+pub(super) struct Width<'a> {
+    /// For a deviation of 1.
+    pub(super) of_one: f32,
+    pub(super) deviations: &'a Deviations,
+}
+
+impl Width<'_> {
+    /// The largest, which scores have in them.
+    pub(super) fn most(&self) -> f32 {
+        self.of_one * self.deviations.most
+    }
 }
 
 /// How a query's scores become keys, and its bar a threshold on scores.
@@ -52,6 +67,8 @@ enum Scored<'a> {
     Words(&'a Product<'a>, usize),
     /// Estimates: no closer look is to be had.
     Estimates,
+    /// The most that estimates can be by this bound: keys are the least that those of the vectors can be.
+    Bounded(Width<'a>),
     /// Estimates of the distances from what codes stand for; keys are the least that those from the vectors can be,
     /// which lie within this of it.
     Least(f32),
@@ -98,6 +115,22 @@ impl<'a> Scorer<'a> {
         Self { of, ..Self::of_estimates(metric, seen) }
     }
 
+    /// The same for estimates that have the most of this width in them: keys that are the least that they can be.
+    pub(super) fn within(self, width: Width<'a>) -> Self {
+        Self { of: Scored::Bounded(width), ..self }
+    }
+
+    /// A score with what is the vector's own of its bound, where there is one: `slot` is that of the index's list.
+    #[inline]
+    pub(super) fn own(&self, score: f32, slot: impl FnOnce() -> usize, factor: impl FnOnce() -> f32) -> f32 {
+        match self.of {
+            Scored::Bounded(Width { of_one, deviations }) => {
+                score - factor() * of_one * (deviations.most - deviations.each[slot()])
+            }
+            _ => score,
+        }
+    }
+
     /// For the codes by words of list number `list`: the query's squared length, its product with the centroid, and
     /// the most that its tables add up to; `None` = they are rounded, which makes estimates.
     pub(super) fn of_words(
@@ -109,7 +142,7 @@ impl<'a> Scorer<'a> {
         list: usize,
     ) -> Self {
         let Some(reach) = reach else {
-            return Self::of_estimates(metric, Seen { norm, constant, base: 0.0 });
+            return Self::of_estimates(metric, Seen { norm, constant, ..Seen::default() });
         };
         let rounding = 4.0 * f32::EPSILON;
         let spread = reach + constant.abs();
@@ -126,7 +159,7 @@ impl<'a> Scorer<'a> {
         };
         // Never -inf: that is the score of lanes that hold nothing.
         let threshold = match self.metric {
-            Metric::L2 => (self.norm - bar) * 0.5 - self.slack - self.rounding * bar,
+            Metric::L2 => (self.norm - bar) * 0.5 - self.slack - self.rounding * bar.abs(),
             Metric::InnerProduct | Metric::Cosine => {
                 -bar - self.slack - (self.rounding * bar.abs()).min(f32::MAX)
             }
@@ -166,7 +199,7 @@ impl<'a> Scorer<'a> {
                     Scored::Words(codes, number) => {
                         difference_of(self.query, codes.values(list, number, slot))
                     }
-                    Scored::Estimates | Scored::Least(_) => key,
+                    Scored::Estimates | Scored::Bounded(_) | Scored::Least(_) => key,
                 }
             }
             // + 0.0: a similarity of 0 has one key, not two.

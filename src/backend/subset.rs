@@ -11,6 +11,7 @@ pub(crate) struct Subset<'a> {
     queries: Vec<f32>,
     lists: Vec<i64>,
     keys: Option<Vec<f32>>,
+    bars: Option<Vec<f32>>,
 }
 
 impl<'a> Subset<'a> {
@@ -20,11 +21,13 @@ impl<'a> Subset<'a> {
             Probes::Lists { lists, nprobe } => (lists, nprobe),
         };
         let keys = job.keys.map(|keys| gather(keys, nprobe, numbers));
+        let bars = job.bars.map(|bars| gather(bars, 1, numbers));
         Self {
             numbers,
             queries: gather(job.queries, job.dim, numbers),
             lists: gather(lists, nprobe, numbers),
             keys,
+            bars,
         }
     }
 
@@ -34,8 +37,8 @@ impl<'a> Subset<'a> {
             Probes::All => Probes::All,
             Probes::Lists { nprobe, .. } => Probes::Lists { lists: &self.lists, nprobe },
         };
-        let (queries, keys) = (&self.queries, self.keys.as_deref());
-        ScanJob { queries, count: self.numbers.len(), probes, keys, ..*job }
+        let (queries, keys, bars) = (&self.queries, self.keys.as_deref(), self.bars.as_deref());
+        ScanJob { queries, count: self.numbers.len(), probes, keys, bars, ..*job }
     }
 
     /// Hands hits on under the queries' numbers in the job.

@@ -3,9 +3,9 @@
 use super::affine::Shifted;
 use super::packed::ids_of;
 use super::plan::Pair;
-use super::rabitq::Seen;
+use super::rabitq::{CONFIDENCE, Seen};
 use super::scan::{Ground, Scanned, Scanner, Scratch};
-use super::scorer::Scorer;
+use super::scorer::{Scorer, Width};
 use super::{Codes, Place};
 use crate::collect::Collector;
 use crate::element::Values;
@@ -54,6 +54,7 @@ impl<C: Collector> Scanner<'_, C> {
         let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
         let mut thresholds = [0f32; MAX_QUERIES];
         let mut steps = [Steps::default(); MAX_QUERIES];
+        let mut lengths = [0f32; MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
             let start = (self.first_query + pair.query as usize) * dim;
             rows[q] = &job.queries[start..start + dim];
@@ -118,6 +119,7 @@ impl<C: Collector> Scanner<'_, C> {
                     let seen = Seen::new(self.kernels, job.metric, codes, number, rows[q], residual);
                     scorers[q] = Scorer::of_estimates(job.metric, seen);
                     steps[q].base = seen.base;
+                    lengths[q] = seen.length;
                 }
                 if codes.looks_up() {
                     let each = codes.code_columns() * 2 * ENTRIES;
@@ -131,6 +133,14 @@ impl<C: Collector> Scanner<'_, C> {
                     }
                 } else {
                     pack(&split(shifted, dim)[..count], dim, &mut self.scratch.packed);
+                }
+                if let Some(deviations) = codes.deviations {
+                    let queries = steps.iter_mut().zip(&mut scorers).zip(lengths);
+                    for ((steps, scorer), length) in queries.take(count) {
+                        let width = Width { of_one: CONFIDENCE * length, deviations: &deviations[number] };
+                        steps.base += width.most() + CONFIDENCE * codes.rounding(*steps);
+                        *scorer = scorer.within(width);
+                    }
                 }
             }
         }
@@ -183,7 +193,7 @@ impl<C: Collector> Scanner<'_, C> {
         while reached != 0 {
             let q = reached.trailing_zeros() as usize;
             reached &= reached - 1;
-            if self.select(ground, &queries.pairs[q], &queries.scorers[q], q, part) {
+            if self.select(ground, scanned, &queries.pairs[q], &queries.scorers[q], q, part) {
                 let query = queries.pairs[q].query as usize;
                 self.collector.moved(query);
                 queries.thresholds[q] = queries.scorers[q].threshold(self.collector.bar(query));
@@ -268,6 +278,7 @@ impl<C: Collector> Scanner<'_, C> {
     fn select(
         &mut self,
         ground: &Ground<'_>,
+        scanned: &Scanned<'_>,
         pair: &Pair,
         scorer: &Scorer<'_>,
         q: usize,
@@ -291,9 +302,11 @@ impl<C: Collector> Scanner<'_, C> {
                 if slot >= end {
                     break;
                 }
-                let key = scorer.key(self.scratch.tile.scores[q][block][lane], list, slot);
                 let id =
                     if ground.places { Place { list: ground.number, slot }.to_id() } else { list.ids[slot] };
+                let score = self.scratch.tile.scores[q][block][lane];
+                let (place, factor) = (|| Place::of_id(id).slot, || scanned.factors[slot - scanned.first]);
+                let key = scorer.key(scorer.own(score, place, factor), list, slot);
                 moved |= self.collector.offer(query, Hit { key, id });
             }
         }

@@ -50,6 +50,7 @@ pub(super) fn scan(
         vectors: len,
         places: false,
         filter: None,
+        bars: None,
         keys: None,
         budget: None,
         max_codes: usize::MAX,

@@ -48,7 +48,13 @@ impl RaBitQ {
     /// What codes stand for; `centroids` (`[nlist, dim]`) count if the residuals are by list.
     pub(crate) fn view<'a>(&'a self, centroids: Option<&'a [f32]>) -> backend::RaBitQ<'a> {
         let centroids = centroids.filter(|_| self.by_list).unwrap_or(&self.mean);
-        backend::RaBitQ { dim: self.dim, bits: self.bits, products: self.products, centroids }
+        backend::RaBitQ {
+            dim: self.dim,
+            bits: self.bits,
+            products: self.products,
+            centroids,
+            deviations: None,
+        }
     }
 
     /// Bytes of a vector.

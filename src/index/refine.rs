@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::search::Request;
 use super::stats::Clock;
-use super::{Index, SearchOptions, SearchOutput, exact};
+use super::{Index, SearchOptions, SearchOutput};
 use crate::backend::workspace::Candidates;
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, Codes, Place, Rounded, ScanJob, Scores};
@@ -93,6 +93,11 @@ impl Index {
         if self.k_factor != 0.0 {
             return self.k_factor;
         }
+        self.usual_k_factor()
+    }
+
+    /// How many times k candidates the codes want for good results.
+    pub(super) fn usual_k_factor(&self) -> f32 {
         let bits = 8 * self.codec.row_bytes(self.dim) / self.dim;
         match bits {
             8.. => 2.0,
@@ -101,28 +106,32 @@ impl Index {
         }
     }
 
+    fn k_factor(&self, options: &SearchOptions<'_>) -> f32 {
+        if options.k_factor == 0.0 { self.default_k_factor() } else { options.k_factor }
+    }
+
     /// How many candidates a search for `k` asks for.
     fn asked(&self, k: usize, options: &SearchOptions<'_>) -> usize {
-        let factor = if options.k_factor == 0.0 { self.default_k_factor() } else { options.k_factor };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             clippy::cast_precision_loss,
             reason = "in float32 and cut off, as faiss does; what is too large is cut to the vectors there are"
         )]
-        let candidates = (k as f32 * factor) as usize;
+        let candidates = (k as f32 * self.k_factor(options)) as usize;
         candidates.max(k).min(self.count)
     }
 
     /// Whether all vectors are asked for, and bounds tell which of them need not be compared.
     fn is_bounded(&self, k: usize, options: &SearchOptions<'_>) -> bool {
-        self.asked(k, options) == self.count && self.has_bounds()
+        let all = self.k_factor(options) == f32::INFINITY;
+        self.asked(k, options) == self.count && k < self.count && self.has_bounds(all)
     }
 
     /// How many candidates a search for `k` compares again, to begin with.
     fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
         let asked = self.asked(k, options);
-        if self.is_bounded(k, options) { exact::first_candidates(k).min(asked) } else { asked }
+        if self.is_bounded(k, options) { self.first_candidates(k).min(asked) } else { asked }
     }
 
     /// How many queries a step may have for its candidates.
@@ -155,8 +164,8 @@ impl Index {
             job.codes = Codes::Rounded(rounded);
         }
         let sink = TopKSink::new(self.metric, k, output);
-        if let (Some(rounded), true) = (rounded, self.is_bounded(k, options)) {
-            self.search_exactly(codec, &rounded, queries, job, (k, most), &mut room, &sink, &mut clock)?;
+        if self.is_bounded(k, options) {
+            self.search_exactly(codec, queries, job, (k, most), &mut room, &sink, &mut clock)?;
         } else {
             room.clear(job.count, most)?;
             backend::scan_best(&self.context, &job, most, &room.sink())?;

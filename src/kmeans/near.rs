@@ -159,6 +159,7 @@ impl Neighbourhoods {
             vectors: k,
             places: false,
             filter: None,
+            bars: None,
             keys: None,
             budget: None,
             max_codes: usize::MAX,

@@ -208,6 +208,16 @@ impl Transform {
         }
     }
 
+    /// Whether rows are as far from each other as before, and if `angles` count have the same products, too.
+    fn is_isometry(&self, angles: bool) -> bool {
+        match self.kind {
+            Kind::Rotation | Kind::Opq { .. } | Kind::Hadamard => self.d_out >= self.d_in,
+            Kind::Pca { whiten: false, .. } => self.d_out == self.d_in && !angles,
+            Kind::Center => !angles,
+            Kind::Pca { whiten: true, .. } | Kind::Normalize | Kind::Itq | Kind::Linear => false,
+        }
+    }
+
     /// Whether both make the same of every row.
     fn is_same(&self, other: &Self) -> bool {
         let linear = |a: &Linear, b: &Linear| a.matrix() == b.matrix() && a.offset() == b.offset();
@@ -299,6 +309,11 @@ impl Chain {
 
     pub(crate) fn is_trained(&self) -> bool {
         self.steps.iter().all(Transform::is_trained)
+    }
+
+    /// Whether rows are as far from each other as before, and if `angles` count have the same products, too.
+    pub(crate) fn is_isometry(&self, angles: bool) -> bool {
+        self.steps.iter().all(|step| step.is_isometry(angles))
     }
 
     /// The units of progress of a training.

@@ -284,7 +284,9 @@ struct SearchOptions {
     const Filter* filter = nullptr;  ///< the ids that may be returned; nullptr = all
     Profile profile = Profile::standard;
     Budget budget{};
-    float k_factor = 0;              ///< candidates a result that a refinement ("RFlat") compares again; 0 = the index's, infinity = all
+    /// Candidates a result that a refinement ("RFlat") compares again; 0 = the index's, infinity = all, behind RaBitQ codes
+    /// those that their error bound leaves in question.
+    float k_factor = 0;
     ProgressFn progress = nullptr;
     const CancelFlag* cancel = nullptr;
     SearchStats* stats = nullptr;    ///< receives what the search did; nullptr = nothing is counted

@@ -143,7 +143,8 @@ namespace Ivf
 
         /// <summary>
         /// How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at least
-        /// 1; 0 = chosen by the code, infinity = all that the search looks at (the kept rows' own results). Elsewhere 0.
+        /// 1; 0 = chosen by the code, infinity = all that the search looks at (the kept rows' own results), behind RaBitQ codes
+        /// all that their error bound leaves in question (a few in 1000 results are missing). Elsewhere 0.
         /// </summary>
         public float KFactor { get; set; }
 

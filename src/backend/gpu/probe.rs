@@ -202,6 +202,7 @@ impl Sample {
             vectors: self.lists * self.ids.len(),
             places: false,
             filter: None,
+            bars: None,
             keys: None,
             budget: None,
             max_codes: usize::MAX,

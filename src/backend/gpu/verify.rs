@@ -295,6 +295,7 @@ impl<E: Scalar> Sample<E> {
             vectors: VECTORS,
             places: false,
             filter: None,
+            bars: None,
             keys: None,
             budget: None,
             max_codes: usize::MAX,

@@ -48,7 +48,8 @@ class Searching(Core):
         "approx_balanced" or "approx_quality" (a quarter, half, three quarters of the vectors). budget: what to set
         beside or instead of it. k_factor: how many times k candidates are compared again behind a refinement ("RFlat"),
         None = the index's own, chosen by the code unless it was given, math.inf = all that the search looks at (the
-        kept rows' own results). probe_scale: of its nprobe nearest lists a query
+        kept rows' own results), behind RaBitQ codes all that their error bound leaves in question (a few in 1000 results
+        are missing). probe_scale: of its nprobe nearest lists a query
         visits the r-th only while `r * exp(gap / probe_scale) <= 4 * nprobe`, so that queries in the midst of a list
         visit few; the gap is how much farther that list is than the nearest, as a share of the nearest's squared
         distance (for inner products the difference over the query's length); None = every query visits nprobe lists.
