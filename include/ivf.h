@@ -1234,8 +1234,9 @@ ivf_status ivf_tune_curve_probe_scale(const ivf_index *index,
 // Vectors removed but not yet compacted are saved as they are; `ivf_compact` first to be rid of their data.
 //
 // Threads: searches go on meanwhile. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO`; `IVF_E_CANCELLED`.
-// After a failure the old file is untouched, and what was written beside it is removed; its space comes back a moment
-// later. Once the new file is whole, giving back the old one's space takes the call a while (ext4 0.1 s for 768 MB).
+// After a failure the old file is untouched, and what was written beside it is removed. The space of that, and on Linux
+// of a file that is replaced and that nobody else has open, comes back a moment later; elsewhere giving it back takes the
+// call a while once the new file is whole (0.1 s for 768 MB).
 ivf_status ivf_save(const ivf_index *index,
                     const char *path,
                     const ivf_io_options *options);

@@ -7,7 +7,7 @@ mod persist_support;
 use std::fs;
 use std::sync::atomic::AtomicI32;
 
-use ivf::{Control, Error, Index, IndexOptions, LoadOptions, Metric, Report};
+use ivf::{Control, Error, Index, IndexOptions, LoadOptions, MatrixRef, Metric, Report};
 use persist_support::*;
 
 #[test]
@@ -285,5 +285,79 @@ mod unix {
         save(&kinds()[1].1, &link);
         assert!(link.is_symlink());
         assert_equal(&kinds()[1].1, &load(&target, &LoadOptions::default()).unwrap(), "through a link");
+    }
+}
+
+/// A large file that is replaced is given back by and by, unless somebody still has it.
+#[cfg(target_os = "linux")]
+mod replaced {
+    use super::*;
+    use std::io::Read;
+    use std::time::Duration;
+
+    /// Descriptors and maps of this process that keep a file of this folder which has no name any more.
+    fn nameless(dir: &std::path::Path) -> usize {
+        let links =
+            fs::read_dir("/proc/self/fd").unwrap().filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
+        let ours = |link: &std::path::PathBuf| {
+            link.starts_with(dir) && link.to_string_lossy().ends_with("(deleted)")
+        };
+        links.filter(ours).count()
+    }
+
+    /// An index whose file is larger than what is given back at once.
+    fn large() -> Index {
+        let mut index = Index::new(context(2), 256, Metric::L2, "Flat", &IndexOptions::default()).unwrap();
+        let x = rows(1, 20_000 * 256 / DIM + 1);
+        let x = MatrixRef::new("x", &x[..20_000 * 256], 20_000, 256).unwrap();
+        index.add(x, None, 0, &Control::default()).unwrap();
+        index
+    }
+
+    #[test]
+    fn save_over_a_large_file_gives_its_space_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index.ivf");
+        let index = large();
+        save(&index, &path);
+        assert!(fs::metadata(&path).unwrap().len() > 1 << 24);
+        save(&kinds()[1].1, &path);
+        let closed = (0..1000).any(|_| {
+            std::thread::sleep(Duration::from_millis(10));
+            nameless(&dir.path().canonicalize().unwrap()) == 0
+        });
+        assert!(closed, "the old file is still open");
+        assert_equal(&kinds()[1].1, &load(&path, &LoadOptions::default()).unwrap(), "replaced");
+    }
+
+    #[test]
+    fn save_over_a_large_file_leaves_it_to_whoever_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, link) = (dir.path().join("index.ivf"), dir.path().join("link.ivf"));
+        let index = large();
+        // Mapped, open, and under another name: each alone.
+        for way in 0..3 {
+            save(&index, &path);
+            let content = fs::read(&path).unwrap();
+            let map = LoadOptions { memory_map: true, ..Default::default() };
+            let mapped = (way == 0).then(|| load(&path, &map).unwrap());
+            let open = (way == 1).then(|| fs::File::open(&path).unwrap());
+            if way == 2 {
+                fs::hard_link(&path, &link).unwrap();
+            }
+            save(&kinds()[1].1, &path);
+            std::thread::sleep(Duration::from_millis(200));
+            if let Some(mapped) = mapped {
+                assert!(to_bytes(&mapped) == content, "mapped");
+            }
+            if let Some(mut open) = open {
+                let mut read = Vec::new();
+                open.read_to_end(&mut read).unwrap();
+                assert!(read == content, "open");
+            }
+            if way == 2 {
+                assert!(fs::read(&link).unwrap() == content, "under another name");
+            }
+        }
     }
 }

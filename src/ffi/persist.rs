@@ -84,8 +84,9 @@ pub(super) unsafe fn read(call: Call, options: *const ivf_io_options) -> Result<
 /// Vectors removed but not yet compacted are saved as they are; `ivf_compact` first to be rid of their data.
 ///
 /// Threads: searches go on meanwhile. Errors: `IVF_E_NULL`; `IVF_E_ARGUMENT`; `IVF_E_IO`; `IVF_E_CANCELLED`.
-/// After a failure the old file is untouched, and what was written beside it is removed; its space comes back a moment
-/// later. Once the new file is whole, giving back the old one's space takes the call a while (ext4 0.1 s for 768 MB).
+/// After a failure the old file is untouched, and what was written beside it is removed. The space of that, and on Linux
+/// of a file that is replaced and that nobody else has open, comes back a moment later; elsewhere giving it back takes the
+/// call a while once the new file is whole (0.1 s for 768 MB).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_save(
     index: *const ivf_index,

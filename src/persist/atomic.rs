@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
+use super::replaced::{Replaced, shorten};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::progress::Control;
@@ -19,9 +20,6 @@ const SYNC: (usize, usize) = (1 << 20, 1 << 24);
 
 /// What a sync should take.
 const SYNC_TIME: Duration = Duration::from_millis(15);
-
-/// Bytes of an unfinished file that are given back to the disk at a time.
-const SLICE: u64 = 1 << 24;
 
 /// Writes beside the target, syncs, renames. Errors of the writer given to `write` name `path`.
 ///
@@ -53,8 +51,11 @@ pub(super) fn replace(
             other => other,
         });
     }
+    let old = Replaced::hold(&target);
     file.persist(&target).map_err(|error| fail("renaming to", error.error))?;
-    sync_dir(dir).map_err(|source| fail("syncing the directory of", source))
+    let synced = sync_dir(dir).map_err(|source| fail("syncing the directory of", source));
+    old.release(context);
+    synced
 }
 
 /// Writes a file and brings it to the disk.
@@ -79,11 +80,7 @@ fn discard(context: &Context, file: NamedTempFile) {
         return;
     }
     drop(name);
-    let mut length = file.metadata().map_or(0, |metadata| metadata.len());
-    context.later(move || {
-        length = length.saturating_sub(SLICE);
-        length > 0 && file.set_len(length).is_ok()
-    });
+    shorten(context, file);
 }
 
 /// A file that is brought to the disk as it is written.

@@ -58,6 +58,7 @@ mod format;
 mod map;
 mod read;
 mod refine;
+mod replaced;
 mod source;
 mod stream;
 mod transfer;
