@@ -13,7 +13,8 @@ mod search;
 use std::path::PathBuf;
 
 use ivf::{
-    Control, Error, Filter, Index, IndexOptions, MatrixRef, Metric, Result, RowsRef, Values, bf16, f16,
+    Control, Error, Filter, Index, IndexOptions, ListOrder, MatrixRef, Metric, Result, RowsRef, Values, bf16,
+    f16,
 };
 use search::{Beside, options};
 use serde_json::Value;
@@ -97,7 +98,12 @@ impl Run {
     fn new(case: &Value, file: PathBuf) -> Result<Self> {
         let (metric, dim) = (metric(case), size(case, "dim"));
         let allow_duplicate_ids = case["allow_duplicate_ids"].as_bool().unwrap_or(false);
-        let options = IndexOptions { allow_duplicate_ids, ..IndexOptions::default() };
+        let list_order = match case["list_order"].as_str() {
+            None => ListOrder::Added,
+            Some("best_first") => ListOrder::BestFirst,
+            Some(other) => panic!("list_order {other}"),
+        };
+        let options = IndexOptions { allow_duplicate_ids, list_order, ..IndexOptions::default() };
         let index =
             Index::new(common::context(2, None), dim, metric, case["index"].as_str().unwrap(), &options)?;
         Ok(Self { index, metric, dim, file })

@@ -467,8 +467,11 @@ static ivf_status do_reload(const char *op)
     } else {
         const int faiss = strcmp(op, "export_faiss_load") == 0;
         status = faiss ? ivf_export_faiss(index_, path, NULL) : ivf_save(index_, path, NULL);
+        ivf_io_options options = {0};
+        options.struct_size = sizeof options;
+        options.memory_map = strcmp(op, "map_load") == 0;
         if (status == IVF_OK)
-            status = ivf_load(NULL, path, NULL, &copy);
+            status = ivf_load(NULL, path, &options, &copy);
         remove(path);
     }
     if (copy != NULL) {
@@ -557,7 +560,8 @@ static ivf_status do_step(const json *step, const char *op)
         status = do_vector_file(step, op);
     } else if (strcmp(op, "stream_load") == 0) {
         status = do_stream_load();
-    } else if (strcmp(op, "reload") == 0 || strcmp(op, "save_load") == 0 || strcmp(op, "export_faiss_load") == 0) {
+    } else if (strcmp(op, "reload") == 0 || strcmp(op, "save_load") == 0 || strcmp(op, "map_load") == 0 ||
+               strcmp(op, "export_faiss_load") == 0) {
         status = do_reload(op);
     } else {
         printf("  unknown op %s\n", op);
@@ -591,6 +595,7 @@ static void run_case(const json *a_case)
     ivf_index_options options = {0};
     options.struct_size = sizeof options;
     options.allow_duplicate_ids = (uint32_t)number_of(a_case, "allow_duplicate_ids", 0);
+    options.list_order = list_order_of(a_case);
     index_ = NULL;
     metric_ = metric_of(a_case);
     case_dim_ = (uint32_t)number_of(a_case, "dim", 0);

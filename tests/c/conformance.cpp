@@ -105,6 +105,7 @@ private:
     static ivf::IndexOptions options(const json* a_case) {
         ivf::IndexOptions options;
         options.allow_duplicate_ids = number_of(a_case, "allow_duplicate_ids", 0) != 0;
+        options.list_order = static_cast<ivf::ListOrder>(list_order_of(a_case));
         return options;
     }
 
@@ -199,9 +200,11 @@ private:
             index_ = ivf::Index::load(stream);
         } else if (op == "reload") {
             index_ = ivf::Index::deserialize(index_.serialize());
-        } else if (op == "save_load") {
+        } else if (op == "save_load" || op == "map_load") {
+            ivf::IoOptions options;
+            options.memory_map = op == "map_load";
             index_.save(path());
-            index_ = ivf::Index::load(path());
+            index_ = ivf::Index::load(path(), options);
             std::filesystem::remove(path());
         } else if (op == "export_faiss_load") {
             index_.export_faiss(path());

@@ -187,6 +187,12 @@ static inline int32_t place_of(const json *step, const char *key, const char *co
     return 0;
 }
 
+static inline int32_t list_order_of(const json *a_case)
+{
+    static const char *const orders[] = {"best_first"};
+    return place_of(a_case, "list_order", orders, 1) ? IVF_LIST_ORDER_BEST_FIRST : IVF_LIST_ORDER_ADDED;
+}
+
 static inline int32_t switch_of(const json *step, const char *key)
 {
     return json_get(step, key) == NULL ? IVF_SWITCH_DEFAULT : number_of(step, key, 0) ? IVF_SWITCH_ON : IVF_SWITCH_OFF;

@@ -28,8 +28,9 @@ class Budget:
         share = self.budget_share or PROFILES.get(self.profile, 0)
         return bool(self.budget_codes or share or self.list_max)
 
-    def allot(self, sizes, keys):
-        """Of each list in probe order how many vectors, the first ones; keys: the lists' distances."""
+    def allot(self, sizes, keys, default):
+        """Of each list in probe order how many vectors, the first ones; keys: the lists' distances, default: the sharing
+        where none is named."""
         caps = [min(size, self.list_max or size) for size in sizes]
         share = self.budget_share or PROFILES.get(self.profile, 0)
         if not self.budget_codes and not share:
@@ -37,10 +38,11 @@ class Budget:
         total = self.budget_codes or math.ceil(sum(sizes) * share)
         if sum(caps) <= total:
             return caps
-        if self.sharing in (None, "probe_order"):
+        sharing = self.sharing or default
+        if sharing == "probe_order":
             return first(caps, total)
         weights = [1.0] * len(caps)
-        if self.sharing == "distance_weighted":
+        if sharing == "distance_weighted":
             near, far = min(keys), max(keys)
             weights = [((far - key) / (far - near)) ** 2 + 0.02 if far > near else 1.02 for key in keys]
         shares = self.filled(caps, weights, total)

@@ -13,15 +13,18 @@ from model import Model
 class Case:
     """One case. With `status` a step is expected to fail, with `error` in its text, and to change nothing."""
 
-    def __init__(self, name, dim, metric="l2", index="Flat", allow_duplicate_ids=False):
+    def __init__(self, name, dim, metric="l2", index="Flat", allow_duplicate_ids=False, best_first=False):
         self.case = {"name": name, "dim": dim, "metric": metric, "index": index}
         if allow_duplicate_ids:
             self.case["allow_duplicate_ids"] = True
+        if best_first:
+            self.case["list_order"] = "best_first"
         self.case["steps"] = []
         lists = re.search(r"IVF(\d*),", index)
         nlist = 0 if not lists else int(lists[1]) if lists[1] else None
         self.index = index
         self.model = self.model_of(dim, metric, nlist)
+        self.model.best_first = best_first
 
     @staticmethod
     def model_of(dim, metric, nlist):

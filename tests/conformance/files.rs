@@ -20,8 +20,9 @@ impl Run {
                 self.index.save_stream(&mut stream, &control)?;
                 Index::load_stream(context, &mut &stream[..], &options, &control)?
             }
-            "save_load" => {
+            "save_load" | "map_load" => {
                 self.index.save(&self.file, &control)?;
+                let options = LoadOptions { memory_map: way == "map_load", ..options };
                 Index::load(context, &self.file, &options, &control)?
             }
             "export_faiss_load" => {

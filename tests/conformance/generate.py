@@ -2,12 +2,13 @@
 """Writes tests/conformance.json, which every language's tests run. With --check only compares. Needs NumPy.
 
 The file: {"format": 1, "cases": [{name, dim, metric ("l2", "ip", "cosine"), index, allow_duplicate_ids?,
-steps | create_status}]}. A step has "op" and the arguments of that call as flat arrays; `ids` null means the
+list_order?, steps | create_status}]}. A step has "op" and the arguments of that call as flat arrays; `ids` null means the
 next free ones; `dim` overrides the case's. What it expects: ids and hits exactly, distances and x to 1e-5
 relative ("worst" = +inf for l2, -inf else, beside id -1), so `vectors` and `out`; removed, sizes, text, the members of info. A step with
 `status` must fail with it, with `error` in its text, and change nothing. Numbers that JSON has not are "nan",
-"inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` by way of a file whose name is not ASCII,
-`clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of faiss's format.
+"inf", "-inf". `reload` goes on with a copy by way of memory, `save_load` and `map_load` (mapped) by way of a file whose
+name is not ASCII, `clone` goes on with a copy, `merge_copy` takes in one under shifted ids, `export_faiss_load` by way of
+faiss's format.
 The calls in `_typed` have `bits` [n, dim] of `element` ("f16", "bf16", "u8") in place of x. `stream_load` goes on with a
 copy by way of a stream. `check` asks whether the index's bytes are sound, after "cut" sixteenths of them are kept or the
 bits of the byte so many sixteenths in are turned ("flip"); a load has to answer the same, and a check of a file of them.

@@ -31,6 +31,7 @@ class Model:
         self.visited = [0, 0, 0]
         self.curve, self.factor = None, None
         self.filter = None  # of the search at hand
+        self.best_first = False  # how lists are ordered
 
     @property
     def count(self):
@@ -56,6 +57,7 @@ class Model:
             at = self.list_of(vector)
             self.lists[at].append((number, self.held(vector, at)))
             self.next_id = max(self.next_id, number + 1)
+        self.order_lists()
         self.age(len(x))
 
     def held(self, vector, at):
@@ -91,6 +93,22 @@ class Model:
                         self.lists[new].append((number, self.held(vector, new)))
                 if places:
                     break
+        self.order_lists()
+        self.age(len(ids))
+
+    def order_lists(self):
+        """The likeliest first: those nearest to the list's centroid, of inner products the longest."""
+        for at, entries in enumerate(self.lists if self.best_first else []):
+            rank = lambda vector: self.rank(vector, at)  # noqa: B023, E731
+            entries.sort(key=lambda entry: rank(entry[1]))
+            for (_, a), (_, b) in zip(entries, entries[1:]):
+                # Of equal vectors those come first that came first.
+                assert rank(a) == rank(b) or apart(rank(a), rank(b)), "the order of a list must be clear"
+
+    def rank(self, vector, at):
+        if self.metric == "ip":
+            return -float(vector @ vector)
+        return self.keys(vector, self.centroids[[at]], "l2")[0]
 
     def merge_copy(self, add_id):
         merged = self.count
@@ -98,6 +116,8 @@ class Model:
             entries + [(number + add_id, vector) for number, vector in entries] for entries in self.lists
         ]
         self.next_id = max([self.next_id] + [number + 1 for entries in self.lists for number, _ in entries])
+        self.order_lists()
+        self.age(merged)
         return merged
 
     def ids(self):
@@ -153,7 +173,8 @@ class Model:
             sizes = [len(self.lists[number]) for number in lists]
             if budget and budget.limits:
                 keys = self.keys(query, self.centroids[lists], self.coarse_metric) if self.nlist else [0]
-                sizes = budget.allot(sizes, keys)
+                sharing = {"l2": "distance_weighted", "ip": "uniform"}.get(self.metric if self.best_first else None)
+                sizes = budget.allot(sizes, keys, sharing or "probe_order")
             if max_codes:
                 sizes = first(sizes, max_codes)
             self.visited[1] += sum(size > 0 for size in sizes)

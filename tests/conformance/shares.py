@@ -1,9 +1,11 @@
 """Searches that look at a part of the vectors, and what a search says that it did."""
 
+import numpy as np
 from budget import PROFILES, Budget
 from case import Case
 from exact import whole
 from lists import QUERIES, cornered
+from rounding import clear
 
 # The lists of `spread` hold 100, 70, 50 and 8 vectors, their centroids in a row.
 SIZES = (100, 70, 50, 8)
@@ -23,6 +25,26 @@ def cases():
     yield from profiles()
     yield from statistics()
     yield from refused()
+    yield from best_first()
+
+
+def best_first():
+    """Lists whose likeliest vectors come first, through whatever happens to them."""
+    random = np.random.default_rng(96)
+    for metric in ("l2", "ip"):
+        x = random.standard_normal((130, 4)).astype(np.float32)
+        case = Case(f"lists_best_first_{metric}_stay_so", 4, metric, "IVF3,Flat", best_first=True)
+        case.set_centroids(x[:3] * 2).add(x[10:70]).list_sizes()
+        within = Budget(budget_codes=20, strict_budget=True)
+        for budget in (within, Budget(budget_share=0.25, sharing="probe_order"), Budget(list_max=9)):
+            clear(case, 5, 4, nprobe=3, budget=budget, stats=True)
+        clear(case.remove([3, 17, 40]).add(x[70:100]), 5, 4, nprobe=3, budget=within)
+        clear(case.update([5, 9, 60], x[100:103]), 5, 4, nprobe=2, max_codes=15)
+        clear(case.reload("map_load").add(x[103:]), 5, 4, nprobe=3, budget=within)
+        clear(case.merge_copy(1000), 5, 4, nprobe=3, max_codes=31)
+        yield clear(case.compact().reload("clone").reload("stream_load"), 5, 4, nprobe=3, budget=within)
+    plain = Case("lists_best_first_of_flat_is_refused", 2, "l2", "Flat", best_first=True).case
+    yield {key: value for key, value in plain.items() if key != "steps"} | {"create_status": "IVF_E_ARGUMENT"}
 
 
 def sharing():

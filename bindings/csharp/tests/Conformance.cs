@@ -55,7 +55,11 @@ namespace Ivf.Tests
             metric = name == "l2" ? Metric.L2 : name == "ip" ? Metric.InnerProduct : Metric.Cosine;
             Check.True(metric != Metric.Cosine || name == "cosine", "a metric, got " + name);
             dim = (int)one["dim"].Integer;
-            var options = new IndexOptions { AllowDuplicateIds = (one["allow_duplicate_ids"]?.Integer ?? 0) != 0 };
+            var options = new IndexOptions
+            {
+                AllowDuplicateIds = (one["allow_duplicate_ids"]?.Integer ?? 0) != 0,
+                ListOrder = (ListOrder)Place(ListOrders, one["list_order"]),
+            };
             index = new IvfIndex(dim, one["index"].Text, metric, options);
         }
 
@@ -139,6 +143,7 @@ namespace Ivf.Tests
                 case "describe": Check.Equal(step["text"].Text, index.Describe(), "text"); break;
                 case "reload": GoOnWith(IvfIndex.Deserialize(index.Serialize())); break;
                 case "save_load": ThroughFile(path => index.Save(path)); break;
+                case "map_load": ThroughFile(path => index.Save(path), new IOOptions { MemoryMap = true }); break;
                 case "stream_load": ThroughStream(); break;
                 case "export_faiss_load": ThroughFile(path => index.ExportFaiss(path)); break;
                 default: DoTyped(step, op); break;

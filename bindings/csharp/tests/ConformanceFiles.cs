@@ -7,13 +7,13 @@ namespace Ivf.Tests
     /// <summary>What a case does by way of files, streams and bytes.</summary>
     internal sealed partial class Conformance
     {
-        private void ThroughFile(Action<string> write)
+        private void ThroughFile(Action<string> write, IOOptions load = null)
         {
             Data.InFolder(folder =>
             {
                 string path = Path.Combine(folder, "индекс-索引");
                 write(path);
-                GoOnWith(IvfIndex.Load(path));
+                GoOnWith(IvfIndex.Load(path, load));
             });
         }
 

@@ -7,6 +7,7 @@ namespace Ivf.Tests
     internal sealed partial class Conformance
     {
         private static readonly string[] Profiles = { "", "exact", "speed", "approx_fast", "approx_balanced", "approx_quality" };
+        private static readonly string[] ListOrders = { "", "best_first" };
         private static readonly string[] Sharings = { "", "uniform", "distance_weighted", "probe_order" };
 
         private static int K(Json step)

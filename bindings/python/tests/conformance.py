@@ -60,11 +60,12 @@ class Run:
     def all_steps(self) -> None:
         case = self.case
         arguments = (case["dim"], case["index"], case["metric"])
+        options = {name: case[name] for name in ("allow_duplicate_ids", "list_order") if name in case}
         if "create_status" in case:
             with raises(case["create_status"], case.get("error", "")):
-                ivf.Index(*arguments)
+                ivf.Index(*arguments, **options)
             return
-        self.index = ivf.Index(*arguments, allow_duplicate_ids=case.get("allow_duplicate_ids", False))
+        self.index = ivf.Index(*arguments, **options)
         for number, step in enumerate(case["steps"]):
             try:
                 self.step(step)
@@ -247,6 +248,11 @@ class Run:
         path = self.folder / "индекс-索引.ivf"
         self.index.save(path)
         self.index = ivf.load(path)
+
+    def map_load(self, step):
+        path = self.folder / "индекс-索引.ivf"
+        self.index.save(path)
+        self.index = ivf.load(path, memory_map=True)
 
     def stream_load(self, step):
         stream = io.BytesIO()
