@@ -24,7 +24,7 @@ fn norm_of(pair: u32, query: u32) -> f32 {
 }
 
 // Where scores of lanes with these biases start.
-fn start_of(begin: vec4<f32>) -> vec4<f32> {
+fn start_of(tile: Tile, number: u32, begin: vec4<f32>) -> vec4<f32> {
     return begin;
 }
 
@@ -33,6 +33,6 @@ fn added(total: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
 }
 
 // Scores with what they lack.
-fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>) -> vec4<f32> {
+fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<f32> {
     return total + vec4<f32>(queries[shape.numbers + 2u * pair + 1u]);
 }

@@ -52,6 +52,10 @@ fn row_value(number: u32, d: u32) -> f32 {
     return rows[place * shape.dim + d];
 }
 
+fn row_start(row: u32, begin: vec4<f32>) -> vec4<f32> {
+    return begin;
+}
+
 fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     let block = tile + quad / 8u;
     if (block >= shape.blocks || d >= shape.dim) {

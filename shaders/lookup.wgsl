@@ -62,7 +62,7 @@ fn norm_of(pair: u32, query: u32) -> f32 {
 }
 
 // Scores: what sums stand for, and where they start.
-fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>) -> vec4<f32> {
+fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<f32> {
     let place = shape.numbers + 3u * pairs[pair].query;
     let base = bitcast<f32>(queries[place + 1u]);
     let products = bitcast<f32>(queries[place + 2u]) * total;

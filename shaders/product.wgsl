@@ -1,8 +1,9 @@
 // The scores of 64 rows and 64 vectors, of which a thread holds 8 rows by 4 vectors.
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
-// added one after another to where the score starts. The kernel has `row_value`, `vector_values`, `added` (a total and one
-// more sum) and the constant STAGED, the room that it needs in `staged`. The CPU's twin is src/kernel/tile.rs.
+// added one after another to where the score starts. The kernel has `row_value`, `row_start` (where a row's
+// scores start, for biases), `vector_values`, `added` (a total and one more sum) and the constant STAGED, the room that it
+// needs in `staged`. The CPU's twin is src/kernel/tile.rs.
 
 const ROWS: u32 = 64u;
 // Threads side by side, of 4 vectors each.
@@ -30,7 +31,16 @@ struct Scores {
 fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
     let across = thread % ACROSS;
     let down = thread / ACROSS;
-    var t = Scores(start, start, start, start, start, start, start, start);
+    var t = Scores(
+        row_start(down * 8u + 0u, start),
+        row_start(down * 8u + 1u, start),
+        row_start(down * 8u + 2u, start),
+        row_start(down * 8u + 3u, start),
+        row_start(down * 8u + 4u, start),
+        row_start(down * 8u + 5u, start),
+        row_start(down * 8u + 6u, start),
+        row_start(down * 8u + 7u, start),
+    );
     for (var sum = 0u; sum < dim; sum += SUM) {
         var s0 = vec4<f32>();
         var s1 = vec4<f32>();

@@ -4,39 +4,6 @@
 //
 // Terms are rounded and added up as the CPU does, sixteen sums side by side. The CPU's twin is src/kernel/round.rs.
 
-struct Shape {
-    dim: u32,
-    // 1 = keys are squared distances.
-    squared: u32,
-    // As in visit.wgsl.
-    residuals: u32,
-    // The first group of the dispatch, and how many there are.
-    first: u32,
-    count: u32,
-    // Where the pairs' numbers begin in `queries`.
-    numbers: u32,
-    // 0.
-    zero: u32,
-}
-
-// Pairs of one list.
-struct Group {
-    list: u32,
-    pair: u32,
-    pairs: u32,
-}
-
-struct Pair {
-    query: u32,
-    place: u32,
-}
-
-@group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> groups: array<Group>;
-@group(0) @binding(2) var<storage, read> pairs: array<Pair>;
-@group(0) @binding(3) var<storage, read_write> queries: array<f32>;
-// As in affine.wgsl.
-@group(0) @binding(4) var<storage, read> book: array<f32>;
 // The code about which those of each dimension lie, [dim].
 @group(0) @binding(5) var<storage, read> centre: array<f32>;
 

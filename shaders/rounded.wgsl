@@ -20,7 +20,7 @@ fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
 }
 
 // Sums are kept as integers: nothing at first.
-fn start_of(begin: vec4<f32>) -> vec4<f32> {
+fn start_of(tile: Tile, number: u32, begin: vec4<f32>) -> vec4<f32> {
     return vec4<f32>();
 }
 
@@ -34,7 +34,7 @@ fn norm_of(pair: u32, query: u32) -> f32 {
 }
 
 // Scores with what they lack.
-fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>) -> vec4<f32> {
+fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<f32> {
     let place = shape.numbers + 4u * pair;
     let products = queries[place + 2u] * vec4<f32>(bitcast<vec4<i32>>(total));
     let scores = vec4<f32>(

@@ -2,7 +2,7 @@
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
 // added one after another to the vector's bias. `four` is of one of value_*.wgsl, `query_value` of plain.wgsl,
-// affine.wgsl or rounded.wgsl. The CPU's twin is src/kernel/tile.rs.
+// affine.wgsl, rounded.wgsl or estimate.wgsl. The CPU's twin is src/kernel/tile.rs.
 
 const CHUNK: u32 = 64u;
 const SUM: u32 = 256u;
@@ -27,14 +27,15 @@ fn scan(
         let block = min(own, tile.blocks - 1u);
         let begin = bias[(tile.block + block) * 8u + thread % 8u];
         let base = (tile.block + block) * shape.columns * 8u + thread % 8u;
-        var t0 = start_of(bitcast<vec4<f32>>(begin));
-        var t1 = t0;
-        var t2 = t0;
-        var t3 = t0;
-        var t4 = t0;
-        var t5 = t0;
-        var t6 = t0;
-        var t7 = t0;
+        let biases = bitcast<vec4<f32>>(begin);
+        var t0 = start_of(tile, 0u, biases);
+        var t1 = start_of(tile, 1u, biases);
+        var t2 = start_of(tile, 2u, biases);
+        var t3 = start_of(tile, 3u, biases);
+        var t4 = start_of(tile, 4u, biases);
+        var t5 = start_of(tile, 5u, biases);
+        var t6 = start_of(tile, 6u, biases);
+        var t7 = start_of(tile, 7u, biases);
         for (var sum = 0u; sum < shape.dim; sum += SUM) {
             var s0 = vec4<f32>();
             var s1 = vec4<f32>();
@@ -85,14 +86,14 @@ fn scan(
         if (own < tile.blocks) {
             let quad = own * 8u + thread % 8u;
             let found = findable(tile, quad, begin);
-            write(tile, 0u, quad, found, bitcast<vec4<f32>>(begin), t0);
-            write(tile, 1u, quad, found, bitcast<vec4<f32>>(begin), t1);
-            write(tile, 2u, quad, found, bitcast<vec4<f32>>(begin), t2);
-            write(tile, 3u, quad, found, bitcast<vec4<f32>>(begin), t3);
-            write(tile, 4u, quad, found, bitcast<vec4<f32>>(begin), t4);
-            write(tile, 5u, quad, found, bitcast<vec4<f32>>(begin), t5);
-            write(tile, 6u, quad, found, bitcast<vec4<f32>>(begin), t6);
-            write(tile, 7u, quad, found, bitcast<vec4<f32>>(begin), t7);
+            write(tile, 0u, quad, found, biases, t0);
+            write(tile, 1u, quad, found, biases, t1);
+            write(tile, 2u, quad, found, biases, t2);
+            write(tile, 3u, quad, found, biases, t3);
+            write(tile, 4u, quad, found, biases, t4);
+            write(tile, 5u, quad, found, biases, t5);
+            write(tile, 6u, quad, found, biases, t6);
+            write(tile, 7u, quad, found, biases, t7);
         }
     }
 }

@@ -8,6 +8,10 @@ fn row_value(row: u32, d: u32) -> f32 {
     return query_value(own, row, d);
 }
 
+fn row_start(row: u32, begin: vec4<f32>) -> vec4<f32> {
+    return start_of(own, row, begin);
+}
+
 fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     if (quad / 8u >= own.blocks || d >= shape.dim) {
         return vec4<f32>();
@@ -29,7 +33,7 @@ fn scan_many(
     let quad = thread % ACROSS;
     let block = min(quad / 8u, own.blocks - 1u);
     let begin = bias[(own.block + block) * 8u + quad % 8u];
-    let all = scores(thread, shape.dim, start_of(bitcast<vec4<f32>>(begin)));
+    let all = scores(thread, shape.dim, bitcast<vec4<f32>>(begin));
     if (quad / 8u < own.blocks) {
         let found = findable(own, quad, begin);
         let row = thread / ACROSS * 8u;

@@ -4,38 +4,6 @@
 // Terms are made by other threads than those that add them, so that no compiler fuses a product with a sum: the CPU
 // rounds both. It adds up eight sums side by side, and then those. The CPU's twin is src/backend/affine.rs.
 
-struct Shape {
-    dim: u32,
-    // 1 = keys are squared distances.
-    squared: u32,
-    // As in visit.wgsl.
-    residuals: u32,
-    // The first group of the dispatch, and how many there are.
-    first: u32,
-    count: u32,
-    // Where the pairs' numbers begin in `queries`.
-    numbers: u32,
-}
-
-// Pairs of one list, 16 at most.
-struct Group {
-    list: u32,
-    pair: u32,
-    pairs: u32,
-}
-
-struct Pair {
-    query: u32,
-    place: u32,
-}
-
-@group(0) @binding(0) var<uniform> shape: Shape;
-@group(0) @binding(1) var<storage, read> groups: array<Group>;
-@group(0) @binding(2) var<storage, read> pairs: array<Pair>;
-@group(0) @binding(3) var<storage, read_write> queries: array<f32>;
-// As in affine.wgsl.
-@group(0) @binding(4) var<storage, read> book: array<f32>;
-
 const PAIRS: u32 = 16u;
 const SUMS: u32 = 8u;
 const CHUNK: u32 = 32u;

@@ -22,6 +22,8 @@ struct Shape {
     bits: u32,
     // 0.
     zero: u32,
+    // 1 = RaBitQ codes whose sums are whole numbers.
+    whole: u32,
 }
 
 // Some blocks of one list, and queries that visit them.
@@ -79,7 +81,8 @@ fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>
     }
     let pair = pairs[tile.pair + number];
     let norm = norm_of(tile.pair + number, pair.query);
-    let all = completed(tile.pair + number, scores, begin);
+    let lanes = (tile.block + quad / 8u) * shape.columns * 8u + quad % 8u;
+    let all = completed(tile.pair + number, scores, begin, lanes);
     let written = vec4<u32>(
         key_of(norm, all.x),
         key_of(norm, all.y),

@@ -163,6 +163,7 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
                 | Codes::Affine(_)
                 | Codes::Rounded(Rounded { bounds: None, .. })
                 | Codes::Product(Product { fast: true, centroids: None, .. })
+                | Codes::RaBitQ(RaBitQ { deviations: None, .. })
         )
 }
 

@@ -125,6 +125,14 @@ pub(super) type Parts = [u8; 2 * VALUES];
 /// Two tables.
 pub(super) type Pair = [u8; 2 * ENTRIES];
 
+/// The most that four values may add up to in whole steps, so that tables of so many columns add up to less than 2^16.
+#[inline(always)]
+pub(crate) fn most(columns: usize) -> f32 {
+    let room = usize::from(u16::MAX) / (2 * columns).max(1);
+    // Four values may be rounded up by a half each.
+    f32::from(u8::try_from(room).unwrap_or(MOST).min(MOST) - 2)
+}
+
 /// Tables for codes of one bit a value, which stands for -1/2 or 1/2: each tells what four values add up to under every
 /// code. `tables` is `[columns][2][ENTRIES]` for the columns that hold so many bits. The values become whole numbers of
 /// steps, of which a table's entries are sums; `expand` makes a column's.
@@ -133,9 +141,7 @@ pub(super) type Pair = [u8; 2 * ENTRIES];
 #[inline(always)]
 pub(super) fn subsets(values: &[f32], tables: &mut [u8], expand: impl Fn(&Parts, &mut Pair)) -> Steps {
     let pairs = tables.as_chunks_mut().0;
-    let room = usize::from(u16::MAX) / (2 * pairs.len()).max(1);
-    // Four values may be rounded up by a half each.
-    let most = f32::from(u8::try_from(room).unwrap_or(MOST).min(MOST) - 2);
+    let most = most(pairs.len());
     let (whole, rest) = values.as_chunks::<VALUES>();
     let mut last = [0.0; VALUES];
     last[..rest.len()].copy_from_slice(rest);

@@ -24,6 +24,8 @@ mod x86_64;
 
 pub(crate) use bitmap::Bitmap;
 pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};
+#[cfg(feature = "gpu")]
+pub(crate) use lookup::most;
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
 pub(crate) use pair::prefetch;
 pub(crate) use round::{RoundInput, Rounded};

@@ -72,9 +72,13 @@ fn search_codes_near_and_far_equal_the_cpu() {
 fn search_codes_filtered_or_with_a_budget_equals_the_cpu() {
     let dim = 8;
     let rows = numbers(2, 4000 * dim);
-    for (description, metric) in
-        [("IVF16,SQ8", Metric::L2), ("IVF16,SQ6", Metric::InnerProduct), ("IVF16,PQ4x4fs", Metric::L2)]
-    {
+    for (description, metric) in [
+        ("IVF16,SQ8", Metric::L2),
+        ("IVF16,SQ6", Metric::InnerProduct),
+        ("IVF16,PQ4x4fs", Metric::L2),
+        ("IVF16,RaBitQ", Metric::InnerProduct),
+        ("IVF16,RaBitQ6", Metric::L2),
+    ] {
         let Some(twins) = twins(description, metric, dim, &rows) else { return };
         search_filtered(&twins, dim);
     }
@@ -85,7 +89,7 @@ fn range_search_of_codes_equals_the_cpu() {
     let dim = 6;
     let rows = numbers(2, 3000 * dim);
     for metric in METRICS {
-        for description in ["IVF16,SQ8", "IVF16,PQ3x4fs"] {
+        for description in ["IVF16,SQ8", "IVF16,PQ3x4fs", "IVF16,RaBitQ", "IVF16,RaBitQ4"] {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             search_ranges(&twins, metric, dim);
         }
@@ -95,7 +99,7 @@ fn range_search_of_codes_equals_the_cpu() {
 #[test]
 fn search_codes_after_changes_equals_the_cpu() {
     let dim = 10;
-    for description in ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs"] {
+    for description in ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs", "IVF8,RaBitQ", "IVF8,RaBitQ3"] {
         let Some(twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
         search_after_changes(twins, dim);
     }
@@ -173,5 +177,33 @@ fn search_of_product_codes_equals_the_cpu() {
             let steps = if description.starts_with("IVF") { 2 } else { 1 };
             assert_eq!(twins.calls(), 8 * steps, "{metric:?} {description}");
         }
+    }
+}
+
+#[test]
+fn search_of_estimates_equals_the_cpu() {
+    let check = |description: &str, metric, dim: usize| {
+        let rows: Vec<f32> = numbers(21, 2000 * dim).iter().map(|value| value + 0.3).collect();
+        let queries = numbers(22, 40 * dim);
+        let Some(twins) = twins(description, metric, dim, &rows) else { return };
+        for (k, probes) in [(1, 1), (10, 4), (300, 16)] {
+            twins.check(&queries, k, &nprobe(probes));
+            twins.check(&queries[..3 * dim], k, &nprobe(probes));
+        }
+        // A coarse step, where there is one, and a scan each time.
+        let steps = if description.contains("IVF") { 2 } else { 1 };
+        assert_eq!(twins.calls(), 6 * steps, "{dim} {metric:?} {description}");
+    };
+    for metric in METRICS {
+        for bits in 1..=8 {
+            check(&format!("IVF16,RaBitQ{bits}"), metric, 40);
+        }
+        for code in ["RaBitQ", "RaBitQ4"] {
+            // More than are summed up at once; in two stages.
+            check(code, metric, 300);
+            check(&format!("IVF16,{code},RFlat"), metric, 23);
+            check(&format!("RR,IVF16,{code}"), metric, 7);
+        }
+        check("IVF16,RaBitQ", metric, 1);
     }
 }

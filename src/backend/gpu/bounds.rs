@@ -4,8 +4,8 @@
 //! (Higham, Accuracy and Stability of Numerical Algorithms, 3.1), with gamma = steps * epsilon for the longer of both
 //! chains of additions.
 
-use crate::backend::Affine;
 use crate::backend::scorer::{CANCELLED, is_settled};
+use crate::backend::{Affine, RaBitQ};
 use crate::kernel::CHUNK;
 use crate::metric::Metric;
 
@@ -15,8 +15,21 @@ pub(super) struct Sizes {
     /// No vector's squared length is larger; of codes, that of no vector that they stand for, centroids apart.
     largest: f32,
     codes: Option<CodeSizes>,
+    directions: Option<DirectionSizes>,
     /// Whether scores are estimates, of which the CPU looks at none again.
     estimates: bool,
+}
+
+/// Sizes of what RaBitQ codes estimate by.
+#[derive(Clone, Copy)]
+struct DirectionSizes {
+    /// The longest vector of codes and that of what code 0 stands for.
+    codes: f64,
+    /// The longest centroid.
+    centroid: f64,
+    /// The largest factor and the longest residual.
+    factor: f64,
+    length: f64,
 }
 
 /// Lengths of vectors of what codes stand for.
@@ -32,12 +45,27 @@ struct CodeSizes {
 impl Sizes {
     /// Those of vectors.
     pub(super) fn of_vectors(largest: f32) -> Self {
-        Self { largest, codes: None, estimates: false }
+        Self { largest, codes: None, directions: None, estimates: false }
     }
 
     /// Those of estimates.
     pub(super) fn of_estimates(largest: f32) -> Self {
-        Self { largest, codes: None, estimates: true }
+        Self { largest, codes: None, directions: None, estimates: true }
+    }
+
+    /// Those of RaBitQ codes, of which no vector is known yet.
+    pub(super) fn of_directions(codes: &RaBitQ<'_>) -> Self {
+        let centroid = longest(codes.centroids, codes.dim);
+        let most = 3.0 * f64::from(codes.centre()) * length(&vec![1.0; codes.dim]);
+        let directions = DirectionSizes { codes: most, centroid, factor: 0.0, length: 0.0 };
+        Self { directions: Some(directions), ..Self::of_estimates(0.0) }
+    }
+
+    /// The same with vectors of this largest factor and longest residual.
+    pub(super) fn with_reach(self, [factor, length]: [f32; 2]) -> Self {
+        let (factor, length) = (f64::from(factor), f64::from(length));
+        let directions = self.directions.map(|sizes| DirectionSizes { factor, length, ..sizes });
+        Self { directions, ..self }
     }
 
     /// The same with other vectors.
@@ -47,13 +75,11 @@ impl Sizes {
 
     /// Those of codes, of which no vector is known yet.
     pub(super) fn of_codes(affine: &Affine<'_>) -> Self {
-        let length = |values: &[f32]| values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt();
         let most = f64::from((1u32 << affine.bits) - 1);
-        let longest =
-            |centroids: &[f32]| centroids.chunks(affine.scale.len()).map(length).fold(0.0, f64::max);
+        let longest = |centroids| longest(centroids, affine.scale.len());
         let (steps, offset) = (most * length(affine.scale), length(affine.offset));
         let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest) };
-        Self { largest: 0.0, codes: Some(codes), estimates: false }
+        Self { codes: Some(codes), ..Self::of_vectors(0.0) }
     }
 
     /// The same for queries that are rounded: no factor by more than its own size.
@@ -65,6 +91,9 @@ impl Sizes {
     /// How far the CPU's key and a device's can lie apart, for vectors whose key is at most `key`, and a query of
     /// squared length `norm`.
     pub(super) fn rounding(&self, metric: Metric, dim: usize, norm: f32, key: f32) -> f64 {
+        if let Some(sizes) = &self.directions {
+            return sizes.rounding(metric, dim, norm);
+        }
         let Some(codes) = &self.codes else { return rounding(metric, dim, self.largest, norm, key) };
         let q = f64::from(norm).sqrt();
         let CodeSizes { steps, offset, centroid, .. } = *codes;
@@ -110,6 +139,23 @@ impl Sizes {
     }
 }
 
+impl DirectionSizes {
+    /// See [`Sizes::rounding`].
+    fn rounding(&self, metric: Metric, dim: usize, norm: f32) -> f64 {
+        let &Self { codes, centroid, factor, length } = self;
+        let q = f64::from(norm).sqrt();
+        let compared = q + centroid;
+        let product = factor * compared * codes;
+        let size = match metric {
+            Metric::L2 => compared * compared + 2.0 * product + length * length,
+            _ => q * centroid + product + length * centroid,
+        };
+        // What is added up before the sum of products is rounded alike.
+        let chain = dim.min(CHUNK) + dim.div_ceil(CHUNK) + 16;
+        2.0 * gamma(chain) * checked(size * 1.01) + flushed(dim) * (300.0 + factor)
+    }
+}
+
 impl CodeSizes {
     /// By how much the difference of a query of length `q` and what a code stands for can be off.
     fn off(&self, q: f64) -> f64 {
@@ -128,6 +174,15 @@ pub(super) fn rounding(metric: Metric, dim: usize, largest: f32, norm: f32, key:
     };
     // Within a chunk, then the chunks' sums, and a few more.
     2.0 * gamma(dim.min(CHUNK) + dim.div_ceil(CHUNK) + 16) * checked(size) + flushed(dim)
+}
+
+fn length(values: &[f32]) -> f64 {
+    values.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The length of the longest of these rows.
+fn longest(rows: &[f32], dim: usize) -> f64 {
+    rows.chunks(dim).map(length).fold(0.0, f64::max)
 }
 
 /// Where a sum might overflow on its way, nothing is known.

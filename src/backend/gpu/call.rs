@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::device::{Engine, Fault, Outcome};
 use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
 use super::exact::Candidate;
-use super::held::{Book, affine};
+use super::held::{Book, Held, affine};
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
 use super::resident::Resident;
@@ -15,7 +15,7 @@ use super::staging::Part;
 use crate::backend::prepared::Prepared;
 use crate::backend::{Affine, Codes, ScanJob};
 use crate::context::Context;
-use crate::kernel::{ENTRIES, Kernels, Steps};
+use crate::kernel::{ENTRIES, Kernels, Steps, most};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
@@ -28,7 +28,7 @@ const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 12;
 
 /// Numbers of a pair at most, where pairs have any, and of a query with tables.
-const NUMBERS: usize = 4;
+const NUMBERS: usize = 6;
 const TABLE_NUMBERS: usize = 3;
 
 /// A job under way.
@@ -197,6 +197,11 @@ impl Sender<'_> {
             Some(Affine { bits, centroids: None, .. }) => (*bits, 0),
             Some(Affine { bits, .. }) => (*bits, if squared == 1 { 1 } else { 2 }),
         };
+        let (bits, whole, centre, most) = match job.codes {
+            Codes::RaBitQ(codes) if codes.looks_up() => (1, 1, 0.0, most(codes.code_columns())),
+            Codes::RaBitQ(codes) => (codes.bits, 0, codes.centre(), 0.0),
+            _ => (bits, 0, 0.0, 0.0),
+        };
         let mut shapes: Vec<Shape> = round
             .dispatches
             .iter()
@@ -211,13 +216,17 @@ impl Sender<'_> {
                     to32(job.columns()),
                     residuals,
                     bits,
+                    0,
+                    whole,
                 ])
             })
             .collect();
         // Behind them the rows' own, and the groups'.
         shapes.push(Shape::new(&[0, to32(round.rows.len())]));
         let groups = to32(round.groups.len());
-        shapes.push(Shape::new(&[to32(dim), squared, residuals, 0, groups, numbers]));
+        let of_estimates = [centre, most].map(f32::to_bits);
+        let fields = [to32(dim), squared, residuals, 0, groups, numbers, 0];
+        shapes.push(Shape::new(&[&fields[..], &of_estimates].concat()));
         let mut parts = vec![
             Part::new(Use::Queries, queries).and(behind),
             Part::new(Use::Tiles, &round.tiles),
@@ -240,8 +249,11 @@ impl Sender<'_> {
         let held = resident.held(&job.codes);
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         if let Some(book) = resident.book() {
-            let pipeline =
-                engine.pipelines.get(if held.is_rounded() { Kernel::Round } else { Kernel::Shift });
+            let pipeline = engine.pipelines.get(match held {
+                Held::Signs | Held::Estimates => Kernel::Residual,
+                _ if held.is_rounded() => Kernel::Round,
+                _ => Kernel::Shift,
+            });
             pass.set_pipeline(pipeline);
             let mut buffers = vec![engine.at(Use::Groups), engine.at(Use::Pairs), engine.at(Use::Queries)];
             if held.is_rounded() {

@@ -21,11 +21,15 @@ pub(super) enum Held {
     PackedRounded,
     /// Codes of four bits by words, looked up in tables of bytes.
     Words,
+    /// RaBitQ codes of one bit in whole numbers.
+    Signs,
+    /// Other RaBitQ codes.
+    Estimates,
 }
 
 impl Held {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 9;
+    pub(super) const COUNT: usize = 11;
 
     /// What a job reads of lists of this element.
     pub(super) fn of(codes: &Codes<'_>, element: Element) -> Self {
@@ -35,7 +39,9 @@ impl Held {
             Codes::Rounded(Rounded { affine: Affine { bits: 8, .. }, .. }) => Self::Rounded,
             Codes::Rounded(_) => Self::PackedRounded,
             Codes::Product(_) => Self::Words,
-            _ => Self::Values(element),
+            Codes::RaBitQ(codes) if codes.looks_up() => Self::Signs,
+            Codes::RaBitQ(_) => Self::Estimates,
+            Codes::Plain => Self::Values(element),
         }
     }
 
@@ -48,12 +54,14 @@ impl Held {
             Self::Rounded => 6,
             Self::PackedRounded => 7,
             Self::Words => 8,
+            Self::Signs => 9,
+            Self::Estimates => 10,
         }
     }
 
     /// Whether sums are whole numbers: then a device's keys are the CPU's, or of no use.
     pub(super) fn is_whole(self) -> bool {
-        self.is_rounded() || self == Self::Words
+        self.is_rounded() || matches!(self, Self::Words | Self::Signs)
     }
 
     /// Whether queries are rounded, pair by pair.
@@ -68,6 +76,11 @@ pub(super) fn affine<'c, 'a>(codes: &'c Codes<'a>) -> Option<&'c Affine<'a>> {
         Codes::Affine(affine) | Codes::Rounded(Rounded { affine, .. }) => Some(affine),
         _ => None,
     }
+}
+
+/// Whether pairs of queries and lists have numbers of their own.
+pub(super) fn has_numbers(codes: &Codes<'_>) -> bool {
+    affine(codes).is_some() || matches!(codes, Codes::RaBitQ(_))
 }
 
 /// What lists hold, as they themselves do not tell.
@@ -92,7 +105,7 @@ impl<'a> Form<'a> {
 
 /// What codes stand for, on the device. It is the same as long as the lists are.
 pub(super) struct Book {
-    /// As affine.wgsl has it.
+    /// As affine.wgsl or estimate.wgsl has it.
     memory: Memory,
     /// As round.wgsl has it, once it was needed.
     centre: Option<Memory>,
@@ -105,11 +118,17 @@ pub(super) struct Book {
 impl Book {
     /// Sends it; `None` = the lists hold vectors.
     pub(super) fn send(engine: &Engine, codes: &Codes<'_>) -> Outcome<Option<Self>> {
-        let Some(affine) = affine(codes) else { return Ok(None) };
-        let parts = [affine.scale, affine.offset, affine.centroids.unwrap_or_default()];
+        let (parts, sizes) = match (codes, affine(codes)) {
+            (Codes::RaBitQ(codes), _) => ([codes.centroids, &[], &[]], Sizes::of_directions(codes)),
+            (_, Some(affine)) => {
+                let centroids = affine.centroids.unwrap_or_default();
+                ([affine.scale, affine.offset, centroids], Sizes::of_codes(affine))
+            }
+            _ => return Ok(None),
+        };
         let memory = send(engine, &parts)?;
         let least = parts.iter().map(|part| least(part)).fold(f32::INFINITY, f32::min);
-        Ok(Some(Self { memory, centre: None, sizes: Sizes::of_codes(affine), least }))
+        Ok(Some(Self { memory, centre: None, sizes, least }))
     }
 
     /// Sends what this job needs besides.

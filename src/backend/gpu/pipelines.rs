@@ -20,6 +20,7 @@ pub(super) enum Kernel {
     ScanMany(Held),
     Shift,
     Round,
+    Residual,
     Best,
     Count,
     Gather,
@@ -34,11 +35,14 @@ const PRODUCT: &str = include_str!(concat!(env!("OUT_DIR"), "/product.wgsl"));
 const SCAN_MANY: &str = include_str!(concat!(env!("OUT_DIR"), "/scan_many.wgsl"));
 const PLAIN: &str = include_str!(concat!(env!("OUT_DIR"), "/plain.wgsl"));
 const AFFINE: &str = include_str!(concat!(env!("OUT_DIR"), "/affine.wgsl"));
+const NUMBERS: &str = include_str!(concat!(env!("OUT_DIR"), "/numbers.wgsl"));
 const SHIFT: &str = include_str!(concat!(env!("OUT_DIR"), "/shift.wgsl"));
 const WHOLE: &str = include_str!(concat!(env!("OUT_DIR"), "/whole.wgsl"));
 const ROUNDED: &str = include_str!(concat!(env!("OUT_DIR"), "/rounded.wgsl"));
 const LOOKUP: &str = include_str!(concat!(env!("OUT_DIR"), "/lookup.wgsl"));
 const ROUND: &str = include_str!(concat!(env!("OUT_DIR"), "/round.wgsl"));
+const RESIDUAL: &str = include_str!(concat!(env!("OUT_DIR"), "/residual.wgsl"));
+const ESTIMATE: &str = include_str!(concat!(env!("OUT_DIR"), "/estimate.wgsl"));
 const SELECT: &str = include_str!(concat!(env!("OUT_DIR"), "/select.wgsl"));
 const WITHIN: &str = include_str!(concat!(env!("OUT_DIR"), "/within.wgsl"));
 const ASSIGN: &str = include_str!(concat!(env!("OUT_DIR"), "/assign.wgsl"));
@@ -58,8 +62,9 @@ impl Kernel {
             Self::Assign => 3,
             Self::Shift => 4,
             Self::Round => 5,
-            Self::Scan(held) => 6 + held.place(),
-            Self::ScanMany(held) => 6 + Held::COUNT + held.place(),
+            Self::Residual => 6,
+            Self::Scan(held) => 7 + held.place(),
+            Self::ScanMany(held) => 7 + Held::COUNT + held.place(),
         }
     }
 
@@ -74,6 +79,7 @@ impl Kernel {
             Self::Assign => "assign",
             Self::Shift => "shift",
             Self::Round => "round_queries",
+            Self::Residual => "residual",
         }
     }
 
@@ -85,8 +91,9 @@ impl Kernel {
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign => &[KEY, PRODUCT, ASSIGN],
-            Self::Shift => &[KEY, SHIFT],
-            Self::Round => &[KEY, WHOLE, ROUND],
+            Self::Shift => &[KEY, NUMBERS, SHIFT],
+            Self::Round => &[KEY, NUMBERS, WHOLE, ROUND],
+            Self::Residual => &[KEY, NUMBERS, WHOLE, RESIDUAL],
         };
         parts.concat()
     }
@@ -99,7 +106,7 @@ fn value(held: Held) -> &'static str {
         Held::Values(Element::F16) => VALUE_F16,
         Held::Values(Element::Bf16) => VALUE_BF16,
         Held::Values(Element::U8) | Held::Codes | Held::Rounded | Held::Words => VALUE_U8,
-        Held::Packed | Held::PackedRounded => VALUE_PACKED,
+        Held::Packed | Held::PackedRounded | Held::Signs | Held::Estimates => VALUE_PACKED,
     }
 }
 
@@ -110,10 +117,11 @@ fn query(held: Held) -> &'static str {
         Held::Codes | Held::Packed => AFFINE,
         Held::Rounded | Held::PackedRounded => ROUNDED,
         Held::Words => LOOKUP,
+        Held::Signs | Held::Estimates => ESTIMATE,
     }
 }
 
-const KERNELS: usize = 6 + 2 * Held::COUNT;
+const KERNELS: usize = 7 + 2 * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

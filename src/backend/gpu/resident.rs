@@ -8,7 +8,7 @@ use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
 use super::held::{Book, Form, Held};
 use super::verify::least;
-use crate::backend::{Codes, ListSource, ListView, Version};
+use crate::backend::{Codes, ListSource, ListView, Number, RaBitQ, Version};
 use crate::element::{Element, Values, with_values};
 use crate::kernel::Kernels;
 use crate::lists::block::lanes as lanes_of;
@@ -63,6 +63,8 @@ pub(crate) struct Resident {
     waste: usize,
     /// No vector's squared length is larger.
     pub(super) norm: f32,
+    /// The largest factor and the longest residual of RaBitQ codes.
+    reach: [f32; 2],
     /// No value but zero has a smaller magnitude; of codes, no bias.
     least: f32,
     /// Bytes put aside and not yet sent.
@@ -82,6 +84,7 @@ impl Resident {
             slots: Vec::new(),
             waste: 0,
             norm: 0.0,
+            reach: [0.0; 2],
             least: f32::INFINITY,
             pending: 0,
             spread: Vec::new(),
@@ -104,7 +107,7 @@ impl Resident {
             None if self.coded => Sizes::of_estimates(self.norm),
             None => Sizes::of_vectors(self.norm),
             Some(book) if self.held(codes).is_rounded() => book.sizes.with_largest(self.norm).rounded(),
-            Some(book) => book.sizes.with_largest(self.norm),
+            Some(book) => book.sizes.with_largest(self.norm).with_reach(self.reach),
         }
     }
 
@@ -228,7 +231,8 @@ impl Resident {
         }
         for &list in &changed {
             let before = missing;
-            missing = self.copy_list(engine, kernels, lists.list(list), lists.version(list), list, before)?;
+            let view = lists.list(list);
+            missing = self.copy_list(engine, kernels, (view, codes), lists.version(list), list, before)?;
         }
         if self.pending > 0 {
             self.pending = 0;
@@ -242,7 +246,7 @@ impl Resident {
         &mut self,
         engine: &mut Engine,
         kernels: &Kernels,
-        view: ListView<'_>,
+        (view, codes): (ListView<'_>, &Codes<'_>),
         versions: [Version; 2],
         list: usize,
         missing: usize,
@@ -279,6 +283,9 @@ impl Resident {
                 if block >= first[0] {
                     let own = &bytes[block * BLOCK * lane_bytes..][..lanes * lane_bytes];
                     self.put_vectors(engine, extent.segment, place, own, lanes);
+                    if let Codes::RaBitQ(codes) = codes {
+                        self.measure_estimates(codes, own, lanes);
+                    }
                     if !self.coded {
                         let lanes = block * BLOCK * self.columns..(block * BLOCK + lanes) * self.columns;
                         self.measure(kernels, view.vectors.slice(lanes));
@@ -313,6 +320,16 @@ impl Resident {
         self.slots[list] = super::encode::to32(len);
         placed.versions = versions.map(|version| version.now);
         Ok(missing)
+    }
+
+    /// Notes how large the numbers of a block of RaBitQ codes are.
+    fn measure_estimates(&mut self, codes: &RaBitQ<'_>, block: &[u8], lanes: usize) {
+        for (number, most) in [Number::Factor, Number::Length].into_iter().zip(&mut self.reach) {
+            let mut numbers = [0.0; BLOCK];
+            codes.numbers(number, block, &mut numbers[..lanes]);
+            *most = numbers.iter().fold(*most, |most, number| most.max(number.abs()));
+            self.least = self.least.min(least(&numbers));
+        }
     }
 
     /// Notes how large the vectors of a block are.

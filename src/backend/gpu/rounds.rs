@@ -4,7 +4,7 @@
 //! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
 
 use super::encode::DeviceRow;
-use super::held::affine;
+use super::held::has_numbers;
 use super::resident::Resident;
 use crate::backend::plan::slot_after;
 use crate::backend::{Codes, Probes, ScanJob};
@@ -54,7 +54,7 @@ pub(super) struct Tile {
     list: u32,
 }
 
-/// `Group` in shift.wgsl.
+/// `Group` in numbers.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Group {
@@ -380,7 +380,7 @@ impl<'a> Rounds<'a> {
 
     /// Groups pairs that visit `list`, if they need it.
     fn group(&self, list: usize, pairs: std::ops::Range<usize>, groups: &mut Vec<Group>) {
-        if affine(&self.job.codes).is_some() {
+        if has_numbers(&self.job.codes) {
             for pair in pairs.clone().step_by(GROUP) {
                 let count = (pairs.end - pair).min(GROUP);
                 groups.push(Group { list: to32(list), pair: to32(pair), pairs: to32(count) });

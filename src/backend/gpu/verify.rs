@@ -14,13 +14,13 @@ use super::held::{Form, Held};
 use super::resident::Resident;
 use super::scratch::Scratch;
 use crate::backend::{
-    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Product, Rounded, Rows, ScanJob,
-    Version,
+    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Number, Probes, Product, RaBitQ, Rounded,
+    Rows, ScanJob, Version,
 };
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
 use crate::kernel::{Book, ENTRIES};
-use crate::lists::block::BLOCK;
+use crate::lists::block::{BLOCK, locate};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
@@ -69,6 +69,8 @@ pub(super) fn arithmetic_is_the_cpus(
         Held::Rounded => scans_agree(&Sample::of_codes(8).rounded(), context, gpu, engine),
         Held::Words => scans_agree(&Sample::of_words(), context, gpu, engine),
         Held::PackedRounded => scans_agree(&Sample::of_codes(6).rounded(), context, gpu, engine),
+        Held::Signs => scans_agree(&Sample::of_estimates(1), context, gpu, engine),
+        Held::Estimates => scans_agree(&Sample::of_estimates(5), context, gpu, engine),
     };
     remembered(tried, engine, |verified| &mut verified.scans[place])
 }
@@ -182,6 +184,8 @@ struct Sample<E> {
     coded: Option<(u32, [Vec<f32>; 3])>,
     /// The middle of the codes, if queries are rounded.
     centre: Option<Vec<f32>>,
+    /// Of RaBitQ codes the bits and the centroid.
+    estimates: Option<(u32, Vec<f32>)>,
     /// Of codes by words these, as the CPU's kernels read them, and as many numbers as there are words.
     words: Option<[Vec<f32>; 2]>,
     version: Version,
@@ -208,6 +212,7 @@ impl<E: Scalar> Sample<E> {
             queries,
             coded: None,
             centre: None,
+            estimates: None,
             words: None,
             version: Version::new(),
             device: DeviceSlot::default(),
@@ -263,8 +268,40 @@ impl Sample<u8> {
     }
 }
 
+impl Sample<u8> {
+    /// One of RaBitQ codes, of so many bits.
+    fn of_estimates(bits: u32) -> Self {
+        let mut random = Random::new(4);
+        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
+        let mut number = |from: f64, to: f64| (from + random.unit() * (to - from)) as f32;
+        let centroid = (0..DIM).map(|_| number(-1.0, 1.0)).collect();
+        let mut sample = Self { estimates: Some((bits, centroid)), ..Self::new() };
+        let Codes::RaBitQ(codes) = sample.codes() else { unreachable!("invariant: given above") };
+        let (columns, numbers) = (codes.columns(), [Number::Factor, Number::Length].map(|n| codes.column(n)));
+        sample.vectors.truncate(VECTORS * columns);
+        for slot in 0..VECTORS {
+            let (base, stride) = locate(slot, VECTORS, columns);
+            for (column, value) in numbers.into_iter().zip([number(0.001, 0.02), number(5.0, 9.0)]) {
+                for (place, byte) in value.to_le_bytes().into_iter().enumerate() {
+                    sample.vectors[base + (column + place) * stride] = byte;
+                }
+            }
+        }
+        sample
+    }
+}
+
 impl<E: Scalar> Sample<E> {
     fn codes(&self) -> Codes<'_> {
+        if let Some((bits, centroids)) = &self.estimates {
+            return Codes::RaBitQ(RaBitQ {
+                dim: DIM,
+                bits: *bits,
+                products: false,
+                centroids,
+                deviations: None,
+            });
+        }
         if let Some([values, halves]) = &self.words {
             let book = Book { words: ENTRIES, values, halves };
             let (bits, fast, words, centroids) = (4, true, &values[..], None);
@@ -385,6 +422,7 @@ mod tests {
         for bits in [8, 6, 4] {
             is_proven(&Sample::of_codes(bits), &context, &gpu);
         }
+        is_proven(&Sample::of_estimates(5), &context, &gpu);
     }
 
     /// Of rounded queries and of tables of bytes all is whole numbers, sums and products apart, and exact quotients: any device's keys are the
@@ -396,6 +434,7 @@ mod tests {
             finds_the_same(&Sample::of_codes(bits).rounded(), &context, &gpu);
         }
         finds_the_same(&Sample::of_words(), &context, &gpu);
+        finds_the_same(&Sample::of_estimates(1), &context, &gpu);
     }
 
     /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
