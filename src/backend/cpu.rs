@@ -106,7 +106,10 @@ fn best_by_query(
             let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
             let best = selections(hits, states, job, (from, to), k, None)?;
             let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
-            for unit in &plan.units {
+            for (unit, number) in plan.units.iter().zip(1..) {
+                if let Some(next) = plan.units.get(number) {
+                    scanner.approach(next);
+                }
                 scanner.scan(plan, unit)?;
             }
             for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(k)).zip(states).enumerate() {

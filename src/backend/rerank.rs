@@ -2,7 +2,7 @@
 //! what they were found by.
 
 use crate::context::Context;
-use crate::kernel::{Kernels, prefetch};
+use crate::kernel::{Kernels, begin, prefetch};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
@@ -51,10 +51,4 @@ impl<'a> Scores<'a> {
             };
         }
     }
-}
-
-/// As much of a row as has to be asked for: what follows comes by itself.
-fn begin(row: &[u8]) -> &[u8] {
-    const BYTES: usize = 2048;
-    &row[..row.len().min(BYTES)]
 }

@@ -9,9 +9,9 @@ use super::rounded::{Rounded, Roundings};
 use super::{Codes, IdFilter, ListView, Place, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
-use crate::element::Values;
+use crate::element::{Values, with_values};
 use crate::error::Result;
-use crate::kernel::{GROUP, Kernels, TileOutput, bitpack};
+use crate::kernel::{GROUP, Kernels, TileOutput, begin, bitpack, prefetch};
 use crate::lists::block::{BLOCK, blocks};
 
 /// What of a list is scanned.
@@ -40,6 +40,8 @@ pub(super) struct Scanned<'a> {
     pub(super) values: Values<'a>,
     /// Elements of a lane.
     pub(super) columns: usize,
+    /// Dimensions of codes that products in whole numbers read as they lie, not by fours.
+    pub(super) rows: Option<usize>,
     /// What each lane's products count, of estimates.
     pub(super) factors: &'a [f32],
     /// The lane with which they begin.
@@ -124,6 +126,18 @@ impl<'a, C: Collector> Scanner<'a, C> {
         Self { kernels: context.kernels(), job, first_query, prepared, scratch, collector }
     }
 
+    /// Has the beginning of a unit fetched that comes next. A few queries wait for memory, and what lies ahead within a
+    /// list is fetched by itself.
+    pub(super) fn approach(&self, unit: &Unit) {
+        if (unit.pairs.1 - unit.pairs.0) as usize > FEW {
+            return;
+        }
+        let list = self.job.lists.list(unit.list as usize);
+        let (first, columns) = (unit.blocks.0 as usize * BLOCK, self.job.columns());
+        with_values!(list.vectors, values => prefetch(begin(bytemuck::cast_slice(&values[first * columns..]))));
+        prefetch(begin(bytemuck::cast_slice(&list.bias[first..])));
+    }
+
     /// Scans a unit for all its pairs.
     pub(super) fn scan(&mut self, plan: &Plan, unit: &Unit) -> Result<()> {
         let list = self.job.lists.list(unit.list as usize);
@@ -172,7 +186,8 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
         let mut factors = std::mem::take(&mut self.scratch.factors);
         let mut fours = std::mem::take(&mut self.scratch.fours);
-        let scanned = self.scanned(&ground.list, ground.blocks, &mut unpacked, &mut factors, &mut fours);
+        let (list, blocks) = (&ground.list, ground.blocks);
+        let scanned = self.scanned(list, blocks, pairs.len(), &mut unpacked, &mut factors, &mut fours);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
         for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
@@ -185,11 +200,12 @@ impl<'a, C: Collector> Scanner<'a, C> {
         Ok(())
     }
 
-    /// What tiles read of some blocks: codes of fewer than 8 bits are unpacked, once for all of them.
+    /// What tiles read of some blocks for so many pairs: codes of fewer than 8 bits are unpacked, once for all of them.
     fn scanned<'v>(
         &self,
         list: &ListView<'v>,
         blocks: (usize, usize),
+        pairs: usize,
         unpacked: &'v mut Vec<u8>,
         factors: &'v mut Vec<f32>,
         fours: &'v mut Vec<u8>,
@@ -200,7 +216,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             Codes::RaBitQ(codes) => codes.bits,
             _ => {
                 let (values, columns) = (list.vectors, self.job.columns());
-                return Scanned { values, columns, factors: &[], first: 0 };
+                return Scanned { values, columns, rows: None, factors: &[], first: 0 };
             }
         };
         let Values::U8(codes) = list.vectors else { unreachable!("invariant: codes are bytes") };
@@ -216,7 +232,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             }
         }
         if self.looks_up() {
-            return Scanned { values: Values::U8(codes), columns, factors, first };
+            return Scanned { values: Values::U8(codes), columns, rows: None, factors, first };
         }
         let dim = self.job.dim;
         let codes = if bits == 8 && columns == dim {
@@ -226,15 +242,19 @@ impl<'a, C: Collector> Scanner<'a, C> {
             self.kernels.unpack(bitpack::Packed { bits, dim, columns, blocks: codes }, unpacked);
             unpacked
         };
-        let Codes::Rounded(rounded) = self.job.codes else {
-            return Scanned { values: Values::U8(codes), columns: dim, factors, first };
+        let rounded = match self.job.codes {
+            Codes::Rounded(rounded) if !self.kernels.reads_rows(pairs) => rounded,
+            codes_are => {
+                let rows = matches!(codes_are, Codes::Rounded(_)).then_some(dim);
+                return Scanned { values: Values::U8(codes), columns: dim, rows, factors, first };
+            }
         };
         let columns = rounded.groups() * GROUP;
         fours.resize((last - first) * columns, 0);
         for (codes, fours) in codes.chunks(dim * BLOCK).zip(fours.chunks_mut(columns * BLOCK)) {
             self.kernels.interleave(codes, codes.len() / dim, fours);
         }
-        Scanned { values: Values::U8(fours), columns, factors, first }
+        Scanned { values: Values::U8(fours), columns, rows: None, factors, first }
     }
 
     /// Whether tiles read the lists' values as they are, with nothing made of them first.

@@ -221,8 +221,9 @@ impl<C: Collector> Scanner<'_, C> {
             (Codes::Rounded(codes), Values::U8(bytes)) => {
                 let steps = steps.map(|steps| steps.step);
                 let groups = codes.groups();
+                let (queries, rows) = (&words[..], scanned.rows);
                 let input =
-                    DotInput { count, groups, queries: words, steps: &steps, thresholds, codes: bytes, bias };
+                    DotInput { count, groups, queries, steps: &steps, thresholds, codes: bytes, rows, bias };
                 return self.kernels.dots(input, tile);
             }
             (Codes::RaBitQ(codes), Values::U8(bytes)) if codes.looks_up() => {

@@ -11,6 +11,9 @@ pub(crate) const GROUP: usize = 4;
 /// The most dimensions whose products, each below 2^15, add up within 31 bits.
 pub(crate) const MOST_DIMENSIONS: usize = 1 << 16;
 
+/// The most queries of a tile that reads codes in rows: for more it pays to lay them out by fours first.
+pub(crate) const ROWS_QUERIES: usize = 2;
+
 /// What a tile of products in whole numbers reads.
 #[derive(Clone, Copy)]
 pub(crate) struct DotInput<'a> {
@@ -24,8 +27,10 @@ pub(crate) struct DotInput<'a> {
     pub(crate) steps: &'a [f32],
     /// A score at or above its query's threshold is a hit; `[count]`.
     pub(crate) thresholds: &'a [f32],
-    /// Blocks of codes by fours, `[blocks][groups][width][GROUP]`.
+    /// Blocks of codes by fours, `[blocks][groups][width][GROUP]`, or in rows.
     pub(crate) codes: &'a [u8],
+    /// Dimensions of codes that lie in rows, `[blocks][dim][width]`, as in a list; see [`super::Kernels::reads_rows`].
+    pub(crate) rows: Option<usize>,
     /// What each lane's score starts from; its length tells the number of lanes: 16, or 32 a block.
     pub(crate) bias: &'a [f32],
 }
@@ -39,13 +44,20 @@ impl DotInput<'_> {
         assert!(self.groups <= MOST_DIMENSIONS / GROUP);
         assert!(self.queries.len() == self.groups.div_ceil(CHUNK) * self.count * CHUNK);
         assert!(self.steps.len() >= self.count && self.thresholds.len() >= self.count);
-        assert!(self.codes.len() == self.groups * GROUP * lanes);
+        assert!(self.codes.len() == self.columns() * lanes);
+        assert!(self.rows.is_none_or(|dim| dim.div_ceil(GROUP) == self.groups && self.count <= ROWS_QUERIES));
+    }
+
+    /// Bytes of a lane.
+    #[inline(always)]
+    fn columns(&self) -> usize {
+        self.rows.unwrap_or(self.groups * GROUP)
     }
 
     /// A block's codes and its biases.
     #[inline(always)]
     pub(super) fn block(&self, block: usize, width: usize) -> (&[u8], &[f32]) {
-        let each = self.groups * GROUP * width;
+        let each = self.columns() * width;
         (&self.codes[block * each..(block + 1) * each], &self.bias[block * width..(block + 1) * width])
     }
 

@@ -23,11 +23,12 @@ mod aarch64;
 mod x86_64;
 
 pub(crate) use bitmap::Bitmap;
+use dot::ROWS_QUERIES;
 pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};
 #[cfg(feature = "gpu")]
 pub(crate) use lookup::most;
 pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
-pub(crate) use pair::prefetch;
+pub(crate) use pair::{begin, prefetch};
 pub(crate) use round::{RoundInput, Rounded};
 pub(crate) use tables::{Book, SumInput};
 
@@ -137,6 +138,8 @@ pub(crate) struct Kernels {
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
     dots: dot::DotFn,
+    /// The same of codes in rows.
+    dots_of_rows: Option<dot::DotFn>,
     interleave: dot::InterleaveFn,
     round: round::RoundFn,
     /// Those of single rows.
@@ -231,7 +234,13 @@ impl Kernels {
     pub(crate) fn dots(&self, input: DotInput<'_>, output: &mut TileOutput) -> u32 {
         input.check();
         assert!(input.bias.len() <= BLOCK * MAX_BLOCKS);
-        (self.dots)(input, output)
+        let dots = if input.rows.is_some() { self.dots_of_rows } else { Some(self.dots) };
+        dots.expect("invariant: asked before")(input, output)
+    }
+
+    /// Whether a tile of so many queries may read codes in rows.
+    pub(crate) fn reads_rows(&self, count: usize) -> bool {
+        self.dots_of_rows.is_some() && count <= ROWS_QUERIES
     }
 
     /// Lays the codes of a block of `width` lanes (`[dim][width]`) out by fours, as [`DotInput`] has them.

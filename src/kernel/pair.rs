@@ -67,6 +67,13 @@ pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
     sum(a, b, |a, b| (a - b) * (a - b))
 }
 
+/// As much of what is soon to be read as has to be asked for: what follows comes by itself.
+#[inline]
+pub(crate) fn begin(bytes: &[u8]) -> &[u8] {
+    const BYTES: usize = 2048;
+    &bytes[..bytes.len().min(BYTES)]
+}
+
 /// Has bytes fetched that are soon to be read.
 #[inline]
 pub(crate) fn prefetch(bytes: &[u8]) {

@@ -16,6 +16,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     subsets: lookup::scalar_subsets,
     residual: lookup::residual,
     dots: dot::scalar,
+    dots_of_rows: None,
     interleave: dot::interleave,
     round: round::round,
     pairs: pair::SCALAR,

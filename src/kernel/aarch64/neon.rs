@@ -19,6 +19,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::dot::safe_dots,
+    dots_of_rows: None,
     // Compiled for NEON as all code for this processor is.
     interleave: dot::interleave,
     round: round::round,

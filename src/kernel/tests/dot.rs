@@ -31,6 +31,7 @@ fn dots_any_shape_agree_with_scalar_bit_by_bit() {
                         steps: &steps,
                         thresholds,
                         codes: &codes,
+                        rows: None,
                         bias: &bias,
                     };
                     for thresholds in [&every, &some, &none] {
@@ -54,6 +55,55 @@ fn dots_any_shape_agree_with_scalar_bit_by_bit() {
                     let every = if width == BLOCK { u32::MAX } else { 0xffff };
                     let last = output.hits[0][lanes / width - 1];
                     assert_eq!(last, every & !(1 << (width - 1)), "a lane that holds nothing");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn dots_of_rows_any_shape_are_those_of_codes_by_fours_bit_by_bit() {
+    for (name, dots) in crate::kernel::x86_64::ways_of_rows() {
+        for dim in [1_usize, 3, 4, 5, 50, 128, 1030] {
+            for (count, lanes) in [(1, 16_usize), (1, 32), (1, 128), (2, 16), (2, 64)] {
+                let (groups, width) = (dim.div_ceil(GROUP), lanes.min(BLOCK));
+                let rows = bytes(1, dim * lanes);
+                let mut codes = vec![0; groups * GROUP * lanes];
+                for (rows, codes) in rows.chunks(dim * width).zip(codes.chunks_mut(groups * GROUP * width)) {
+                    (scalar::KERNELS.interleave)(rows, width, codes);
+                }
+                let words: Vec<i32> = bytes(2, count * groups * 4)
+                    .as_chunks()
+                    .0
+                    .iter()
+                    .map(|&b| i32::from_le_bytes(b))
+                    .collect();
+                let mut queries = Vec::new();
+                pack(&words.chunks_exact(groups).collect::<Vec<_>>(), groups, &mut queries);
+                let bias = numbers(3, lanes);
+                let (steps, thresholds) = ([1e-4, 2e-4], [f32::MIN; 2]);
+                let by_fours = DotInput {
+                    count,
+                    groups,
+                    queries: &queries,
+                    steps: &steps,
+                    thresholds: &thresholds,
+                    codes: &codes,
+                    rows: None,
+                    bias: &bias,
+                };
+                let (mut want, mut got) = (TileOutput::new(), TileOutput::new());
+                let hits = dot::scalar(by_fours, &mut want);
+                let in_rows = DotInput { codes: &rows, rows: Some(dim), ..by_fours };
+                in_rows.check();
+                assert_eq!(dots(in_rows, &mut got), hits, "{name}");
+                for (query, block) in (0..count).flat_map(|q| (0..lanes / width).map(move |b| (q, b))) {
+                    assert_eq!(got.hits[query][block], want.hits[query][block], "{name} {dim} {lanes}");
+                    let bits = |output: &TileOutput| {
+                        output.scores[query][block][..width].iter().map(|s| s.to_bits()).collect::<Vec<_>>()
+                    };
+                    assert!(bits(&got) == bits(&want), "{name} {dim} {lanes}");
                 }
             }
         }

@@ -20,6 +20,7 @@ static KERNELS: Kernels = Kernels {
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::dot::safe_avx2,
+    dots_of_rows: Some(super::rows::safe_avx2),
     interleave: super::dot::safe_interleave,
     round: super::dot::safe_round_avx2,
     pairs: super::pair::AVX2,

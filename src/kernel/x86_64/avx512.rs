@@ -4,7 +4,8 @@
 use std::arch::x86_64::*;
 
 use super::bitmap::safe_members;
-use super::lookup::{safe_lookup, safe_residual, safe_subsets};
+use super::lookup::{safe_residual, safe_subsets};
+use super::permute::safe_lookup_avx512;
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Finish, Load, Simd};
@@ -16,10 +17,11 @@ static KERNELS: Kernels = Kernels {
     tile: safe_tile,
     squares: safe_squares,
     unpack: safe_unpack,
-    lookup: safe_lookup,
+    lookup: safe_lookup_avx512,
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::dot::safe_avx512,
+    dots_of_rows: Some(super::rows::safe_avx512),
     interleave: super::dot::safe_interleave,
     round: super::dot::safe_round_avx512,
     pairs: super::pair::AVX512,

@@ -99,8 +99,11 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
 }
 
 /// Bytes of a cache line, and between a load and what is prefetched.
-const LINE: usize = 64;
-const AHEAD: usize = 2048;
+pub(super) const LINE: usize = 64;
+pub(super) const AHEAD: usize = 2048;
+
+/// Lanes of a register of AVX2.
+pub(super) const EIGHT: usize = 8;
 
 /// Queries that share a block's codes: their sums fit in 16 registers.
 const QUERIES: usize = 2;
@@ -139,10 +142,9 @@ unsafe fn eights_of<const Q: usize>(
     first: usize,
     output: &mut TileOutput,
 ) -> u32 {
-    const LANES: usize = 8;
-    let (codes, bias) = input.block(block, width);
+    let (codes, _) = input.block(block, width);
     let byte = _mm256_set1_epi16(0xff);
-    let mut sums = [[_mm256_setzero_si256(); BLOCK / LANES]; Q];
+    let mut sums = [[_mm256_setzero_si256(); BLOCK / EIGHT]; Q];
     for group in 0..input.groups {
         // SAFETY: a group of a block is `width` lanes of four bytes, and each query has a word for it.
         unsafe {
@@ -153,8 +155,8 @@ unsafe fn eights_of<const Q: usize>(
                 *even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(word));
                 *odd = _mm256_srai_epi16::<8>(word);
             }
-            for part in 0..width / LANES {
-                let codes = _mm256_loadu_si256(codes.add(part * LANES * GROUP).cast());
+            for part in 0..width / EIGHT {
+                let codes = _mm256_loadu_si256(codes.add(part * EIGHT * GROUP).cast());
                 // Products of bytes would not fit in 16 bits by twos.
                 let (even, odd) = (_mm256_and_si256(codes, byte), _mm256_srli_epi16::<8>(codes));
                 for (sums, values) in sums.iter_mut().zip(&values) {
@@ -167,23 +169,42 @@ unsafe fn eights_of<const Q: usize>(
     }
     let mut any = 0;
     for (query, sums) in (first..).zip(&sums) {
-        let (step, threshold) = (_mm256_set1_ps(input.steps[query]), _mm256_set1_ps(input.thresholds[query]));
-        let scores = &mut output.scores[query][block];
-        let mut hits = 0;
-        for (part, &sum) in sums[..width / LANES].iter().enumerate() {
-            // SAFETY: eight lanes from `part * 8` on lie within the block's `width`, and so do eight scores.
-            unsafe {
-                let bias = _mm256_loadu_ps(bias.as_ptr().add(part * LANES));
-                let score = _mm256_add_ps(_mm256_mul_ps(step, _mm256_cvtepi32_ps(sum)), bias);
-                let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(score, threshold));
-                hits |= reached.cast_unsigned() << (part * LANES);
-                _mm256_storeu_ps(scores.as_mut_ptr().add(part * LANES), score);
-            }
-        }
-        output.hits[query][block] = hits;
-        any |= u32::from(hits != 0) << query;
+        // SAFETY: as for this function.
+        any |= unsafe { reach_eights(input, block, width, query, sums, output) };
     }
     any
+}
+
+/// Makes scores of a query's sums with a block, and tells which are hits: a bit for the query if there are any.
+///
+/// # Safety
+/// The CPU must have AVX2, and `input` such a block.
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn reach_eights(
+    input: &DotInput<'_>,
+    block: usize,
+    width: usize,
+    query: usize,
+    sums: &[__m256i; BLOCK / EIGHT],
+    output: &mut TileOutput,
+) -> u32 {
+    let (_, bias) = input.block(block, width);
+    let (step, threshold) = (_mm256_set1_ps(input.steps[query]), _mm256_set1_ps(input.thresholds[query]));
+    let scores = &mut output.scores[query][block];
+    let mut hits = 0;
+    for (part, &sum) in sums[..width / EIGHT].iter().enumerate() {
+        // SAFETY: eight lanes from `part * 8` on lie within the block's `width`, and so do eight scores.
+        unsafe {
+            let bias = _mm256_loadu_ps(bias.as_ptr().add(part * EIGHT));
+            let score = _mm256_add_ps(_mm256_mul_ps(step, _mm256_cvtepi32_ps(sum)), bias);
+            let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(score, threshold));
+            hits |= reached.cast_unsigned() << (part * EIGHT);
+            _mm256_storeu_ps(scores.as_mut_ptr().add(part * EIGHT), score);
+        }
+    }
+    output.hits[query][block] = hits;
+    u32::from(hits != 0) << query
 }
 
 /// Sixteen lanes a register.

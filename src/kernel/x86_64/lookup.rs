@@ -1,4 +1,4 @@
-//! Look-ups by AVX2, for AVX-512 too: 256 bits a shuffle are no slower there than 512 are.
+//! Look-ups by AVX2, for AVX-512 without VBMI too: 256 bits a shuffle are no slower there than 512 are.
 #![expect(unsafe_code, reason = "intrinsics; entered only through kernels that `detect` hands out")]
 
 use std::arch::x86_64::*;

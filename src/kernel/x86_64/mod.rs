@@ -6,10 +6,14 @@ mod bitmap;
 mod dot;
 mod lookup;
 mod pair;
+mod permute;
+mod rows;
 mod tables;
 mod unpack;
 
 use super::Kernels;
+#[cfg(test)]
+pub(super) use rows::ways as ways_of_rows;
 
 /// The kernels that this CPU can run, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {

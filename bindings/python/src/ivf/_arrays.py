@@ -77,7 +77,9 @@ def typed_rows(
         array, element = _bits(name, x), ELEMENT_BF16
     else:
         array = x if isinstance(x, np.ndarray) else np.asarray(x)
-        known = _ELEMENTS.get(array.dtype.name) if array.dtype.isnative else None
+        dtype = array.dtype
+        # A dtype's name is dear to ask for.
+        known = None if dtype is _FLOAT or not dtype.isnative else _ELEMENTS.get(dtype.name)
         if known is None:
             return rows(name, array, dim, one), ELEMENT_F32
         element = known
@@ -107,10 +109,15 @@ def integers(name: str, values: npt.ArrayLike, shape: tuple[int | None, ...]) ->
     return np.require(array, _INT, ("C", "A"))
 
 
+# Looked up once: every call on a single query comes here several times.
+_addressof, _pointer = ctypes.addressof, ctypes.c_void_p
+_borrow: Any = ctypes.c_char.from_buffer
+
+
 def address(array: npt.NDArray[Any]) -> int:
     """Where the array's data lies, as long as the array lives."""
     try:
-        return ctypes.addressof(ctypes.c_char.from_buffer(array.data))
+        return _addressof(_borrow(array))
     except (TypeError, ValueError):
         # Read-only or empty; this way is five times slower, which single queries would feel.
         pointer: int = array.__array_interface__["data"][0]
@@ -123,7 +130,7 @@ class ArrayArgument:
     @staticmethod
     def from_param(array: npt.NDArray[Any] | None) -> ctypes.c_void_p | None:
         """What ctypes passes on."""
-        return None if array is None else ctypes.c_void_p(address(array))
+        return None if array is None else _pointer(address(array))
 
 
 def unsigned(name: str, value: int | None, bits: int = 32) -> int:

@@ -86,7 +86,11 @@ def call_long(
     On the main thread a call of many rows runs in a helper thread, so that Ctrl-C can cancel it: Python runs
     signal handlers on the main thread only, and never inside a foreign call.
     """
-    cancel = cancel or Cancel()
+    if cancel is None:
+        if rows < LONG_CALL_ROWS and not progress:
+            # Nobody could set the flag.
+            return call(function, *arguments)
+        cancel = Cancel()
     options.point("cancel", ctypes.addressof(cancel._flag), cancel)
     if not progress:
         return _run(function, arguments, rows, cancel)

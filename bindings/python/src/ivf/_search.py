@@ -274,15 +274,22 @@ def _search_options(
     k_factor: float | None = None,
     stats: SearchStats | None = None,
 ) -> _abi.SearchOptions:
-    options = _abi.SearchOptions(
-        threads=unsigned("threads", threads),
-        nprobe=unsigned("nprobe", nprobe),
-        target_recall=0.0 if recall is None else float(recall),
-        max_codes=unsigned("max_codes", max_codes, 64),
-        k_factor=0.0 if k_factor is None else float(k_factor),
-        probe_scale=0.0 if probe_scale is None else float(probe_scale),
-    )
-    set_budget(options, profile, budget)
+    options = _abi.SearchOptions()
+    # What was not given stays 0: a single query feels every field that is set.
+    if threads:
+        options.threads = unsigned("threads", threads)
+    if nprobe is not None:
+        options.nprobe = unsigned("nprobe", nprobe)
+    if recall is not None:
+        options.target_recall = float(recall)
+    if max_codes is not None:
+        options.max_codes = unsigned("max_codes", max_codes, 64)
+    if k_factor is not None:
+        options.k_factor = float(k_factor)
+    if probe_scale is not None:
+        options.probe_scale = float(probe_scale)
+    if profile is not None or budget is not None:
+        set_budget(options, profile, budget)
     if stats is not None:
         stats._point(options)
     if filter is not None:

@@ -1,0 +1,151 @@
+//! Products in whole numbers of a query or two with codes as lists hold them, in rows: what a tile of many queries finds
+//! laid out by fours is made in registers here, which a few queries notice less than a pass over memory more.
+//!
+//! Written once for AVX2 and for both kinds of VNNI (that of AVX-512 and AVX-VNNI), to be inlined where they are enabled.
+#![expect(unsafe_code, reason = "intrinsics; entered only through kernels that `detect` hands out")]
+
+use std::arch::x86_64::*;
+
+use super::dot::{AHEAD, EIGHT, LINE, reach_eights};
+use crate::kernel::TileOutput;
+use crate::kernel::dot::{DotInput, GROUP};
+use crate::lists::block::{BLOCK, NARROW};
+
+pub(super) fn safe_avx2(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2; `Kernels::dots` checked the shape.
+    unsafe { if is_x86_feature_detected!("avxvnni") { avxvnni(input, output) } else { avx2(input, output) } }
+}
+
+pub(super) fn safe_avx512(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
+        // SAFETY: as above, and the CPU has what is asked for.
+        unsafe { avx512vnni(input, output) }
+    } else {
+        safe_avx2(input, output)
+    }
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn avx2(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+    // SAFETY: the features are enabled here, as in the others.
+    unsafe {
+        tile(&input, output, |sum, codes, word| {
+            // Products of bytes would not fit in 16 bits by twos.
+            let even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
+            let even_too = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(word));
+            let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(codes), _mm256_srai_epi16::<8>(word));
+            _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(even, even_too), odd))
+        })
+    }
+}
+
+#[target_feature(enable = "avx2,avxvnni")]
+unsafe fn avxvnni(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+    // SAFETY: as above.
+    unsafe { tile(&input, output, |sum, codes, word| _mm256_dpbusd_avx_epi32(sum, codes, word)) }
+}
+
+#[target_feature(enable = "avx2,avx512vnni,avx512vl")]
+unsafe fn avx512vnni(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
+    // SAFETY: as above.
+    unsafe { tile(&input, output, |sum, codes, word| _mm256_dpbusd_epi32(sum, codes, word)) }
+}
+
+/// Adds to each of eight sums the four products of its codes with those of a word.
+trait Multiply: Fn(__m256i, __m256i, __m256i) -> __m256i + Copy {}
+impl<F: Fn(__m256i, __m256i, __m256i) -> __m256i + Copy> Multiply for F {}
+
+/// # Safety
+/// The CPU must have AVX2 and what `multiply` needs, and `input` the shape that [`DotInput`] tells.
+#[inline(always)]
+unsafe fn tile(input: &DotInput<'_>, output: &mut TileOutput, multiply: impl Multiply) -> u32 {
+    let width = input.bias.len().min(BLOCK);
+    let mut any = 0;
+    for block in 0..input.bias.len() / width {
+        // SAFETY: as for this function.
+        any |= unsafe {
+            match input.count {
+                1 => queries::<1>(input, block, width, output, multiply),
+                _ => queries::<2>(input, block, width, output, multiply),
+            }
+        };
+    }
+    any
+}
+
+/// Scores a block for `Q` queries.
+///
+/// # Safety
+/// As for [`tile`]; the block is one of the input.
+#[inline(always)]
+unsafe fn queries<const Q: usize>(
+    input: &DotInput<'_>,
+    block: usize,
+    width: usize,
+    output: &mut TileOutput,
+    multiply: impl Multiply,
+) -> u32 {
+    // SAFETY: a row of a block is `width` bytes, 32 or 16, there are `dim`, and each query has a word for each group.
+    unsafe {
+        let (codes, _) = input.block(block, width);
+        let dim = codes.len() / width;
+        let mut sums = [[_mm256_setzero_si256(); BLOCK / EIGHT]; Q];
+        for group in 0..input.groups {
+            let first = codes.as_ptr().add(group * GROUP * width);
+            for line in 0..GROUP * BLOCK / LINE {
+                _mm_prefetch::<_MM_HINT_T0>(first.wrapping_add(AHEAD + line * LINE).cast());
+            }
+            let row = |place: usize| match width {
+                _ if group * GROUP + place >= dim => _mm256_setzero_si256(),
+                NARROW => _mm256_zextsi128_si256(_mm_loadu_si128(first.add(place * width).cast())),
+                _ => _mm256_loadu_si256(first.add(place * width).cast()),
+            };
+            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
+            let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+            let (low_too, high_too) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
+            // Lanes 0 to 3 and 16 to 19, and so on.
+            let fours = [
+                _mm256_unpacklo_epi16(low, low_too),
+                _mm256_unpackhi_epi16(low, low_too),
+                _mm256_unpacklo_epi16(high, high_too),
+                _mm256_unpackhi_epi16(high, high_too),
+            ];
+            for (q, sums) in sums.iter_mut().enumerate() {
+                let word = _mm256_set1_epi32(*input.queries.as_ptr().add(input.place(q, group)));
+                for (sum, &codes) in sums.iter_mut().zip(&fours) {
+                    *sum = multiply(*sum, codes, word);
+                }
+            }
+        }
+        let mut any = 0;
+        for (q, &[a, b, c, d]) in sums.iter().enumerate() {
+            let in_order = [
+                _mm256_permute2x128_si256::<0x20>(a, b),
+                _mm256_permute2x128_si256::<0x20>(c, d),
+                _mm256_permute2x128_si256::<0x31>(a, b),
+                _mm256_permute2x128_si256::<0x31>(c, d),
+            ];
+            any |= reach_eights(input, block, width, q, &in_order, output);
+        }
+        any
+    }
+}
+
+/// Each of the ways that this CPU knows.
+#[cfg(test)]
+pub(in crate::kernel) fn ways() -> Vec<(&'static str, crate::kernel::dot::DotFn)> {
+    let mut ways: Vec<(_, crate::kernel::dot::DotFn)> = Vec::new();
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the CPU has what is asked for.
+        ways.push(("avx2", |input, output| unsafe { avx2(input, output) }));
+    }
+    if is_x86_feature_detected!("avxvnni") {
+        // SAFETY: as above.
+        ways.push(("avxvnni", |input, output| unsafe { avxvnni(input, output) }));
+    }
+    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
+        // SAFETY: as above.
+        ways.push(("avx512vnni", |input, output| unsafe { avx512vnni(input, output) }));
+    }
+    ways
+}
