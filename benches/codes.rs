@@ -1,9 +1,11 @@
 //! Queries a second by what lists hold and by batch: of the first code, and how many times as fast the others are. They
-//! are measured in turn, so that a busy machine slows all of them; medians of the rounds. The digest is of the results,
-//! which must not depend on the batch, nor on how a scan goes about it.
+//! are measured in turn, so that a busy machine slows all of them; medians of the rounds. Behind that the share of the first
+//! code's results that the others have, and a digest of the results, which must not depend on the batch, nor on how a scan
+//! goes about it. `@` and a number behind a refined code are its `k_factor`, `RR,` before a code stands before the lists.
 //!
 //! ```text
 //! cargo bench --bench codes -- Flat/SQ8/SQ8,RFlat      # 262144 x 128 normal numbers, two threads
+//! cargo bench --bench codes -- RR,Flat/RR,RaBitQ4,RFlat@2/RR,RaBitQ4,RFlat@inf
 //! cargo bench --bench codes -- Flat/SQ8 base.npy queries.npy NLIST NPROBE K   # float32, C order
 //! ```
 //!
@@ -63,15 +65,20 @@ fn main() {
 }
 
 fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) {
-    let indexes: Vec<Index> = codes.iter().map(|code| filled(context, data, code, metric)).collect();
-    let mut lines: Vec<String> = codes.iter().map(|code| format!("{metric:?} {code:8}")).collect();
-    let mut digests = vec![None; codes.len()];
+    let indexes: Vec<Tried> = codes.iter().map(|code| Tried::new(context, data, code, metric)).collect();
+    let mut lines: Vec<String> = codes.iter().map(|code| format!("{metric:?} {code:20}")).collect();
+    let (mut digests, mut shares) = (vec![None; codes.len()], vec![0.0; codes.len()]);
     let only: Option<usize> = std::env::var("IVF_BATCH").ok().map(|batch| batch.parse().unwrap());
     let batches = only.map_or(BATCHES.to_vec(), |only| vec![only]);
     for &batch in &batches {
         let mut found = Found::new(data, batch);
-        for (index, digest) in indexes.iter().zip(&mut digests) {
+        let mut first = Vec::new();
+        for ((index, digest), share) in indexes.iter().zip(&mut digests).zip(&mut shares) {
             found.search(index, data, 0);
+            if first.is_empty() {
+                first.clone_from(&found.ids);
+            }
+            *share = found.share(&first, data);
             if batch >= 32 {
                 let got = found.digest(data);
                 assert_eq!(*digest.get_or_insert(got), got, "results depend on the batch");
@@ -90,14 +97,31 @@ fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) 
         }
     }
     let heads: String = batches.iter().map(|batch| format!("{batch:9}       ")).collect();
-    println!("             batch {heads}");
-    for (line, digest) in lines.iter().zip(digests) {
-        println!("{line}  {:016x}", digest.unwrap_or(0));
+    println!("                         batch {heads}");
+    for ((line, digest), share) in lines.iter().zip(digests).zip(shares) {
+        println!("{line}  {share:.4} {:016x}", digest.unwrap_or(0));
+    }
+}
+
+/// An index, and how many candidates its refinement compares, if it has one.
+struct Tried {
+    index: Index,
+    k_factor: f32,
+}
+
+impl Tried {
+    fn new(context: &Arc<Context>, data: &Data, code: &str, metric: Metric) -> Self {
+        let (code, own) = code.split_once('@').map_or((code, None), |(code, factor)| (code, Some(factor)));
+        let index = filled(context, data, code, metric);
+        let all = std::env::var("IVF_K_FACTOR").ok();
+        let k_factor = own.or(all.as_deref()).filter(|_| index.info().k_factor != 0.0);
+        Self { index, k_factor: k_factor.map_or(0.0, |factor| factor.parse().unwrap()) }
     }
 }
 
 fn filled(context: &Arc<Context>, data: &Data, code: &str, metric: Metric) -> Index {
-    let description = format!("IVF{},{code}", data.shape.0);
+    let (rotation, code) = code.strip_prefix("RR,").map_or(("", code), |code| ("RR,", code));
+    let description = format!("{rotation}IVF{},{code}", data.shape.0);
     let mut index =
         Index::new(context.clone(), data.dim, metric, &description, &IndexOptions::default()).unwrap();
     let sample = data.base.len().min(20480 * data.dim);
@@ -127,10 +151,9 @@ impl Found {
     }
 
     /// Searches for the queries from `from` on.
-    fn search(&mut self, index: &Index, data: &Data, from: usize) {
+    fn search(&mut self, Tried { index, k_factor }: &Tried, data: &Data, from: usize) {
         let (_, nprobe, k) = data.shape;
-        let k_factor = std::env::var("IVF_K_FACTOR").map_or(0.0, |factor| factor.parse().unwrap());
-        let k_factor = if index.info().k_factor == 0.0 { 0.0 } else { k_factor };
+        let k_factor = *k_factor;
         let options = SearchOptions { nprobe, k_factor, ..Default::default() };
         let queries = &data.queries[from * data.dim..(from + self.batch) * data.dim];
         let output = SearchOutput { distances: &mut self.distances, ids: &mut self.ids, hits: None };
@@ -138,7 +161,7 @@ impl Found {
     }
 
     /// Queries a second, in a round.
-    fn rate(&mut self, index: &Index, data: &Data) -> f64 {
+    fn rate(&mut self, index: &Tried, data: &Data) -> f64 {
         let (count, start) = (data.queries.len() / data.dim, Instant::now());
         let (mut from, mut done) = (0, 0);
         while start.elapsed() < ROUND {
@@ -147,6 +170,13 @@ impl Found {
             from = if from + 2 * self.batch > count { 0 } else { from + self.batch };
         }
         done as f64 / start.elapsed().as_secs_f64()
+    }
+
+    /// The share of `first`, the ids that another index found, that were found.
+    fn share(&self, first: &[i64], data: &Data) -> f64 {
+        let queries = self.ids.chunks(data.shape.2).zip(first.chunks(data.shape.2));
+        let found = queries.map(|(found, first)| first.iter().filter(|id| found.contains(id)).count());
+        found.sum::<usize>() as f64 / first.len() as f64
     }
 
     /// Of the first queries' results.

@@ -1,6 +1,7 @@
 //! How far the codes of each list lie off: measured when a search first asks, and again where a list has changed since.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Index;
@@ -16,6 +17,39 @@ pub(super) struct Bounds {
     lists: Measured<Bound>,
     /// Of RaBitQ codes.
     vectors: Measured<Arc<Deviations>>,
+    pub(super) room: Room,
+}
+
+/// How much more room than usual for candidates searches were seen to want: that decides how fast they are, not what they
+/// find.
+pub(super) struct Room(AtomicUsize);
+
+/// A room in its own units, as usual and at most.
+const USUAL: usize = 32;
+const MOST: usize = 4 * USUAL;
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(AtomicUsize::new(USUAL))
+    }
+}
+
+impl Room {
+    /// So many times `usual`.
+    pub(super) fn times(&self, usual: usize) -> usize {
+        usual.saturating_mul(self.0.load(Ordering::Relaxed)) / USUAL
+    }
+
+    /// Notes how many queries out of some wanted more: an eighth of them at most should.
+    pub(super) fn learn(&self, queries: usize, wanted_more: usize) {
+        let now = self.0.load(Ordering::Relaxed);
+        let next = match wanted_more {
+            more if more > queries / 8 => now + now / 2,
+            fewer if fewer <= queries / 32 => now - now / 32,
+            _ => now,
+        };
+        self.0.store(next.clamp(USUAL, MOST), Ordering::Relaxed);
+    }
 }
 
 /// What was measured of the lists, with the versions of their vectors.

@@ -42,7 +42,7 @@ impl Index {
     pub(super) fn first_candidates(&self, k: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "2 to 10")]
         let factor = self.usual_k_factor() as usize;
-        k.saturating_mul(factor).max(k.saturating_add(16))
+        self.bounds.room.times(k.saturating_mul(factor).max(k.saturating_add(16)))
     }
 
     /// Hands the `k` best of each query of `job` to `sink`; `most` = candidates to begin with.
@@ -88,6 +88,7 @@ impl Index {
                 compared
             };
         compare(&job, most, &|query| query)?;
+        self.bounds.room.learn(job.count, open.lock().unwrap_or_else(PoisonError::into_inner).len());
         let mut bars = vec![f32::INFINITY; job.count];
         loop {
             let mut left = std::mem::take(&mut *open.lock().unwrap_or_else(PoisonError::into_inner));
