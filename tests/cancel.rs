@@ -159,6 +159,19 @@ fn cancel_train_is_prompt() {
 }
 
 #[test]
+fn cancel_set_centroids_is_prompt_and_sets_none() {
+    let nlist = many() / 8;
+    let x = rows(nlist, DIM);
+    let index = RefCell::new(Index(null_mut()));
+    let again = || *index.borrow_mut() = Index::new(&format!("IVF{nlist}_HNSW32,Flat"), DIM, IVF_METRIC_L2);
+    let call = |cancel| {
+        let options = ivf_add_options { cancel, ..sized() };
+        unsafe { ivf_set_centroids_v2(index.borrow().0, x.as_ptr(), nlist as u64, DIM, &options) }
+    };
+    check("set centroids", again, call, || assert_eq!(index.borrow().info().trained, 0));
+}
+
+#[test]
 fn cancel_add_is_prompt_and_adds_nothing() {
     let x = rows(many(), DIM);
     for description in ["IVF256,Flat", "Flat", "RR64,IVF64,SQfp16"] {

@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::arguments::{self, Out, check_dim, count, give, values, values_mut};
+use super::arguments::{self, Out, check_dim, count, give, matrix, values, values_mut};
 use super::context::{ivf_context, resolve};
 use super::data::ivf_add_options;
 use super::filter::ivf_filter;
@@ -120,6 +120,46 @@ pub(super) unsafe fn compact(index: *mut ivf_index, options: *const ivf_add_opti
     let mut core = index.write()?;
     // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
     unsafe { hooks.run(Some(index), |control| core.compact_under(threads, control)) }
+}
+
+/// `ivf_set_centroids` with progress and cancel, for thousands of centroids that are grouped ("IVF65536_HNSW32"): progress
+/// is told as "train".
+///
+/// - `centroids`, `nlist`, `dim`: as in `ivf_set_centroids`.
+/// - `options`: NULL for the defaults.
+///
+/// Errors: as `ivf_set_centroids`; `IVF_E_CANCELLED`, and then the index is as before.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ivf_set_centroids_v2(
+    index: *mut ivf_index,
+    centroids: *const f32,
+    nlist: u64,
+    dim: u32,
+    options: *const ivf_add_options,
+) -> ivf_status {
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { set_centroids(index, centroids, nlist, dim, options) })
+}
+
+/// `ivf_set_centroids`, with options or without.
+///
+/// # Safety
+/// As the function in C.
+pub(super) unsafe fn set_centroids(
+    index: *mut ivf_index,
+    centroids: *const f32,
+    nlist: u64,
+    dim: u32,
+    options: *const ivf_add_options,
+) -> Result<()> {
+    // SAFETY: NULL or a live handle, NULL or whole options, by the caller's promise.
+    let (index, (threads, hooks)) = unsafe { (borrow(index)?, changing(options)?) };
+    check_dim("centroids", index.list_dim(), dim)?;
+    // SAFETY: `matrix` checks the pointer and the size; its length is the caller's promise.
+    let centroids = unsafe { matrix("centroids", centroids, nlist, dim) }?;
+    let mut core = index.write()?;
+    // SAFETY: the callback and the flag are as the header asks, by the caller's promise.
+    unsafe { hooks.run(Some(index), |control| core.set_centroids_under(centroids, threads, control)) }
 }
 
 /// `ivf_index_clone` with progress and cancel.

@@ -3,7 +3,7 @@
 use std::ffi::c_void;
 use std::ptr::null;
 
-use super::arguments::{check_dim, count, matrix, rows, values};
+use super::arguments::{check_dim, count, rows, values};
 use super::cancellable;
 use super::guard::guard;
 use super::handle::{borrow, ivf_index};
@@ -135,9 +135,10 @@ pub(super) unsafe fn train(
 /// - `nlist`: the number that the description names; any from 1 on if it names none ("IVF,Flat").
 /// - `dim`: the index's own.
 ///
-/// Threads: changes the index. Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` for another number
-/// of lists; `IVF_E_NOT_FINITE`; `IVF_E_STATE` if the index holds vectors or is "Flat"; `IVF_E_OVERFLOW`;
-/// `IVF_E_MEMORY`. After a failure the index is as before.
+/// Threads: changes the index. `ivf_set_centroids_v2` can be cancelled, for grouping thousands of them takes a while
+/// ("IVF65536_HNSW32": 0.2 s). Errors: `IVF_E_NULL`; `IVF_E_DIMENSION`; `IVF_E_ARGUMENT` for another number of lists;
+/// `IVF_E_NOT_FINITE`; `IVF_E_STATE` if the index holds vectors or is "Flat"; `IVF_E_OVERFLOW`; `IVF_E_MEMORY`. After a
+/// failure the index is as before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ivf_set_centroids(
     index: *mut ivf_index,
@@ -145,14 +146,8 @@ pub unsafe extern "C" fn ivf_set_centroids(
     nlist: u64,
     dim: u32,
 ) -> ivf_status {
-    guard(|| {
-        // SAFETY: NULL or a live handle, by the caller's promise.
-        let index = unsafe { borrow(index) }?;
-        check_dim("centroids", index.list_dim(), dim)?;
-        // SAFETY: `matrix` checks the pointer and the size; its length is the caller's promise.
-        let centroids = unsafe { matrix("centroids", centroids, nlist, dim) }?;
-        index.write()?.set_centroids(centroids)
-    })
+    // SAFETY: the caller's promise is the same.
+    guard(|| unsafe { cancellable::set_centroids(index, centroids, nlist, dim, null()) })
 }
 
 /// Adds vectors.

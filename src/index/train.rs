@@ -252,6 +252,17 @@ impl Index {
     /// Takes `centroids` (`[nlist, list_dim]`) as the result of training; for cosine, their directions. Codes such as
     /// `SQ8` still have to be trained, which then leaves the centroids as they are.
     pub fn set_centroids(&mut self, centroids: MatrixRef<'_>) -> Result<()> {
+        self.set_centroids_under(centroids, 0, &Control::default())
+    }
+
+    /// The same, on so many threads (0 = all), with progress (of the iterations in which many centroids are grouped) and
+    /// cancel, after which the index is as before.
+    pub fn set_centroids_under(
+        &mut self,
+        centroids: MatrixRef<'_>,
+        threads: usize,
+        control: &Control<'_>,
+    ) -> Result<()> {
         centroids.check_dim("centroids", self.dim)?;
         centroids.check_finite("centroids")?;
         self.check_empty()?;
@@ -274,6 +285,7 @@ impl Index {
                 "centroids cannot be set before the index's transforms are trained: call train".into(),
             ));
         }
+        control.check()?;
         let mut buffer = Vec::new();
         let data = if self.metric == Metric::Cosine {
             RowsRef::from(centroids).normalized().matrix(&mut buffer)
@@ -281,7 +293,8 @@ impl Index {
             centroids.data()
         };
         let centroids = MatrixRef::new("centroids", data, got, self.dim)?;
-        let coarse = self.coarse_of(centroids, 0, &Control::default())?;
+        let coarse = self.coarse_of(centroids, threads, control)?;
+        control.check()?;
         // Codes of residuals are of other ranges now.
         let codec = match &*self.codec {
             Codec::Scalar(scalar) if scalar.by_residual => Codec::Scalar(scalar.untrained()),

@@ -349,6 +349,24 @@ void copies_and_removals_are_cancelled() {
     CHECK((stages == std::vector<std::string>{"clone", "reconstruct", "save", "remove", "compact"}));
 }
 
+void set_centroids_is_cancelled() {
+    const std::vector<float> x = rows(5000, 1);
+    ivf::Index index(dim, "IVF5000_HNSW32,Flat");
+    const ivf::CancelFlag flag{1};
+    ivf::AddOptions options;
+    options.cancel = &flag;
+    CHECK(thrown_by([&] { index.set_centroids({x, dim}, options); }) == IVF_E_CANCELLED);
+    CHECK(!index.trained());
+    options.cancel = nullptr;
+    int told = 0;
+    options.progress = [&](const ivf::Progress& progress) {
+        told += std::string_view(progress.stage) == "train";
+        return false;
+    };
+    index.set_centroids({x, dim}, options);
+    CHECK(told > 0 && index.centroids() == x);
+}
+
 void progress_exception_reaches_the_caller() {
     struct Stop {
         int number;
@@ -594,6 +612,7 @@ int main() {
     RUN(progress_is_told_on_this_thread);
     RUN(progress_true_or_flag_cancels);
     RUN(copies_and_removals_are_cancelled);
+    RUN(set_centroids_is_cancelled);
     RUN(progress_exception_reaches_the_caller);
     RUN(kmeans_gives_centroids_labels_objective);
     RUN(rows_of_any_type_are_their_values);

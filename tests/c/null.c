@@ -42,6 +42,8 @@ static void null_pointer_any_call_is_refused(void)
     REFUSED(ivf_remove_filter_v2(NULL, filter, NULL, NULL));
     REFUSED(ivf_remove_filter_v2(index_, NULL, NULL, NULL));
     REFUSED(ivf_compact_v2(NULL, NULL));
+    REFUSED(ivf_set_centroids_v2(NULL, x, NLIST, DIM, NULL));
+    REFUSED(ivf_set_centroids_v2(index_, NULL, NLIST, DIM, NULL));
     REFUSED(ivf_index_clone_v2(NULL, NULL, &made, NULL));
     REFUSED(ivf_index_clone_v2(index_, NULL, NULL, NULL));
     REFUSED(ivf_reconstruct_v2(NULL, ids, 1, row, DIM, NULL));

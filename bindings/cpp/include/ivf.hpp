@@ -792,8 +792,10 @@ public:
     }
 
     /// Your own centroids instead of training.
-    void set_centroids(const Rows& centroids) {
-        detail::check(ivf_set_centroids(get(), centroids.data, centroids.n, centroids.dim));
+    void set_centroids(const Rows& centroids, const AddOptions& options = {}) {
+        detail::Call call(options.progress);
+        const auto to = call.options<ivf_add_options>(options);
+        call.finish(ivf_set_centroids_v2(get(), centroids.data, centroids.n, centroids.dim, &to));
     }
 
     /// Learns the centroids from x. Throws with vectors inside (IVF_E_STATE).

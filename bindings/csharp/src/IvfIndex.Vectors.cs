@@ -40,16 +40,26 @@ namespace Ivf
         /// <param name="centroids">
         /// [nlist, list dim], row-major, as many as the description names; any number if it names none ("IVF,Flat").
         /// </param>
+        /// <param name="options">null for the defaults; progress is told where thousands of centroids are grouped.</param>
+        /// <param name="cancellationToken">Ends the call, in which case the index is as before.</param>
+        /// <exception cref="IvfCancelledException">The token was cancelled.</exception>
         /// <exception cref="IvfArgumentException">Another number of centroids than the index has lists.</exception>
         /// <exception cref="IvfStateException">The index holds vectors or is "Flat".</exception>
         /// <exception cref="IvfDimensionException">Rows have another width than the index.</exception>
         /// <exception cref="IvfNotFiniteException">NaN or infinity in a row.</exception>
-        public unsafe void SetCentroids(Rows centroids)
+        public unsafe void SetCentroids(
+            Rows centroids, AddOptions options = null,
+            CancellationToken cancellationToken = default(CancellationToken))
         {
+            options = options ?? AddOptions.Default;
             ulong nlist = centroids.Count(Info.ListDim, out uint dim);
+            using (Call call = Call.Begin(options.Progress, cancellationToken))
             using (Borrowed self = handle.Borrow())
             fixed (float* data = &centroids.First)
-                IvfException.Check(Native.ivf_set_centroids(self.Pointer, data, nlist, dim));
+            {
+                var native = options.ToNative(call);
+                Call.End(call, Native.ivf_set_centroids_v2(self.Pointer, data, nlist, dim, &native));
+            }
         }
 
         /// <summary>

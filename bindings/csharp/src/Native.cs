@@ -134,6 +134,10 @@ namespace Ivf
         internal static extern int ivf_compact_v2(IntPtr index, ivf_add_options* options);
 
         [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
+        internal static extern int ivf_set_centroids_v2(
+            IntPtr index, float* centroids, ulong nlist, uint dim, ivf_add_options* options);
+
+        [DllImport(Library, CallingConvention = CallingConvention.Cdecl)]
         internal static extern int ivf_index_clone_v2(
             IntPtr index, IntPtr context, IntPtr* clone, ivf_io_options* options);
 

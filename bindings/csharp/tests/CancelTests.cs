@@ -107,6 +107,23 @@ namespace Ivf.Tests
             }
         }
 
+        public static void SetCentroids_TellsOfGrouping_AndCanBeCancelled()
+        {
+            using (var index = new IvfIndex(4, "IVF5000_HNSW32,Flat"))
+            {
+                float[] x = Data.Random(5000, 4);
+                var source = new CancellationTokenSource();
+                source.Cancel();
+                Check.Throws<IvfCancelledException>(() => index.SetCentroids(x, null, source.Token));
+                Check.Equal(false, index.IsTrained, "trained");
+                var stages = new List<string>();
+                var listener = new Listener(report => stages.Add(report.Stage));
+                index.SetCentroids(x, new AddOptions { Progress = listener });
+                Check.Equal("train", string.Join(" ", stages.Distinct()), "stages");
+                Check.Close(x, index.Centroids(), "centroids");
+            }
+        }
+
         public static void Progress_Throws_ThatExceptionLeavesTheCall()
         {
             using (var index = new IvfIndex(Dim, "IVF16,Flat"))

@@ -35,6 +35,21 @@ def test_progress_any_call_tells_its_stage(index, name):
     assert stages == {name.split()[0]}
 
 
+def test_set_centroids_tells_of_grouping_and_can_be_cancelled():
+    x = np.random.default_rng(3).random((5000, 4), dtype=np.float32)
+    index = ivf.Index(4, "IVF5000_HNSW32,Flat")
+    stop = ivf.Cancel()
+    stop.set()
+    with pytest.raises(ivf.CancelledError):
+        index.set_centroids(x, cancel=stop)
+    with pytest.raises(ivf.CancelledError):
+        index.set_centroids(x, progress=lambda *report: True)
+    assert not index.is_trained
+    stages = set()
+    index.set_centroids(x, progress=lambda stage, *report: stages.add(stage))
+    assert stages == {"train"} and (index.centroids == x).all()
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_cancel_any_call_changes_nothing(index, name):
     before = index.to_bytes()

@@ -72,7 +72,7 @@ pub(crate) fn cancelled(world: &mut World, draw: &mut Draw) {
     let n = n as u64;
     let (first, some) = (known.first().copied().unwrap_or(0), known.len() as u64);
     let status = unsafe {
-        match draw.below(14) {
+        match draw.below(15) {
             0 => ivf_add(index, x, n, dim, null(), &add),
             1 => ivf_search(index, x, n, dim, 2, distances, ids, &search),
             2 if world.model.is_ivf && known.is_empty() => ivf_train(index, many.as_ptr(), 64, dim, &train),
@@ -86,6 +86,10 @@ pub(crate) fn cancelled(world: &mut World, draw: &mut Draw) {
             10 => ivf_save(index, path.as_ptr(), &io),
             11 if world.model.is_ivf && some > 0 => ivf_tune(index, x, n, dim, 1, 1.0, &tune, null_mut()),
             12 => ivf_query_expansion(index, x, n, dim, 2, 1.0, rows.clone().as_mut_ptr(), &search),
+            14 if world.model.is_ivf && known.is_empty() => {
+                let (nlist, to) = (world.model.lists.len() as u64, world.model.centroids.concat());
+                ivf_set_centroids_v2(index, to.as_ptr(), nlist, dim, &add)
+            }
             13 => {
                 let knn = world.context(draw).0;
                 ivf_knn(knn, x, n, many.as_ptr(), 64, dim, 1, 2, distances, ids, &search)

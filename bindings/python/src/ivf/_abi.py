@@ -313,6 +313,7 @@ FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "ivf_remove_v2": (c_int32, [_handle, _array, c_uint64, _u64_out, POINTER(AddOptions)]),
     "ivf_remove_filter_v2": (c_int32, [_handle, _handle, _u64_out, POINTER(AddOptions)]),
     "ivf_compact_v2": (c_int32, [_handle, POINTER(AddOptions)]),
+    "ivf_set_centroids_v2": (c_int32, [_handle, _array, c_uint64, c_uint32, POINTER(AddOptions)]),
     "ivf_index_clone_v2": (c_int32, [_handle, _handle, _new_handle, POINTER(IoOptions)]),
     "ivf_reconstruct_v2": (c_int32, [_handle, _array, c_uint64, _array, c_uint32, POINTER(IoOptions)]),
     "ivf_reconstruct_range_v2": (

@@ -174,11 +174,28 @@ class Index(Described, Searching, Tuning, Persistent):
         )
         return added.value
 
-    def set_centroids(self, centroids: npt.ArrayLike) -> None:
-        """Trains the index by giving its centroids, `[nlist, list_dim]`."""
+    def set_centroids(
+        self,
+        centroids: npt.ArrayLike,
+        *,
+        threads: int = 0,
+        progress: Progress = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        """Trains the index by giving its centroids, `[nlist, list_dim]`.
+
+        Thousands of them are grouped where the description asks for that ("IVF65536_HNSW32"), which takes its time.
+        """
         dim = self.info.list_dim
         x = rows("centroids", centroids, dim)
-        call(library.ivf_set_centroids, self._handle, x, len(x), dim)
+        options = _abi.AddOptions(threads=unsigned("threads", threads))
+        call_long(
+            *(library.ivf_set_centroids_v2, self._handle, x, len(x), dim, options),
+            options=options,
+            rows=len(x),
+            progress=progress,
+            cancel=cancel,
+        )
 
     def add(
         self,
