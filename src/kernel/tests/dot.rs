@@ -63,8 +63,10 @@ fn dots_any_shape_agree_with_scalar_bit_by_bit() {
 
 #[test]
 #[cfg(target_arch = "x86_64")]
-fn dots_of_rows_any_shape_are_those_of_codes_by_fours_bit_by_bit() {
-    for (name, dots) in crate::kernel::x86_64::ways_of_rows() {
+fn dots_every_way_agrees_with_scalar_bit_by_bit() {
+    use crate::kernel::x86_64::{ways_of_fours, ways_of_rows};
+    let fours = ways_of_fours().into_iter().map(|way| (false, way));
+    for (in_rows, (name, dots)) in ways_of_rows().into_iter().map(|way| (true, way)).chain(fours) {
         for dim in [1_usize, 3, 4, 5, 50, 128, 1030] {
             for (count, lanes) in [(1, 16_usize), (1, 32), (1, 128), (2, 16), (2, 64)] {
                 let (groups, width) = (dim.div_ceil(GROUP), lanes.min(BLOCK));
@@ -95,9 +97,10 @@ fn dots_of_rows_any_shape_are_those_of_codes_by_fours_bit_by_bit() {
                 };
                 let (mut want, mut got) = (TileOutput::new(), TileOutput::new());
                 let hits = dot::scalar(by_fours, &mut want);
-                let in_rows = DotInput { codes: &rows, rows: Some(dim), ..by_fours };
-                in_rows.check();
-                assert_eq!(dots(in_rows, &mut got), hits, "{name}");
+                let input =
+                    if in_rows { DotInput { codes: &rows, rows: Some(dim), ..by_fours } } else { by_fours };
+                input.check();
+                assert_eq!(dots(input, &mut got), hits, "{name}");
                 for (query, block) in (0..count).flat_map(|q| (0..lanes / width).map(move |b| (q, b))) {
                     assert_eq!(got.hits[query][block], want.hits[query][block], "{name} {dim} {lanes}");
                     let bits = |output: &TileOutput| {

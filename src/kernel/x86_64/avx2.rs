@@ -19,7 +19,7 @@ static KERNELS: Kernels = Kernels {
     lookup: safe_lookup,
     subsets: safe_subsets,
     residual: safe_residual,
-    dots: super::dot::safe_avx2,
+    dots: super::eights::safe_avx2,
     dots_of_rows: Some(super::rows::safe_avx2),
     interleave: super::dot::safe_interleave,
     round: super::dot::safe_round_avx2,

@@ -1,21 +1,18 @@
-//! Products in whole numbers by AVX2, and by AVX-512 with VNNI.
+//! Products in whole numbers by AVX-512 with VNNI, and what comes before them: rounded queries, codes by fours.
 #![expect(unsafe_code, reason = "intrinsics; entered only through kernels that `detect` hands out")]
 
 use std::arch::x86_64::*;
 
+use super::eights::safe_avx2;
 use crate::kernel::dot::{DotInput, GROUP};
 use crate::kernel::round::{self, RoundInput, Rounded};
 use crate::kernel::{CHUNK, TileOutput};
 use crate::lists::block::{BLOCK, NARROW};
 
-pub(super) fn safe_avx2(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
-    // SAFETY: the kernels are only reached through `detect`, which saw AVX2; `Kernels::dots` checked the shape.
-    unsafe { eights(input, output) }
-}
-
 pub(super) fn safe_avx512(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
     if is_x86_feature_detected!("avx512vnni") {
-        // SAFETY: as above, and the CPU has AVX-512F and VNNI.
+        // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F, and the CPU has VNNI;
+        // `Kernels::dots` checked the shape.
         unsafe { sixteens(input, output) }
     } else {
         safe_avx2(input, output)
@@ -101,111 +98,6 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
 /// Bytes of a cache line, and between a load and what is prefetched.
 pub(super) const LINE: usize = 64;
 pub(super) const AHEAD: usize = 2048;
-
-/// Lanes of a register of AVX2.
-pub(super) const EIGHT: usize = 8;
-
-/// Queries that share a block's codes: their sums fit in 16 registers.
-const QUERIES: usize = 2;
-
-/// Eight lanes a register.
-///
-/// # Safety
-/// The CPU must have AVX2, and `input` the shape that [`DotInput`] tells.
-#[target_feature(enable = "avx2")]
-unsafe fn eights(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
-    let width = input.bias.len().min(BLOCK);
-    let mut any = 0;
-    for block in 0..input.bias.len() / width {
-        for query in (0..input.count).step_by(QUERIES) {
-            // SAFETY: as for this function; the queries are those of the input.
-            any |= unsafe {
-                match input.count - query {
-                    1 => eights_of::<1>(&input, block, width, query, output),
-                    _ => eights_of::<QUERIES>(&input, block, width, query, output),
-                }
-            };
-        }
-    }
-    any
-}
-
-/// Scores a block for `Q` queries from `first` on.
-///
-/// # Safety
-/// As for [`eights`]; the block and the queries are those of the input.
-#[target_feature(enable = "avx2")]
-unsafe fn eights_of<const Q: usize>(
-    input: &DotInput<'_>,
-    block: usize,
-    width: usize,
-    first: usize,
-    output: &mut TileOutput,
-) -> u32 {
-    let (codes, _) = input.block(block, width);
-    let byte = _mm256_set1_epi16(0xff);
-    let mut sums = [[_mm256_setzero_si256(); BLOCK / EIGHT]; Q];
-    for group in 0..input.groups {
-        // SAFETY: a group of a block is `width` lanes of four bytes, and each query has a word for it.
-        unsafe {
-            let codes = codes.as_ptr().add(group * width * GROUP);
-            let mut values = [(_mm256_setzero_si256(), _mm256_setzero_si256()); Q];
-            for (q, (even, odd)) in values.iter_mut().enumerate() {
-                let word = _mm256_set1_epi32(*input.queries.as_ptr().add(input.place(first + q, group)));
-                *even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(word));
-                *odd = _mm256_srai_epi16::<8>(word);
-            }
-            for part in 0..width / EIGHT {
-                let codes = _mm256_loadu_si256(codes.add(part * EIGHT * GROUP).cast());
-                // Products of bytes would not fit in 16 bits by twos.
-                let (even, odd) = (_mm256_and_si256(codes, byte), _mm256_srli_epi16::<8>(codes));
-                for (sums, values) in sums.iter_mut().zip(&values) {
-                    let both =
-                        _mm256_add_epi32(_mm256_madd_epi16(even, values.0), _mm256_madd_epi16(odd, values.1));
-                    sums[part] = _mm256_add_epi32(sums[part], both);
-                }
-            }
-        }
-    }
-    let mut any = 0;
-    for (query, sums) in (first..).zip(&sums) {
-        // SAFETY: as for this function.
-        any |= unsafe { reach_eights(input, block, width, query, sums, output) };
-    }
-    any
-}
-
-/// Makes scores of a query's sums with a block, and tells which are hits: a bit for the query if there are any.
-///
-/// # Safety
-/// The CPU must have AVX2, and `input` such a block.
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn reach_eights(
-    input: &DotInput<'_>,
-    block: usize,
-    width: usize,
-    query: usize,
-    sums: &[__m256i; BLOCK / EIGHT],
-    output: &mut TileOutput,
-) -> u32 {
-    let (_, bias) = input.block(block, width);
-    let (step, threshold) = (_mm256_set1_ps(input.steps[query]), _mm256_set1_ps(input.thresholds[query]));
-    let scores = &mut output.scores[query][block];
-    let mut hits = 0;
-    for (part, &sum) in sums[..width / EIGHT].iter().enumerate() {
-        // SAFETY: eight lanes from `part * 8` on lie within the block's `width`, and so do eight scores.
-        unsafe {
-            let bias = _mm256_loadu_ps(bias.as_ptr().add(part * EIGHT));
-            let score = _mm256_add_ps(_mm256_mul_ps(step, _mm256_cvtepi32_ps(sum)), bias);
-            let reached = _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_GE_OQ>(score, threshold));
-            hits |= reached.cast_unsigned() << (part * EIGHT);
-            _mm256_storeu_ps(scores.as_mut_ptr().add(part * EIGHT), score);
-        }
-    }
-    output.hits[query][block] = hits;
-    u32::from(hits != 0) << query
-}
 
 /// Sixteen lanes a register.
 ///

@@ -4,7 +4,9 @@ mod avx2;
 mod avx512;
 mod bitmap;
 mod dot;
+mod eights;
 mod lookup;
+mod multiply;
 mod pair;
 mod permute;
 mod rows;
@@ -13,7 +15,7 @@ mod unpack;
 
 use super::Kernels;
 #[cfg(test)]
-pub(super) use rows::ways as ways_of_rows;
+pub(super) use {eights::ways as ways_of_fours, rows::ways as ways_of_rows};
 
 /// The kernels that this CPU can run, slowest first.
 pub(super) fn available() -> impl Iterator<Item = &'static Kernels> {

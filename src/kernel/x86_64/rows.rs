@@ -6,7 +6,9 @@
 
 use std::arch::x86_64::*;
 
-use super::dot::{AHEAD, EIGHT, LINE, reach_eights};
+use super::dot::{AHEAD, LINE};
+use super::eights::{EIGHT, reach};
+use super::multiply::{Avx512Vnni, AvxVnni, Multiply, Wide};
 use crate::kernel::TileOutput;
 use crate::kernel::dot::{DotInput, GROUP};
 use crate::lists::block::{BLOCK, NARROW};
@@ -28,45 +30,33 @@ pub(super) fn safe_avx512(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
 #[target_feature(enable = "avx2")]
 unsafe fn avx2(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: the features are enabled here, as in the others.
-    unsafe {
-        tile(&input, output, |sum, codes, word| {
-            // Products of bytes would not fit in 16 bits by twos.
-            let even = _mm256_and_si256(codes, _mm256_set1_epi16(0xff));
-            let even_too = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(word));
-            let odd = _mm256_madd_epi16(_mm256_srli_epi16::<8>(codes), _mm256_srai_epi16::<8>(word));
-            _mm256_add_epi32(sum, _mm256_add_epi32(_mm256_madd_epi16(even, even_too), odd))
-        })
-    }
+    unsafe { tile::<Wide>(&input, output) }
 }
 
 #[target_feature(enable = "avx2,avxvnni")]
 unsafe fn avxvnni(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: as above.
-    unsafe { tile(&input, output, |sum, codes, word| _mm256_dpbusd_avx_epi32(sum, codes, word)) }
+    unsafe { tile::<AvxVnni>(&input, output) }
 }
 
 #[target_feature(enable = "avx2,avx512vnni,avx512vl")]
 unsafe fn avx512vnni(input: DotInput<'_>, output: &mut TileOutput) -> u32 {
     // SAFETY: as above.
-    unsafe { tile(&input, output, |sum, codes, word| _mm256_dpbusd_epi32(sum, codes, word)) }
+    unsafe { tile::<Avx512Vnni>(&input, output) }
 }
 
-/// Adds to each of eight sums the four products of its codes with those of a word.
-trait Multiply: Fn(__m256i, __m256i, __m256i) -> __m256i + Copy {}
-impl<F: Fn(__m256i, __m256i, __m256i) -> __m256i + Copy> Multiply for F {}
-
 /// # Safety
-/// The CPU must have AVX2 and what `multiply` needs, and `input` the shape that [`DotInput`] tells.
+/// The CPU must have AVX2 and what `M` needs, and `input` the shape that [`DotInput`] tells.
 #[inline(always)]
-unsafe fn tile(input: &DotInput<'_>, output: &mut TileOutput, multiply: impl Multiply) -> u32 {
+unsafe fn tile<M: Multiply>(input: &DotInput<'_>, output: &mut TileOutput) -> u32 {
     let width = input.bias.len().min(BLOCK);
     let mut any = 0;
     for block in 0..input.bias.len() / width {
         // SAFETY: as for this function.
         any |= unsafe {
             match input.count {
-                1 => queries::<1>(input, block, width, output, multiply),
-                _ => queries::<2>(input, block, width, output, multiply),
+                1 => queries::<M, 1>(input, block, width, output),
+                _ => queries::<M, 2>(input, block, width, output),
             }
         };
     }
@@ -78,12 +68,11 @@ unsafe fn tile(input: &DotInput<'_>, output: &mut TileOutput, multiply: impl Mul
 /// # Safety
 /// As for [`tile`]; the block is one of the input.
 #[inline(always)]
-unsafe fn queries<const Q: usize>(
+unsafe fn queries<M: Multiply, const Q: usize>(
     input: &DotInput<'_>,
     block: usize,
     width: usize,
     output: &mut TileOutput,
-    multiply: impl Multiply,
 ) -> u32 {
     // SAFETY: a row of a block is `width` bytes, 32 or 16, there are `dim`, and each query has a word for each group.
     unsafe {
@@ -111,9 +100,9 @@ unsafe fn queries<const Q: usize>(
                 _mm256_unpackhi_epi16(high, high_too),
             ];
             for (q, sums) in sums.iter_mut().enumerate() {
-                let word = _mm256_set1_epi32(*input.queries.as_ptr().add(input.place(q, group)));
+                let factor = M::factor(*input.queries.as_ptr().add(input.place(q, group)));
                 for (sum, &codes) in sums.iter_mut().zip(&fours) {
-                    *sum = multiply(*sum, codes, word);
+                    *sum = M::add(*sum, codes, factor);
                 }
             }
         }
@@ -125,7 +114,7 @@ unsafe fn queries<const Q: usize>(
                 _mm256_permute2x128_si256::<0x31>(a, b),
                 _mm256_permute2x128_si256::<0x31>(c, d),
             ];
-            any |= reach_eights(input, block, width, q, &in_order, output);
+            any |= reach(input, block, width, q, &in_order, output);
         }
         any
     }
