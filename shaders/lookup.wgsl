@@ -4,7 +4,8 @@
 // Entries of 16 queries lie side by side, so that one read and a few additions look up a code for all of them.
 
 // The tables of each query, [columns][2][16] bytes; from `shape.numbers` on of each query the squared length, what its sums
-// count from, and what 1 of them stands for.
+// count from, and what 1 of them stands for; where codes are of residuals, from `shape.constants` on each pair's product of
+// query and centroid.
 @group(0) @binding(5) var<storage, read> queries: array<u32>;
 
 const COLUMNS: u32 = 16u;
@@ -72,7 +73,11 @@ fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<
         apart(products.z, shape.zero),
         apart(products.w, shape.zero),
     );
-    return scores + base + begin;
+    let lookups = scores + base + begin;
+    if (shape.constants == 0u) {
+        return lookups;
+    }
+    return lookups + bitcast<f32>(queries[shape.constants + pair]);
 }
 
 @compute @workgroup_size(THREADS)

@@ -24,6 +24,8 @@ struct Shape {
     zero: u32,
     // 1 = RaBitQ codes whose sums are whole numbers.
     whole: u32,
+    // Where the pairs' numbers begin in `queries` that lookup.wgsl adds to their scores; 0 = there are none.
+    constants: u32,
 }
 
 // Some blocks of one list, and queries that visit them.

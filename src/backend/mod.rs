@@ -162,7 +162,7 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
             Codes::Plain
                 | Codes::Affine(_)
                 | Codes::Rounded(Rounded { bounds: None, .. })
-                | Codes::Product(Product { fast: true, centroids: None, .. })
+                | Codes::Product(Product { fast: true, .. })
                 | Codes::RaBitQ(RaBitQ { deviations: None, .. })
         )
 }

@@ -99,7 +99,9 @@ fn range_search_of_codes_equals_the_cpu() {
 #[test]
 fn search_codes_after_changes_equals_the_cpu() {
     let dim = 10;
-    for description in ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs", "IVF8,RaBitQ", "IVF8,RaBitQ3"] {
+    for description in
+        ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs", "IVF8,PQ5x4fsr", "IVF8,RaBitQ", "IVF8,RaBitQ3"]
+    {
         let Some(twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
         search_after_changes(twins, dim);
     }
@@ -167,7 +169,14 @@ fn search_of_product_codes_equals_the_cpu() {
     let queries = numbers(12, 40 * dim);
     for metric in METRICS {
         // An odd number of parts, and more of them than are looked up at once; in two stages.
-        for description in ["IVF16,PQ8x4fs", "PQ5x4fs", "IVF16,PQ40x4fs", "IVF16,PQ10x4fs,RFlat"] {
+        for description in [
+            "IVF16,PQ8x4fs",
+            "PQ5x4fs",
+            "IVF16,PQ40x4fs",
+            "IVF16,PQ10x4fs,RFlat",
+            "IVF16,PQ8x4fsr",
+            "IVF16,PQ5x4fsr,RFlat",
+        ] {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             for (k, probes) in [(1, 1), (10, 4), (10, 16), (500, 16)] {
                 twins.check(&queries, k, &nprobe(probes));

@@ -180,13 +180,20 @@ impl Sender<'_> {
         let dim = job.dim;
         let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
         let (mut queries, mut behind) = (bytemuck::cast_slice(queries), &round.norms[..]);
-        let mut of_tables = Vec::new();
-        if let Codes::Product(_) = job.codes {
+        let (mut of_tables, mut constants) = (Vec::new(), 0);
+        if let Codes::Product(codes) = job.codes {
             prepared.fill(kernels, job, round.queries.start, round.queries.end);
             let Prepared { norms, tables, .. } = &*prepared;
             of_tables.extend(norms.iter().enumerate().flat_map(|(query, &norm)| {
                 let Steps { base, step } = tables.steps(query);
                 [norm, base, step]
+            }));
+            constants = tables.all_bytes().len() / size_of::<u32>() + of_tables.len();
+            // In the pairs' order; where codes are not of residuals there are no groups.
+            of_tables.extend(round.grouped().map(|(list, pair)| {
+                let query = round.queries.start + pair.query as usize;
+                let centroid = codes.centroid(list).unwrap_or_default();
+                kernels.pairs.product(&job.queries[query * dim..(query + 1) * dim], centroid)
             }));
             (queries, behind) = (tables.all_bytes(), &of_tables[..]);
         }
@@ -218,6 +225,7 @@ impl Sender<'_> {
                     bits,
                     0,
                     whole,
+                    if round.groups.is_empty() { 0 } else { to32(constants) },
                 ])
             })
             .collect();

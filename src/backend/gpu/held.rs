@@ -4,7 +4,7 @@ use super::bounds::Sizes;
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
 use super::resident::FLUSH_BYTES;
 use super::verify::least;
-use crate::backend::{Affine, Codes, Rounded, ScanJob};
+use crate::backend::{Affine, Codes, Product, Rounded, ScanJob};
 use crate::element::Element;
 
 /// What a kernel reads of lists.
@@ -80,7 +80,8 @@ pub(super) fn affine<'c, 'a>(codes: &'c Codes<'a>) -> Option<&'c Affine<'a>> {
 
 /// Whether pairs of queries and lists have numbers of their own.
 pub(super) fn has_numbers(codes: &Codes<'_>) -> bool {
-    affine(codes).is_some() || matches!(codes, Codes::RaBitQ(_))
+    let residuals = matches!(codes, Codes::RaBitQ(_) | Codes::Product(Product { centroids: Some(_), .. }));
+    residuals || affine(codes).is_some()
 }
 
 /// What lists hold, as they themselves do not tell.

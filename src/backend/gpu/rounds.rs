@@ -70,7 +70,7 @@ const GROUP: usize = 16;
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Pair {
-    query: u32,
+    pub(super) query: u32,
     place: u32,
 }
 
@@ -135,6 +135,12 @@ pub(super) struct Round {
 }
 
 impl Round {
+    /// All pairs of the round, with the list of each, where they have numbers of their own.
+    pub(super) fn grouped(&self) -> impl Iterator<Item = (usize, &Pair)> {
+        let pairs = |group: &Group| &self.pairs[group.pair as usize..(group.pair + group.pairs) as usize];
+        self.groups.iter().flat_map(move |group| pairs(group).iter().map(|pair| (group.list as usize, pair)))
+    }
+
     /// The list and the slot that a key of `row` is of.
     pub(super) fn locate(&self, row: &Row, at: u32) -> (u32, u32) {
         let place = row.start + at.min(row.length - 1);
