@@ -134,6 +134,8 @@ pub(crate) struct Model {
     pub(crate) ordered: bool,
     /// Whether the best by their codes are compared again.
     pub(crate) refined: bool,
+    /// Whether the codes' bounds are proven, so that an infinite factor compares as all do: those of RaBitQ are likely.
+    pub(crate) proven: bool,
     /// What `tune` measured last.
     pub(crate) curve: Option<Curve>,
 }

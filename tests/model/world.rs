@@ -349,6 +349,7 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         exact,
         ordered,
         refined,
+        proven: refined && !description.contains("RaBitQ"),
         curve: None,
     };
     (subject::Index(index), model, if is_ivf { named } else { Some(1) }, description)

@@ -46,7 +46,7 @@ pub(super) fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
 
 /// For both: all candidates, by the bounds of their codes or one by one.
 pub(super) fn draw_factor(world: &World, draw: &mut Draw) -> (f32, f32) {
-    let factor = if world.model.refined && draw.chance(30) { f32::INFINITY } else { 0.0 };
+    let factor = if world.model.proven && draw.chance(30) { f32::INFINITY } else { 0.0 };
     (factor, factor)
 }
 
