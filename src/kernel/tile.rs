@@ -129,7 +129,8 @@ unsafe fn narrow<S: Simd, E: Load<S>, const Q: usize>(
         let mut lane = 0;
         while lane < lanes {
             let group = S::COLUMNS * S::LANES;
-            if lanes - lane >= group {
+            // Lanes come in halves of blocks: where one is a group, nothing is left over.
+            if lanes - lane >= group || group <= NARROW {
                 match S::COLUMNS {
                     2 => {
                         let columns =
