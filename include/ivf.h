@@ -373,8 +373,15 @@ typedef struct ivf_index_options {
   // `IVF_LIST_ORDER_*`. Best first, adding costs more, the most where few vectors are added at a time: each list that
   // grows is merged with what comes. A file keeps it; faiss's files do not.
   int32_t list_order;
-  // 0.
-  uint32_t reserved;
+  // Above 0: each vector is kept in a second list too (SOAR, Sun et al. 2023), so that a search of as many lists finds
+  // more, and one for the same recall visits fewer; 0 = in its nearest list alone. The number is the paper's lambda, how
+  // much it counts against a second list that the vector lies from it in the same direction as from the first; 1 is
+  // usual. It gains where vectors are clustered, as embeddings of words and sentences are, and loses where they are
+  // not: see the README. Codes and ids are then held twice, rows for a refinement once; searches with copies run on
+  // the CPU. A vector is found once; candidates for a refinement, budgets, `max_codes` and statistics count both.
+  // Wants two inverted lists or more, `IVF_LIST_ORDER_ADDED`, and ids that do not repeat. A file keeps it; faiss's
+  // files have the vectors in their nearest lists.
+  float soar;
 } ivf_index_options;
 
 // What an index says of itself.
@@ -411,8 +418,8 @@ typedef struct ivf_index_info {
   float k_factor;
   // `IVF_LIST_ORDER_*`, as it was created.
   int32_t list_order;
-  // 0.
-  uint32_t reserved;
+  // The lambda by which vectors are kept in a second list too, as it was created; 0 = they are not.
+  float soar;
 } ivf_index_info;
 
 // How far a call is; the library fills it and the callback reads it.

@@ -32,6 +32,8 @@ pub(crate) struct Best<'a> {
     pub(crate) hits: &'a mut [Hit],
     pub(crate) capacity: usize,
     pub(crate) states: &'a mut [State],
+    /// Whether a hit that a query has already, key and id, is passed over.
+    pub(crate) distinct: bool,
     /// The best bar that any worker has for each query, where several share them.
     pub(crate) shared: Option<&'a [AtomicU32]>,
 }
@@ -49,7 +51,7 @@ impl Collector for Best<'_> {
     #[inline]
     fn offer(&mut self, query: usize, hit: Hit) -> bool {
         let hits = &mut self.hits[query * self.capacity..(query + 1) * self.capacity];
-        TopK { hits, state: &mut self.states[query], k: self.k }.push(hit)
+        TopK { hits, state: &mut self.states[query], k: self.k, distinct: self.distinct }.push(hit)
     }
 
     #[inline]

@@ -163,6 +163,7 @@ impl<'a> TopKSink<'a> {
 impl Sink for TopKSink<'_> {
     #[expect(unsafe_code, reason = "as above")]
     fn take(&self, query: usize, found: &[Hit]) {
+        let found = &found[..found.len().min(self.k)];
         let _locked = self.stripes.lock(query);
         // SAFETY: whoever has the query's rows holds their stripe.
         let (distances, ids, hits) = unsafe {

@@ -27,19 +27,34 @@ impl Hit {
     }
 }
 
+/// Brings one hit of each id to the front, the better of two, by id.
+pub(crate) fn distinct(hits: &mut [Hit]) -> &mut [Hit] {
+    hits.sort_unstable_by(|a, b| a.id.cmp(&b.id).then(a.key.total_cmp(&b.key)));
+    let mut kept = 0;
+    for place in 0..hits.len() {
+        if kept == 0 || hits[kept - 1].id != hits[place].id {
+            hits[kept] = hits[place];
+            kept += 1;
+        }
+    }
+    &mut hits[..kept]
+}
+
 /// How many candidates a buffer for the best `k` holds.
 pub(crate) fn capacity(k: usize) -> usize {
     if k <= SORTED { k } else { k + (k / 2).min(1024) }
 }
 
 /// The largest k that is kept sorted: above it moving hits costs more than a loose bar.
-const SORTED: usize = 32;
+pub(crate) const SORTED: usize = 32;
 
 /// One query's selection over a slice of [`capacity`] places that lives in a workspace.
 pub(crate) struct TopK<'a> {
     pub(crate) hits: &'a mut [Hit],
     pub(crate) state: &'a mut State,
     pub(crate) k: usize,
+    /// Whether what is there already, key and id, is passed over; only while hits are kept sorted.
+    pub(crate) distinct: bool,
 }
 
 /// What a selection remembers beside its buffer.
@@ -59,10 +74,15 @@ impl TopK<'_> {
     /// Offers a candidate; true if the bar moved.
     #[inline]
     pub(crate) fn push(&mut self, hit: Hit) -> bool {
-        if !hit.is_better(&self.state.bar) {
+        if !hit.is_better(&self.state.bar) || (self.distinct && self.has(hit)) {
             return false;
         }
         if self.k <= SORTED { self.insert(hit) } else { self.gather(hit) }
+    }
+
+    /// Whether a hit is there already.
+    fn has(&self, hit: Hit) -> bool {
+        self.hits[..self.state.len as usize].contains(&hit)
     }
 
     /// Puts a hit in its place among the sorted; true once there are k.

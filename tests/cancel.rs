@@ -361,7 +361,17 @@ fn calls_that_cannot_be_cancelled_are_short() {
 #[test]
 fn cancel_changes_of_lists_kept_best_first_are_prompt() {
     let options = ivf_index_options { list_order: IVF_LIST_ORDER_BEST_FIRST, ..sized() };
-    let base = Index::with_options("IVF16,Flat", DIM, IVF_METRIC_L2, &options);
+    check_changes("best first", Index::with_options("IVF16,Flat", DIM, IVF_METRIC_L2, &options));
+}
+
+/// There a change is one of two lists for each vector.
+#[test]
+fn cancel_changes_of_vectors_in_two_lists_are_prompt() {
+    let options = ivf_index_options { soar: 1.0, ..sized() };
+    check_changes("in two lists", Index::with_options("IVF16,Flat", DIM, IVF_METRIC_L2, &options));
+}
+
+fn check_changes(kind: &str, base: Index) {
     let (x, n) = (rows(many(), DIM), many() / 2);
     let (first, second) = x.split_at(n * DIM as usize);
     ok(unsafe { ivf_set_centroids(base.0, x.as_ptr(), 16, DIM) });
@@ -372,13 +382,13 @@ fn cancel_changes_of_lists_kept_best_first_are_prompt() {
         let options = ivf_add_options { cancel, ..sized() };
         unsafe { ivf_add(subject.index(), second.as_ptr(), rows, DIM, null(), &options) }
     };
-    check("add best first", || subject.again(), add, || subject.unchanged());
+    check(&format!("add {kind}"), || subject.again(), add, || subject.unchanged());
     let ids: Vec<i64> = (0..n as i64).rev().collect();
     let update = |cancel| {
         let options = ivf_add_options { cancel, ..sized() };
         unsafe { ivf_update(subject.index(), ids.as_ptr(), second.as_ptr(), n as u64, DIM, &options) }
     };
-    check("update best first", || subject.again(), update, || subject.unchanged());
+    check(&format!("update {kind}"), || subject.again(), update, || subject.unchanged());
 }
 
 #[test]

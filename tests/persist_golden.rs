@@ -77,8 +77,19 @@ fn ordered() -> Vec<(&'static str, Index)> {
     vec![("ivf_ordered", index)]
 }
 
+/// Vectors in a second list too, a file of its own.
+fn copied() -> Vec<(&'static str, Index)> {
+    let mut index = create(Metric::L2, "IVF4,SQ8,RFlat", &IndexOptions { soar: 1.5, ..Default::default() });
+    index.set_centroids(matrix(&rows(99, 4))).unwrap();
+    index.train(matrix(&rows(4, 30)), &Default::default(), &Control::default()).unwrap();
+    add(&mut index, 6, 30, None);
+    add(&mut index, 7, 40, None);
+    index.remove(&[7, 49]).unwrap();
+    vec![("ivf_soar", index)]
+}
+
 fn all() -> impl Iterator<Item = (&'static str, Index)> {
-    content().into_iter().chain(codes()).chain(words()).chain(refined()).chain(ordered())
+    content().into_iter().chain(codes()).chain(words()).chain(refined()).chain(ordered()).chain(copied())
 }
 
 #[test]

@@ -110,11 +110,19 @@ fn small() -> Vec<(&'static str, Vec<u8>)> {
     let mut refined = create(Metric::L2, "IVF2,SQfp16,RFlat", &plain);
     refined.set_centroids(matrix(&rows(99, 2))).unwrap();
     add(&mut refined, 4, 5, None);
+    let mut copied = trained(Metric::L2, 3, &IndexOptions { soar: 1.0, ..plain.clone() });
+    add(&mut copied, 5, 7, None);
+    copied.remove(&[5]).unwrap();
+    let mut places = create(Metric::L2, "IVF2,SQfp16,RFlat", &IndexOptions { soar: 1.0, ..plain });
+    places.set_centroids(matrix(&rows(99, 2))).unwrap();
+    add(&mut places, 6, 5, None);
     vec![
         ("flat", to_bytes(&flat)),
         ("ivf", to_bytes(&ivf)),
         ("untrained", to_bytes(&untrained)),
         ("refined", to_bytes(&refined)),
+        ("copied", to_bytes(&copied)),
+        ("copied refined", to_bytes(&places)),
     ]
 }
 
@@ -219,6 +227,8 @@ struct Forge {
 impl Forge {
     const HEADER: usize = 64;
     const ENTRY: usize = 32;
+    /// The most that a sound file has here.
+    const SECTIONS: usize = 16;
 
     fn sections(&self) -> usize {
         u32::from_le_bytes(self.bytes[12..16].try_into().unwrap()) as usize
@@ -234,9 +244,14 @@ impl Forge {
         (self.word(entry + 8), self.word(entry + 16))
     }
 
+    /// The sections that get new checksums; a forged number may be any.
+    fn sealed(&self) -> usize {
+        self.sections().min(Self::SECTIONS).min((self.bytes.len() - Self::HEADER) / Self::ENTRY)
+    }
+
     /// Computes every checksum anew.
     fn seal(mut self) -> Vec<u8> {
-        for section in 0..self.sections().min(8) {
+        for section in 0..self.sealed() {
             let entry = Self::HEADER + section * Self::ENTRY;
             let (offset, length) = self.place(section);
             if let Some(content) = offset.checked_add(length).and_then(|end| self.bytes.get(offset..end)) {
@@ -244,7 +259,7 @@ impl Forge {
                 self.bytes[entry + 24..entry + 28].copy_from_slice(&sum.to_le_bytes());
             }
         }
-        let table = Self::HEADER + self.sections().min(8) * Self::ENTRY;
+        let table = Self::HEADER + self.sealed() * Self::ENTRY;
         let mut hasher = crc32fast::Hasher::new();
         hasher.update(&self.bytes[..60]);
         hasher.update(&self.bytes[Self::HEADER..table]);
@@ -381,6 +396,46 @@ fn load_forged_ranks_are_refused_and_their_order_is_not_asked_for() {
     let ranked = Forge { bytes }.seal();
     let error = from_bytes(&ranked).err().unwrap().to_string();
     assert!(error.contains("section RANK, but no inverted lists"), "{error}");
+}
+
+#[test]
+fn load_forged_copies_are_refused() {
+    let mut index = trained(Metric::L2, 3, &IndexOptions { soar: 1.0, ..Default::default() });
+    add(&mut index, 1, 30, Some(&(0..30).map(|i| 3 * i).collect::<Vec<_>>()));
+    let good = to_bytes(&index);
+    let entry = |tag: &[u8; 4]| (0..11).map(|s| 64 + 32 * s).find(|&at| &good[at..at + 4] == tag).unwrap();
+    let place = |tag| Forge { bytes: good.clone() }.word(entry(tag) + 8);
+    let forged = |at: usize, with: &[u8]| {
+        let mut bytes = good.clone();
+        bytes[at..at + with.len()].copy_from_slice(with);
+        let bytes = Forge { bytes }.seal();
+        let trusting = LoadOptions { skip_verify: true, ..Default::default() };
+        let trusted = Index::deserialize(context(1), &bytes, &trusting, &Control::default());
+        let error = from_bytes(&bytes).err().unwrap().to_string();
+        // What a search relies on is checked of trusted files too.
+        assert_eq!(trusted.err().map(|error| error.to_string()), Some(error.clone()));
+        error
+    };
+    for lambda in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+        let error = forged(place(b"SOAR"), &lambda.to_le_bytes());
+        assert!(error.contains("SOAR: expected a lambda above 0"), "{error}");
+    }
+    // An id that no vector has, and one that two copies have.
+    let ids: Vec<i64> = bytemuck::pod_collect_to_vec(&good[place(b"SIDS")..][..30 * 8]);
+    for id in [1, ids[1]] {
+        let error = forged(place(b"SIDS"), &id.to_le_bytes());
+        assert!(error.contains("expected a copy of each vector and none of others"), "{error}");
+    }
+    let error = forged(place(b"SBIA"), &f32::NEG_INFINITY.to_le_bytes());
+    assert!(error.contains("biases"), "{error}");
+    let error = forged(entry(b"SLST") + 16, &32u64.to_le_bytes());
+    assert!(error.contains("SBIA") || error.contains("SIDS"), "{error}");
+    let error = forged(entry(b"SIDS"), b"SIDX");
+    assert!(error.contains("SIDX"), "{error}");
+    // Ids that may repeat have no copies.
+    let flags = place(b"META") + 24;
+    let error = forged(flags, &[good[flags] | 2]);
+    assert!(error.contains("soar: expected 0, for ids may repeat"), "{error}");
 }
 
 #[test]

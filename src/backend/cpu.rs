@@ -105,6 +105,7 @@ fn best_by_query(
             workspace.plan.make(&Shape::of(job), from, to)?;
             let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
             let best = selections(hits, states, job, (from, to), k, None)?;
+            let capacity = best.capacity;
             let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
             for (unit, number) in plan.units.iter().zip(1..) {
                 if let Some(next) = plan.units.get(number) {
@@ -112,8 +113,8 @@ fn best_by_query(
                 }
                 scanner.scan(plan, unit)?;
             }
-            for (query, (hits, state)) in hits.chunks_exact_mut(topk::capacity(k)).zip(states).enumerate() {
-                finish(&mut hits[..state.len as usize], k, from + query, sink);
+            for (query, (hits, state)) in hits.chunks_exact_mut(capacity).zip(states).enumerate() {
+                finish(job, &mut hits[..state.len as usize], k, from + query, sink);
             }
         }
     })
@@ -156,7 +157,7 @@ fn best_by_list(
                 let len = part.states[query].len as usize;
                 merged.extend_from_slice(&part.hits[query * capacity..query * capacity + len]);
             }
-            finish(merged, k, from + query, sink);
+            finish(job, merged, k, from + query, sink);
         }
     }
     for part in parts.drain(..) {
@@ -271,11 +272,13 @@ fn selections<'a>(
     if let Some(bars) = job.bars {
         states.iter_mut().zip(&bars[from..to]).for_each(|(state, &key)| state.bar.key = key);
     }
-    Ok(Best { k, hits, capacity, states, shared })
+    let distinct = job.copies && job.repeats_hits() && k <= topk::SORTED;
+    Ok(Best { k, hits, capacity, states, distinct, shared })
 }
 
-/// Brings the k best of `hits` to the front and hands them over.
-fn finish(hits: &mut [Hit], k: usize, query: usize, sink: &dyn Sink) {
+/// Brings the k best of `hits` to the front and hands them over, of two with one id the better.
+fn finish(job: &ScanJob<'_>, hits: &mut [Hit], k: usize, query: usize, sink: &dyn Sink) {
+    let hits = if job.copies && !job.places { topk::distinct(hits) } else { hits };
     let best = if hits.len() > k {
         hits.select_nth_unstable_by(k - 1, Hit::order);
         &mut hits[..k]

@@ -50,7 +50,7 @@ use crate::error::Result;
 use crate::kernel::Kernels;
 use crate::metric::Metric;
 use crate::progress::Cancel;
-use crate::topk::Hit;
+use crate::topk::{Hit, SORTED};
 
 /// One list as a scan sees it; see `lists::block` for the layout.
 #[derive(Clone, Copy)]
@@ -102,6 +102,9 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) vectors: usize,
     /// Whether hits carry [`Place`]s instead of ids.
     pub(crate) places: bool,
+    /// Whether the second half of the lists holds copies of the vectors in the first, by the same centroids: of two hits with
+    /// one id the better counts. Two places of one vector are two hits.
+    pub(crate) copies: bool,
     pub(crate) filter: Option<&'a dyn IdFilter>,
     /// `[count]`: what hits may not lie beyond, if anything. Only the CPU asks.
     pub(crate) bars: Option<&'a [f32]>,
@@ -125,6 +128,23 @@ impl ScanJob<'_> {
             Codes::Product(codes) => codes.columns(),
             Codes::RaBitQ(codes) => codes.columns(),
         }
+    }
+
+    /// How many hits to ask for, so that `k` vectors are among them.
+    pub(crate) fn hits_for(&self, k: usize) -> usize {
+        let once = !self.copies || (self.repeats_hits() && k <= SORTED);
+        if once { k } else { k.saturating_mul(2) }
+    }
+
+    /// Whether a vector that is met twice gives the same hit.
+    fn repeats_hits(&self) -> bool {
+        matches!(self.codes, Codes::Plain) && !self.places
+    }
+
+    /// The list by whose centroid the vectors of `list` are coded.
+    fn coded_in(&self, list: usize) -> usize {
+        let half = self.lists.list_count() / 2;
+        if self.copies && list >= half { list - half } else { list }
     }
 }
 
@@ -153,10 +173,11 @@ pub(crate) trait Backend: Send + Sync {
     ) -> Result<bool>;
 }
 
-/// Whether a device may be asked: budgets are shared out and most codes scanned by the CPU alone.
+/// Whether a device may be asked: budgets are shared out, copies passed over and most codes scanned by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
     job.budget.is_none()
         && job.bars.is_none()
+        && !job.copies
         && matches!(
             job.codes,
             Codes::Plain
@@ -167,7 +188,7 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
         )
 }
 
-/// The `k` best of each query.
+/// The `k` best hits of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     if fits_device(job)
         && let Some(device) = context.device().backend(context, || job.into())

@@ -19,6 +19,8 @@ pub(super) struct Ground<'a> {
     pub(super) list: ListView<'a>,
     /// The list's.
     pub(super) number: usize,
+    /// That by whose centroid it is coded.
+    pub(super) coded_in: usize,
     /// Whether hits carry places, which the ids are not already.
     pub(super) places: bool,
     /// What hits have still to pass.
@@ -147,6 +149,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let ground = Ground {
             list,
             number,
+            coded_in: self.job.coded_in(number),
             places,
             filter: None,
             blocks: all,

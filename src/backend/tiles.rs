@@ -46,7 +46,7 @@ impl Part<'_> {
 impl<C: Collector> Scanner<'_, C> {
     /// Passes one tile of queries over runs of blocks.
     pub(super) fn scan_tile(&mut self, ground: &Ground<'_>, scanned: &Scanned<'_>, pairs: &[Pair]) {
-        let (list, number) = (&ground.list, ground.number);
+        let (list, number) = (&ground.list, ground.coded_in);
         let dim = self.job.dim;
         let job = self.job;
         let count = pairs.len();

@@ -3,6 +3,7 @@
 mod adapt;
 mod flat;
 mod probe;
+mod soar;
 mod tree;
 
 pub(crate) use adapt::{Reach, gap};

@@ -49,6 +49,7 @@ pub(super) fn scan(
         codes: Codes::Plain,
         vectors: len,
         places: false,
+        copies: false,
         filter: None,
         bars: None,
         keys: None,

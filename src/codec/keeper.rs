@@ -19,6 +19,11 @@ impl<'a> Keeper<'a> {
         Self { rows, encoder: codec.encoder(context.kernels(), Metric::InnerProduct, None) }
     }
 
+    /// Of these bytes, as they are.
+    pub(crate) fn of_bytes(rows: RowsRef<'a>) -> Self {
+        Self { rows, encoder: Encoder::values(Element::U8) }
+    }
+
     /// Writes the rows of these numbers one after another; `out` is as long as they are.
     pub(crate) fn keep(&self, numbers: &[u32], out: &mut [u8]) {
         if numbers.is_empty() {

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use super::Index;
 use super::list_order::Ranking;
+use super::soar::Places;
+use crate::backend::ListSource;
 use crate::coarse::Coarse;
 use crate::codec::{Codec, Keeper};
 use crate::element::Element;
@@ -53,12 +55,9 @@ impl Index {
     ) -> Result<()> {
         self.check_trained()?;
         x.check_dim("rows", self.input_dim())?;
-        if x.rows() > u32::MAX as usize {
-            return Err(Error::argument(format!(
-                "rows: expected at most {} at once, got {}",
-                u32::MAX,
-                x.rows()
-            )));
+        let most = u32::MAX as usize / if self.soar > 0.0 { 2 } else { 1 };
+        if x.rows() > most {
+            return Err(Error::argument(format!("rows: expected at most {most} at once, got {}", x.rows())));
         }
         self.check_finite(x, "rows", threads, control)?;
         let workers = self.context.workers(threads);
@@ -73,9 +72,10 @@ impl Index {
 
         let labels = self.assign("add", x, workers, control)?;
         let columns = self.codec.columns(self.dim);
-        let (mut order, starts) = group_by_list(&labels, self.lists.lists.len());
+        let nlist = self.lists.lists.len();
+        let (mut order, starts) = group_by_list(&labels, self.lists.list_count(), x.rows());
         drop(labels);
-        for (list, range) in self.lists.lists.iter_mut().zip(starts.windows(2)) {
+        for (list, range) in self.lists.all_mut().zip(starts.windows(2)) {
             list.reserve((range[1] - range[0]) as usize, columns, &|| control.check())?;
             control.check()?;
         }
@@ -91,18 +91,24 @@ impl Index {
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
-        let keeper = keeper.as_ref();
+        let mut places = Places::of_copies(&self.lists, x.rows());
+        for (list, range) in starts.windows(2).take(nlist).enumerate() {
+            let rows = &order[range[0] as usize..range[1] as usize];
+            places.set(list, before[list], rows.iter().copied());
+        }
+        let placing = places.keeper()?;
+        let keeper_of = |number: usize| if number < nlist { keeper.as_ref() } else { placing.as_ref() };
         let centroids = centroids.filter(|_| self.lists.ordered);
         let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
         let mut rest = &mut order[..];
         let rows = starts.windows(2).map_while(|range| rest.split_off_mut(..(range[1] - range[0]) as usize));
-        let jobs = Mutex::new(self.lists.lists.iter_mut().zip(rows).enumerate());
+        let jobs = Mutex::new(self.lists.all_mut().zip(rows).enumerate());
         let failure = Mutex::new(None);
         self.context.parallel(workers.min(1 + x.rows() / 256), &|_| {
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
                 let Some((number, (list, rows))) = next else { break };
-                let encoder = encoder.at(number);
+                let (encoder, keeper) = (encoder.at(number % nlist), keeper_of(number));
                 let appended = ranking.order(number, x, rows, cancel).and_then(|ranks| {
                     let mut ranks = ranks.chunks(rows_a_step);
                     rows.chunks(rows_a_step).try_for_each(|rows| {
@@ -116,6 +122,7 @@ impl Index {
                 }
             }
         })?;
+        drop(jobs);
         if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
             self.lists.truncate(&before, columns)?;
             return Err(error);
@@ -127,7 +134,7 @@ impl Index {
         Ok(())
     }
 
-    /// The list of every row.
+    /// The list of every row, and behind those the list of copies of every row where there are copies.
     pub(super) fn assign(
         &self,
         stage: &'static str,
@@ -137,6 +144,7 @@ impl Index {
     ) -> Result<Vec<u32>> {
         let mut labels = vec![0; x.rows()];
         let Some(coarse) = &self.coarse else { return Ok(labels) };
+        let mut seconds = Vec::new();
         let most = (WORK_A_STEP / (coarse.nlist() * self.dim)).clamp(ROWS_A_STEP.0, ROWS_A_STEP.1);
         let mut keys = vec![0.0; most.min(x.rows())];
         for (step, labels) in labels.chunks_mut(most).enumerate() {
@@ -144,12 +152,14 @@ impl Index {
             let rows = x.slice(first, first + labels.len());
             let keys = &mut keys[..labels.len()];
             coarse.assign(&self.context, rows, workers, labels, keys, control.cancel())?;
+            seconds.extend(self.copied_to(coarse, rows, labels, workers, control.cancel())?);
             let done = first + labels.len();
             // The last report follows when all is written.
             if done < x.rows() {
                 control.report(stage, done, x.rows(), 0.0)?;
             }
         }
+        labels.append(&mut seconds);
         Ok(labels)
     }
 
@@ -233,8 +243,9 @@ impl Index {
     }
 }
 
-/// Row numbers grouped by list, in row order, and where each list's begin.
-fn group_by_list(labels: &[u32], nlist: usize) -> (Vec<u32>, Vec<u32>) {
+/// Row numbers grouped by list, in row order, and where each list's begin. Of more labels than rows the first is again
+/// the first row's.
+fn group_by_list(labels: &[u32], nlist: usize, rows: usize) -> (Vec<u32>, Vec<u32>) {
     let to32 = |n: usize| u32::try_from(n).expect("invariant: a batch has fewer than 2^32 rows");
     let mut starts = vec![0u32; nlist + 1];
     for &label in labels {
@@ -247,7 +258,7 @@ fn group_by_list(labels: &[u32], nlist: usize) -> (Vec<u32>, Vec<u32>) {
     let mut order = vec![0u32; labels.len()];
     for (row, &label) in labels.iter().enumerate() {
         let place = &mut place[label as usize];
-        order[*place as usize] = to32(row);
+        order[*place as usize] = to32(row % rows);
         *place += 1;
     }
     (order, starts)

@@ -33,6 +33,8 @@ impl Index {
     /// Whether the error of the first stage is bounded; if `likely` is enough, by bounds that hold for nearly all.
     pub(super) fn has_bounds(&self, likely: bool) -> bool {
         match &*self.codec {
+            // A vector and its copy would count as two candidates.
+            _ if self.lists.copies.is_some() => false,
             Codec::RaBitQ(_) => likely && self.transforms.is_isometry(self.metric != Metric::L2),
             _ => self.transforms.is_empty() && self.rounded().is_some(),
         }

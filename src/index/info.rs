@@ -1,6 +1,7 @@
 //! What an index tells about itself.
 
 use super::{Index, ListOrder};
+use crate::backend::ListSource;
 use crate::error::{Error, Result};
 use crate::metric::Metric;
 
@@ -37,6 +38,8 @@ pub struct IndexInfo {
     pub k_factor: f32,
     /// How the vectors of a list are ordered.
     pub list_order: ListOrder,
+    /// The lambda by which vectors are kept in a second list too; 0 = they are not.
+    pub soar: f32,
 }
 
 impl Index {
@@ -46,7 +49,7 @@ impl Index {
         let coarse = self.coarse.as_ref().map_or(0, |coarse| coarse.memory_bytes());
         let directory =
             self.directory.get().map_or(0, |map| map.capacity() * size_of::<(i64, (u32, u32, u8))>());
-        let lists = self.lists.lists.capacity() * size_of::<crate::lists::List>();
+        let lists = self.lists.list_count() * size_of::<crate::lists::List>();
         let tables = self.transforms.memory_bytes()
             + self.codec.memory_bytes()
             + self.refine.as_ref().map_or(0, |codec| codec.memory_bytes());
@@ -66,6 +69,7 @@ impl Index {
             allow_duplicate_ids: self.allow_duplicate_ids,
             k_factor: if self.refine.is_some() { self.default_k_factor() } else { 0.0 },
             list_order: self.list_order(),
+            soar: self.soar,
         }
     }
 

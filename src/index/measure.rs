@@ -173,12 +173,13 @@ impl<'a, 'c> Measuring<'a, 'c> {
         let index = self.index;
         let Some(coarse) = &index.coarse else { return Ok(index.count as f64) };
         let (mut limits, mut vectors) = (Vec::new(), 0);
+        let copies = scale > 0.0 || nprobe < index.nlist();
         self.each_probed(coarse, nprobe, &mut |queries, lists, keys| {
             if scale > 0.0 {
                 Reach::new(index.metric, nprobe, scale, &mut limits).cut(queries, index.dim, lists, keys);
             }
             let met = lists.iter().filter_map(|&list| usize::try_from(list).ok());
-            vectors += met.map(|list| index.lists.lists[list].live()).sum::<usize>();
+            vectors += met.map(|list| index.met_in(list, copies)).sum::<usize>();
         })?;
         Ok(index.nlist() as f64 + vectors as f64 / self.queries.rows() as f64)
     }

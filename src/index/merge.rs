@@ -32,7 +32,7 @@ impl Index {
         self.check_alike(other)?;
         let next_id = self.check_merged_ids(other, add_id, control)?;
         let columns = self.codec.columns(self.dim);
-        for (list, from) in self.lists.lists.iter_mut().zip(&other.lists.lists) {
+        for (list, from) in self.lists.all_mut().zip(other.lists.all()) {
             list.reserve(from.live(), columns, &|| control.check())?;
             control.check()?;
         }
@@ -44,7 +44,7 @@ impl Index {
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let centroids = centroids.filter(|_| self.lists.ordered);
         let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
-        let jobs = self.lists.lists.iter_mut().zip(&other.lists.lists).enumerate();
+        let jobs = self.lists.all_mut().zip(other.lists.all()).enumerate();
         let appended =
             self.context.each(workers, jobs, &|(number, (list, from)): (_, (&mut List, &List))| {
                 let mut live: Vec<usize> = (0..from.len()).filter(|&slot| from.is_live(slot)).collect();
@@ -65,6 +65,7 @@ impl Index {
         self.age_curve(other.count);
         self.directory.take();
         self.order_lists(&before, workers, cancel);
+        self.lists.link_anew(&|| cancel.check());
         control.report("merge", other.count, other.count, 0.0).or(Ok(()))?;
         Ok(other.count)
     }
@@ -95,6 +96,7 @@ impl Index {
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
             k_factor: self.k_factor,
+            soar: self.soar,
             curve: self.curve.clone(),
             directory: OnceLock::new(),
             bounds: super::bounds::Bounds::default(),
@@ -118,6 +120,10 @@ impl Index {
         let (expected, got) = (self.describe(), other.describe());
         if expected != got {
             return Err(Error::argument(format!("{what}: expected \"{expected}\", got \"{got}\"")));
+        }
+        let (expected, got) = (self.soar, other.soar);
+        if expected != got {
+            return Err(Error::argument(format!("{what}: expected soar {expected}, got {got}")));
         }
         if !self.transforms.is_same(&other.transforms) {
             return Err(Error::argument(format!(

@@ -17,6 +17,7 @@ mod reconstruct;
 mod refine;
 mod remove;
 mod search;
+mod soar;
 mod stats;
 mod train;
 mod transforms;
@@ -63,6 +64,12 @@ pub struct IndexOptions {
     pub k_factor: f32,
     /// How the vectors of a list are ordered; any other way than as they are added wants inverted lists.
     pub list_order: ListOrder,
+    /// Above 0: each vector is also kept, without its row for a refinement, in a second list, so that searches of as many
+    /// lists find more; 0 = in its nearest list alone. The lambda of SOAR (Sun et al., NeurIPS 2023), how much it counts
+    /// against a list that the vector lies in the same direction from it as from its nearest; 1 is usual. A vector is
+    /// found once; candidates for a refinement, budgets, `max_codes` and statistics count both. Wants two inverted lists
+    /// or more, in the order of adding, and ids that do not repeat.
+    pub soar: f32,
 }
 
 /// A vector index: `Flat` (exact) or `IVFn,Flat` (inverted lists); with `SQfp16`, `SQbf16` or `SQ8_direct` instead
@@ -96,6 +103,8 @@ pub struct Index {
     allow_duplicate_ids: bool,
     /// 0 = chosen.
     k_factor: f32,
+    /// 0 = vectors lie in their nearest list alone.
+    soar: f32,
     /// Where each id lies; built when first asked for, dropped by whatever moves vectors.
     directory: OnceLock<HashMap<i64, (u32, u32)>>,
     /// Recall against lists, once measured.
@@ -133,8 +142,12 @@ impl Index {
                 "list_order: expected none, for \"{description}\" has no inverted lists, got best first"
             )));
         }
-        let lists =
+        soar::check(&description, options)?;
+        let mut lists =
             Lists::new(usize::from(!description.is_ivf()), codec.element(), row_bytes).in_order(ordered);
+        if options.soar > 0.0 {
+            lists = lists.with_copies();
+        }
         let index = Self {
             context,
             dim: transforms.d_out(dim),
@@ -150,6 +163,7 @@ impl Index {
             nprobe: options.nprobe,
             allow_duplicate_ids: options.allow_duplicate_ids,
             k_factor: options.k_factor,
+            soar: options.soar,
             directory: OnceLock::new(),
             curve: None,
             bounds: Bounds::default(),
@@ -189,11 +203,12 @@ impl Index {
         let (columns, cancel) = (self.codec.columns(self.dim), control.cancel());
         let check = || cancel.check();
         let workers = self.context.workers(threads);
-        self.context.each(workers, self.lists.lists.iter_mut(), &|list: &mut List| {
+        self.context.each(workers, self.lists.all_mut(), &|list: &mut List| {
             check()?;
             list.compact(columns, &check)?;
             list.sort(columns, &mut list.like(), &check).map(drop)
         })?;
+        self.lists.link_anew(&check);
         control.report("compact", self.count, self.count, 0.0).or(Ok(()))
     }
 

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use super::{Index, MAX_DIM, transforms};
+use super::{Index, IndexOptions, ListOrder, MAX_DIM, transforms};
 use crate::coarse::Coarse;
 use crate::codec::{Codec, RaBitQ};
 use crate::context::Context;
@@ -130,6 +130,7 @@ impl Index {
             nprobe: self.nprobe,
             allow_duplicate_ids: self.allow_duplicate_ids,
             k_factor: self.k_factor,
+            soar: self.soar,
             curve: self.curve.as_ref(),
         }
     }
@@ -197,6 +198,10 @@ impl Index {
         if parts.lists.ordered && !description.is_ivf() {
             return Err(Error::corrupt(format!("{description}: section RANK, but no inverted lists")));
         }
+        let list_order = if parts.lists.ordered { ListOrder::BestFirst } else { ListOrder::Added };
+        let (soar, allow_duplicate_ids) = (parts.soar, parts.allow_duplicate_ids);
+        let options = IndexOptions { soar, allow_duplicate_ids, list_order, ..IndexOptions::default() };
+        super::soar::check(&description, &options).map_err(|error| Error::corrupt(error.to_string()))?;
         let mut index = Self {
             context,
             dim: parts.dim,
@@ -212,6 +217,7 @@ impl Index {
             nprobe: parts.nprobe,
             allow_duplicate_ids: parts.allow_duplicate_ids,
             k_factor: parts.k_factor,
+            soar: parts.soar,
             directory: OnceLock::new(),
             curve: None,
             bounds: super::bounds::Bounds::default(),

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::metric::Metric;
 use crate::progress::Control;
 use crate::rows::RowsRef;
+use crate::topk::{self, Hit};
 
 impl Index {
     /// Finds, for each query, all vectors of the lists visited that are strictly better than `radius`:
@@ -59,6 +60,10 @@ impl Index {
                     self.rekey_found(codec, request.queries, key, &mut found, workers, control.cancel())?;
                     clock.lap(|stats| &mut stats.refine_ns);
                 }
+                if job.copies {
+                    distinct(&mut found);
+                    control.check()?;
+                }
                 output.append(&self.context, self.metric, to - from, found, workers, control.cancel())?;
                 clock.lap(|stats| &mut stats.scan_ns);
                 control.report("search", to, queries.rows(), 0.0)?;
@@ -70,4 +75,26 @@ impl Index {
         output.offsets.resize(queries.rows() + 1, 0);
         Ok(output)
     }
+}
+
+/// Leaves one hit of each vector that a query has found, the better of two.
+fn distinct(found: &mut Vec<(u32, Hit)>) {
+    sort_by_query(found);
+    let (mut kept, mut place, mut hits) = (0, 0, Vec::new());
+    while place < found.len() {
+        let query = found[place].0;
+        hits.clear();
+        hits.extend(found[place..].iter().take_while(|(other, _)| *other == query).map(|(_, hit)| *hit));
+        place += hits.len();
+        for &mut hit in topk::distinct(&mut hits) {
+            found[kept] = (query, hit);
+            kept += 1;
+        }
+    }
+    found.truncate(kept);
+}
+
+/// Puts what was found in the order of the queries.
+pub(super) fn sort_by_query(found: &mut [(u32, Hit)]) {
+    found.sort_unstable_by_key(|&(query, _)| query);
 }

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::range::sort_by_query;
 use super::search::Request;
 use super::stats::Clock;
 use super::{Index, SearchOptions, SearchOutput};
@@ -19,7 +20,7 @@ use crate::factory::{Code, Description};
 use crate::output::TopKSink;
 use crate::progress::{Cancel, Control};
 use crate::rows::RowsRef;
-use crate::topk::Hit;
+use crate::topk::{self, Hit};
 
 /// Multiply-adds that another worker is worth while for.
 const WORTH_A_THREAD: usize = 1 << 16;
@@ -128,10 +129,18 @@ impl Index {
         self.asked(k, options) == self.count && k < self.count && self.has_bounds(all)
     }
 
-    /// How many candidates a search for `k` compares again, to begin with.
+    /// How many candidates a search for `k` compares again, to begin with. Where there are copies both of a vector count.
     fn candidates(&self, k: usize, options: &SearchOptions<'_>) -> usize {
         let asked = self.asked(k, options);
-        if self.is_bounded(k, options) { self.first_candidates(k).min(asked) } else { asked }
+        if self.is_bounded(k, options) {
+            self.first_candidates(k).min(asked)
+        } else if self.lists.copies.is_none() {
+            asked
+        } else if asked == self.count {
+            asked.saturating_mul(2)
+        } else {
+            asked.max(2 * k.min(self.count))
+        }
     }
 
     /// How many queries a step may have for its candidates.
@@ -221,12 +230,22 @@ impl Index {
                 }
                 for (query, (hits, &count)) in taken.iter_mut().filter_map(Option::take) {
                     let query = number(query);
-                    compare(query, queries.row(query, panel), &mut hits[..count], &mut scores);
+                    let mut hits = &mut hits[..count];
+                    if job.copies {
+                        self.find_rows(hits.iter_mut());
+                        hits = topk::distinct(hits);
+                    }
+                    compare(query, queries.row(query, panel), hits, &mut scores);
                 }
             }
             self.context.workspaces().put(workspace);
         })?;
         job.cancel.check()
+    }
+
+    /// Gives hits the places of their rows, which copies have not.
+    fn find_rows<'h>(&self, hits: impl Iterator<Item = &'h mut Hit>) {
+        hits.for_each(|hit| hit.id = self.lists.kept_at(Place::of_id(hit.id)).to_id());
     }
 
     /// Gives hits that carry places their keys by the kept rows, and their ids.
@@ -254,7 +273,10 @@ impl Index {
         cancel: Cancel<'_>,
     ) -> Result<()> {
         let queries = self.measured(queries);
-        found.sort_unstable_by_key(|&(query, _)| query);
+        if self.lists.copies.is_some() {
+            self.find_rows(found.iter_mut().map(|(_, hit)| hit));
+        }
+        sort_by_query(found);
         cancel.check()?;
         let workers = workers.min(1 + found.len() * queries.dim() / WORTH_A_THREAD);
         let pieces = found.chunk_by_mut(|a, b| a.0 == b.0).flat_map(|piece| piece.chunks_mut(HITS));

@@ -39,9 +39,9 @@ impl Index {
     ) -> Result<usize> {
         // Memory first: copying a mapped list out may fail, and then nothing has changed.
         let mut found = Vec::new();
-        for (list, store) in self.lists.lists.iter_mut().enumerate() {
+        for (list, store) in self.lists.all_mut().enumerate() {
             let mut slots = Vec::new();
-            each_passing(store, filter, &|| control.check(), |slot| slots.push(slot))?;
+            each_passing(store, filter, &|| control.check(), &mut |slot| slots.push(slot))?;
             if !slots.is_empty() {
                 store.bias.to_mut()?;
                 found.push((list, slots));
@@ -50,15 +50,15 @@ impl Index {
         control.check()?;
         let mut removed = 0;
         for (list, slots) in found {
-            bury(&mut self.lists.lists[list], &slots)?;
-            removed += slots.len();
+            bury(self.lists.any_mut(list), &slots)?;
+            removed += if list < self.lists.lists.len() { slots.len() } else { 0 };
         }
         if removed > 0 {
             self.count -= removed;
             self.age_curve(removed);
             self.directory.take();
             let (columns, cancel) = (self.codec.columns(self.dim), control.cancel());
-            let due = self.lists.lists.iter_mut().filter(|list| is_packing_due(list));
+            let due = self.lists.all_mut().filter(|list| is_packing_due(list));
             // A list that is left as it is is right.
             let _ = self.context.each(self.context.workers(threads), due, &|list: &mut List| {
                 cancel.check()?;
@@ -75,7 +75,7 @@ pub(super) fn each_passing(
     list: &List,
     filter: &Filter,
     check: Check<'_>,
-    mut take: impl FnMut(u32),
+    take: &mut dyn FnMut(u32),
 ) -> Result<()> {
     for (start, ids) in (0u32..).step_by(BLOCK).zip(list.ids.chunks(BLOCK)) {
         if (start as usize).is_multiple_of(IDS_A_STEP) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use super::stats::{self, Clock};
 use super::{Index, SearchOutput, SearchStats};
 use crate::backend::workspace::Workspace;
-use crate::backend::{self, Probes, ScanJob};
+use crate::backend::{self, ListSource, Probes, ScanJob};
 use crate::budget::{Budget, Profile};
 use crate::coarse::Reach;
 use crate::element::Element;
@@ -178,7 +178,7 @@ impl Index {
     pub(super) fn queries_a_step(&self, queries: RowsRef<'_>, options: &SearchOptions<'_>) -> usize {
         let nlist = self.nlist().max(1);
         let nprobe = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe.min(nlist) };
-        let vectors = nlist + self.count / nlist * nprobe;
+        let vectors = nlist + self.lists.list_count() / nlist * (self.count / nlist) * nprobe;
         let step = (WORK_A_STEP / (vectors * self.dim)).clamp(QUERIES_A_STEP.0, QUERIES_A_STEP.1);
         match queries.element() {
             Element::F32 => step,
@@ -201,7 +201,8 @@ impl Index {
         }
         let mut clock = Clock::start(options.stats);
         let job = self.job(request, options, control.cancel(), workspace, &mut clock)?;
-        backend::scan_best(&self.context, &job, k.min(self.count), &TopKSink::new(self.metric, k, output))?;
+        let hits = job.hits_for(k.min(self.count));
+        backend::scan_best(&self.context, &job, hits, &TopKSink::new(self.metric, k, output))?;
         clock.lap(|stats| &mut stats.scan_ns);
         Ok(())
     }
@@ -224,12 +225,19 @@ impl Index {
         keys.clear();
         let data = self.prepared_matrix(queries, workers, cancel, floats, between)?.data();
         clock.lap(|stats| &mut stats.prepare_ns);
+        let copies = self.lists.copies.is_some();
         let probes = match (request.given, &self.coarse) {
-            (Some((lists, nprobe)), coarse) => {
+            (Some((given, nprobe)), coarse) => {
                 if let (true, Some(coarse)) = (weighted, coarse) {
-                    coarse.distances(data, lists, nprobe, keys);
+                    coarse.distances(data, given, nprobe, keys);
                 }
-                Probes::Lists { lists, nprobe }
+                if copies {
+                    lists.clear();
+                    lists.extend(given);
+                    self.with_copies(lists, keys, nprobe)
+                } else {
+                    Probes::Lists { lists: given, nprobe }
+                }
             }
             (None, None) => Probes::All,
             (None, Some(coarse)) => {
@@ -244,7 +252,12 @@ impl Index {
                     Reach::new(self.metric, nprobe, options.probe_scale, limits)
                         .cut(data, self.dim, lists, keys);
                 }
-                Probes::Lists { lists, nprobe }
+                // Who visits all lists meets every vector as it is.
+                if copies && (adaptive || nprobe < coarse.nlist()) {
+                    self.with_copies(lists, keys, nprobe)
+                } else {
+                    Probes::Lists { lists, nprobe }
+                }
             }
         };
         clock.lap(|stats| &mut stats.coarse_ns);
@@ -256,8 +269,9 @@ impl Index {
             probes,
             lists: &self.lists,
             codes: self.codec.codes(self.coarse_centroids()),
-            vectors: self.count,
+            vectors: if copies { 2 * self.count } else { self.count },
             places: self.refine.is_some(),
+            copies,
             filter: options.filter.map(|filter| filter as _),
             bars: None,
             keys: (weighted && !keys.is_empty()).then_some(&keys[..]),
@@ -268,5 +282,24 @@ impl Index {
         };
         clock.count(&job)?;
         Ok(job)
+    }
+
+    /// The copies of each list (`[queries, nprobe]`) visited after it, at the same distance.
+    fn with_copies<'a>(&self, lists: &'a mut Vec<i64>, keys: &mut Vec<f32>, nprobe: usize) -> Probes<'a> {
+        let nlist = self.lists.lists.len() as i64;
+        twice(lists, |list| if list < 0 { list } else { list + nlist });
+        twice(keys, |key| key);
+        Probes::Lists { lists, nprobe: 2 * nprobe }
+    }
+}
+
+/// Puts behind each value what `other` makes of it.
+fn twice<T: Copy>(values: &mut Vec<T>, other: impl Fn(T) -> T) {
+    let Some(&first) = values.first() else { return };
+    let count = values.len();
+    values.resize(2 * count, first);
+    for place in (0..count).rev() {
+        let value = values[place];
+        (values[2 * place], values[2 * place + 1]) = (value, other(value));
     }
 }

@@ -8,7 +8,6 @@ use crate::codec::{Codec, Extremes, Product, Scalar};
 use crate::error::{Error, Result};
 use crate::factory::{ListsSpec, choose_nlist};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
-use crate::lists::Lists;
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Control;
@@ -100,6 +99,7 @@ impl Index {
             }
             Some(lists) => {
                 let nlist = lists.nlist.unwrap_or_else(|| choose_nlist(population));
+                self.check_second(nlist)?;
                 let kmeans = KMeansOptions {
                     threads: options.threads,
                     iterations: iterations(options),
@@ -239,12 +239,17 @@ impl Index {
             let (labels, keys) = (&mut labels[..numbers.len()], &mut keys[..numbers.len()]);
             let matrix = MatrixRef::new("training rows", &rows, numbers.len(), dim)?;
             coarse.assign(&self.context, matrix.into(), workers, labels, keys, control.cancel())?;
-            for (row, &list) in rows.chunks_exact(dim).zip(&*labels) {
-                let centroid = &coarse.centroids()[list as usize * dim..][..dim];
+            let mut show = |row: &[f32], list: usize| {
+                let centroid = &coarse.centroids()[list * dim..][..dim];
                 residual.clear();
                 residual.extend(row.iter().zip(centroid).map(|(value, centroid)| value - centroid));
                 take(&residual);
-            }
+            };
+            rows.chunks_exact(dim).zip(&*labels).for_each(|(row, &list)| show(row, list as usize));
+            // Copies are of other residuals.
+            let copied_to = self.copied_to(coarse, matrix.into(), labels, workers, control.cancel())?;
+            let nlist = coarse.nlist();
+            rows.chunks_exact(dim).zip(copied_to).for_each(|(row, list)| show(row, list as usize - nlist));
         }
         Ok(())
     }
@@ -278,7 +283,7 @@ impl Index {
             Some(_) if got == 0 => {
                 return Err(Error::argument("centroids: expected at least 1 row, got 0"));
             }
-            Some(_) => {}
+            Some(_) => self.check_second(got)?,
         }
         if !self.transforms.is_trained() {
             return Err(Error::State(
@@ -321,7 +326,7 @@ impl Index {
             lists.nlist = Some(coarse.nlist());
         }
         let nlist = coarse.as_ref().map_or(1, Coarse::nlist);
-        self.lists = Lists::new(nlist, codec.element(), self.lists.row_bytes).in_order(self.lists.ordered);
+        self.lists = self.lists.like(nlist);
         self.coarse = coarse;
         self.codec = Arc::new(codec);
         self.curve = None;

@@ -9,6 +9,7 @@ use super::Index;
 use super::add::IDS_A_STEP;
 use super::list_order::Ranking;
 use super::remove::{bury, each_passing, pack_if_due};
+use super::soar::Places as CopyPlaces;
 use crate::coarse::Coarse;
 use crate::codec::Keeper;
 use crate::context::Context;
@@ -43,7 +44,7 @@ impl Places {
     }
 }
 
-/// What happens to one list.
+/// What happens to one list, or to one of copies, which has nothing replaced.
 #[derive(Default)]
 struct Change {
     /// Slots that get a new vector, and its row.
@@ -90,11 +91,12 @@ impl Index {
         let x = self.prepared(x, workers, control.cancel(), &mut floats, &mut between)?;
         self.check_ranges(x, raw, control)?;
         let places = self.places(ids, &rows, control)?;
-        let labels = self.assign("update", x, workers, control)?;
+        let lists = self.assign("update", x, workers, control)?;
+        let (labels, copied_to) = lists.split_at(x.rows());
 
         let mut gone = 0;
         let mut changes: HashMap<u32, Change> = HashMap::new();
-        for (row, &label) in (0u32..).zip(&labels) {
+        for (row, &label) in (0u32..).zip(labels) {
             if (row as usize).is_multiple_of(IDS_A_STEP) {
                 control.check()?;
             }
@@ -112,10 +114,17 @@ impl Index {
                 changes.entry(label).or_default().arriving.push(row);
             }
         }
+        if !copied_to.is_empty() {
+            self.copies_left(ids, control, &mut |list, slot| {
+                changes.entry(list).or_default().left.push(slot)
+            })?;
+            let arriving = (0u32..).zip(copied_to);
+            arriving.for_each(|(row, &list)| changes.entry(list).or_default().arriving.push(row));
+        }
         changes.values_mut().for_each(|change| change.replaced.sort_unstable());
         let columns = self.codec.columns(self.dim);
         for (&list, change) in &changes {
-            let store = &mut self.lists.lists[list as usize];
+            let store = self.lists.any_mut(list as usize);
             if change.replaced.is_empty() && change.arriving.is_empty() {
                 store.bias.to_mut()?;
             } else {
@@ -130,13 +139,21 @@ impl Index {
         let centroids = self.coarse.as_ref().map(Coarse::centroids);
         let encoder = self.codec.encoder(self.context.kernels(), self.metric, centroids);
         let keeper = self.refine.as_ref().map(|codec| Keeper::new(raw, codec, &self.context));
-        let keeper = keeper.as_ref();
+        let nlist = self.lists.lists.len();
+        let mut moved_to = CopyPlaces::of_copies(&self.lists, x.rows());
+        for (&list, change) in changes.iter().filter(|(list, _)| (**list as usize) < nlist) {
+            let list = list as usize;
+            moved_to.set(list, before[list], change.arriving.iter().copied());
+            change.replaced.iter().for_each(|&(slot, row)| moved_to.set(list, slot as usize, [row]));
+        }
+        let placing = moved_to.keeper()?;
+        let keeper_of = |list: usize| if list < nlist { keeper.as_ref() } else { placing.as_ref() };
         let centroids = centroids.filter(|_| self.lists.ordered);
         let ranking = Ranking { centroids, metric: self.metric, dim: self.dim };
         let workers = workers.min(1 + x.rows() / ROWS);
         let appended =
             each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
-                let encoder = encoder.at(list);
+                let (encoder, keeper) = (encoder.at(list % nlist), keeper_of(list));
                 change.arriving.chunks(rows_a_step).try_for_each(|rows| {
                     cancel.check()?;
                     let ranks = ranking.of_rows(list, x, rows.iter().copied());
@@ -162,7 +179,7 @@ impl Index {
                 change.replaced.chunks(rows_a_step).try_for_each(|replaced| {
                     check()?;
                     let ranks = ranking.of_rows(list, x, replaced.iter().map(|&(_, row)| row));
-                    copy.replace(x, replaced, &encoder.at(list), keeper, &ranks)
+                    copy.replace(x, replaced, &encoder.at(list), keeper_of(list), &ranks)
                 })
             })?;
             control.check()?;
@@ -187,7 +204,7 @@ impl Index {
         each_changed(&self.context, &mut self.lists, &changes, workers, &|list, store, change| {
             if in_place {
                 let ranks = ranking.of_rows(list, x, change.replaced.iter().map(|&(_, row)| row));
-                store.replace(x, &change.replaced, &encoder.at(list), keeper, &ranks)?;
+                store.replace(x, &change.replaced, &encoder.at(list % nlist), keeper_of(list), &ranks)?;
             }
             bury(store, &change.left)?;
             let packed = pack_if_due(store, columns, &|| cancel.check());
@@ -210,6 +227,15 @@ impl Index {
         control.report("update", x.rows(), x.rows(), 0.0).or(Ok(()))
     }
 
+    /// Hands on the list and slot of every copy of a vector with one of these ids.
+    fn copies_left(&self, ids: &[i64], control: &Control<'_>, take: &mut dyn FnMut(u32, u32)) -> Result<()> {
+        let filter = Filter::ids(ids);
+        for (list, store) in (0u32..).zip(self.lists.all()).skip(self.lists.lists.len()) {
+            each_passing(store, &filter, &|| control.check(), &mut |slot| take(list, slot))?;
+        }
+        Ok(())
+    }
+
     /// Where each id lies.
     fn places(&self, ids: &[i64], rows: &HashMap<i64, u32>, control: &Control<'_>) -> Result<Places> {
         let mut places = Places { first: vec![NOWHERE; ids.len()], others: HashMap::new() };
@@ -226,7 +252,7 @@ impl Index {
             _ => {
                 let filter = Filter::ids(ids);
                 for (list, store) in (0u32..).zip(&self.lists.lists) {
-                    each_passing(store, &filter, &|| control.check(), |slot| {
+                    each_passing(store, &filter, &|| control.check(), &mut |slot| {
                         let row = rows[&store.ids[slot as usize]];
                         match &mut places.first[row as usize] {
                             place @ &mut NOWHERE => *place = (list, slot),
@@ -267,7 +293,7 @@ fn each_changed(
     workers: usize,
     work: &(impl Fn(usize, &mut List, &Change) -> Result<()> + Sync),
 ) -> Result<()> {
-    let jobs = lists.lists.iter_mut().enumerate().filter_map(|(list, store)| {
+    let jobs = lists.all_mut().enumerate().filter_map(|(list, store)| {
         let change = changes.get(&u32::try_from(list).ok()?)?;
         Some((list, store, change))
     });

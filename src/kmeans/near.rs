@@ -158,6 +158,7 @@ impl Neighbourhoods {
             codes: Codes::Plain,
             vectors: k,
             places: false,
+            copies: false,
             filter: None,
             bars: None,
             keys: None,

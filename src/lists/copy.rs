@@ -18,6 +18,7 @@ impl List {
             rows: self.rows.room()?,
             ranks: self.ranks.room()?,
             dead: 0,
+            moved: false,
         })
     }
 
@@ -28,7 +29,7 @@ impl List {
         self.ids.fill(&from.ids, check)?;
         self.rows.data.fill(&from.rows.data, check)?;
         self.ranks.data.fill(&from.ranks.data, check)?;
-        self.dead = from.dead;
+        (self.dead, self.moved) = (from.dead, from.moved);
         Ok(())
     }
 }
@@ -37,7 +38,7 @@ impl Lists {
     /// As many empty lists of the same kind, those that are `wanted` with room for what these hold.
     pub(crate) fn room(&self, wanted: impl Fn(&u32) -> bool) -> Result<Self> {
         let mut lists = self.like(self.lists.len());
-        for ((number, list), from) in (0u32..).zip(&mut lists.lists).zip(&self.lists) {
+        for ((number, list), from) in (0u32..).zip(lists.all_mut()).zip(self.all()) {
             if wanted(&number) {
                 *list = from.room()?;
             }
@@ -49,7 +50,7 @@ impl Lists {
     /// The same lists in memory of their own, without the room that these keep to grow.
     pub(crate) fn copy(&self, context: &Context, workers: usize, cancel: Cancel<'_>) -> Result<Self> {
         let mut copy = self.room(|_| true)?;
-        let jobs = copy.lists.iter_mut().zip(&self.lists);
+        let jobs = copy.all_mut().zip(self.all());
         context.each(workers, jobs, &|(list, from): (&mut List, _)| list.fill(from, &|| cancel.check()))?;
         Ok(copy)
     }

@@ -22,7 +22,7 @@ impl Lists {
             return;
         }
         let mut places: Vec<Range<usize>> = Vec::with_capacity(5 * self.lists.len());
-        for list in &self.lists {
+        for list in self.all() {
             let own = [
                 list.vectors.allocation(),
                 list.bias.allocation(),

@@ -39,6 +39,8 @@ pub(crate) struct List {
     /// Where the list is kept in order, what by: less for a vector that is likelier to be a result.
     pub(crate) ranks: Beside<f32>,
     pub(crate) dead: usize,
+    /// Whether vectors may lie in other slots than their copies say, see `copies`.
+    pub(crate) moved: bool,
 }
 
 impl List {
@@ -52,6 +54,7 @@ impl List {
             rows: Beside::new(row_bytes),
             ranks: Beside::new(0),
             dead: 0,
+            moved: false,
         }
     }
 

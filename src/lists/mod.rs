@@ -2,6 +2,7 @@
 
 mod beside;
 pub(crate) mod block;
+mod copies;
 mod copy;
 mod huge;
 mod list;
@@ -10,6 +11,7 @@ mod pack;
 mod storage;
 
 pub(crate) use beside::Beside;
+pub(crate) use copies::PLACE_BYTES;
 pub(crate) use list::{List, NEVER};
 pub(crate) use load::{fill_blocks, fill_stored};
 pub(crate) use pack::rising;
@@ -28,6 +30,8 @@ pub(crate) struct Lists {
     /// Whether they are kept in the order of their vectors' ranks.
     pub(crate) ordered: bool,
     pub(crate) lists: Vec<List>,
+    /// Where each vector is found in a second list too: as many lists with the same ids, see `copies`.
+    pub(crate) copies: Option<Box<Lists>>,
     /// What a GPU has of them.
     device: DeviceSlot,
 }
@@ -36,7 +40,7 @@ impl Lists {
     /// Empty lists.
     pub(crate) fn new(nlist: usize, element: Element, row_bytes: usize) -> Self {
         let lists = (0..nlist).map(|_| List::new(element, row_bytes)).collect();
-        Self { element, row_bytes, ordered: false, lists, device: DeviceSlot::default() }
+        Self { element, row_bytes, ordered: false, lists, copies: None, device: DeviceSlot::default() }
     }
 
     /// These lists, which are empty, to be kept in the order of ranks, or not.
@@ -48,7 +52,8 @@ impl Lists {
 
     /// `nlist` empty lists of the same kind.
     pub(crate) fn like(&self, nlist: usize) -> Self {
-        Self::new(nlist, self.element, self.row_bytes).in_order(self.ordered)
+        let lists = Self::new(nlist, self.element, self.row_bytes).in_order(self.ordered);
+        if self.copies.is_some() { lists.with_copies() } else { lists }
     }
 
     /// Vectors that can be found.
@@ -75,17 +80,17 @@ impl Lists {
                 + list.rows.data.memory_bytes()
                 + list.ranks.data.memory_bytes()
         };
-        self.lists.iter().map(of).sum()
+        self.all().map(of).sum()
     }
 
-    /// The length of each list, removed vectors included.
+    /// The length of each list and then of each list of copies, removed vectors included.
     pub(crate) fn lens(&self) -> Vec<usize> {
-        self.lists.iter().map(List::len).collect()
+        self.all().map(List::len).collect()
     }
 
-    /// Cuts the lists back to these lengths; see [`List::truncate`].
+    /// Cuts them all back to these lengths; see [`List::truncate`].
     pub(crate) fn truncate(&mut self, lens: &[usize], columns: usize) -> Result<()> {
-        self.lists.iter_mut().zip(lens).try_for_each(|(list, &len)| list.truncate(len, columns))
+        self.all_mut().zip(lens).try_for_each(|(list, &len)| list.truncate(len, columns))
     }
 
     /// Every live vector's id with its place.
@@ -101,15 +106,15 @@ impl Lists {
 
 impl ListSource for Lists {
     fn list_count(&self) -> usize {
-        self.lists.len()
+        self.lists.len() * if self.copies.is_some() { 2 } else { 1 }
     }
 
     fn list(&self, list: usize) -> ListView<'_> {
-        self.lists[list].view()
+        self.any(list).view()
     }
 
     fn version(&self, list: usize) -> [Version; 2] {
-        self.lists[list].version()
+        self.any(list).version()
     }
 
     fn device(&self) -> Option<&DeviceSlot> {

@@ -17,6 +17,7 @@ impl List {
             packed.vectors.to_mut()?;
             packed.bias.to_mut()?;
             packed.take(self, &keep, columns, check)?;
+            packed.moved = true;
             *self = packed;
         } else {
             self.vectors.shrink();

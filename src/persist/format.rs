@@ -34,6 +34,11 @@ pub(super) const BIAS: Tag = *b"BIAS";
 pub(super) const IDS: Tag = *b"IDS ";
 pub(super) const REFINE: Tag = *b"RFIN";
 pub(super) const ROWS: Tag = *b"ROWS";
+pub(super) const SOAR: Tag = *b"SOAR";
+pub(super) const COPY_LISTS: Tag = *b"SLST";
+pub(super) const COPY_BIAS: Tag = *b"SBIA";
+pub(super) const COPY_IDS: Tag = *b"SIDS";
+pub(super) const COPY_VECTORS: Tag = *b"SVEC";
 /// May be passed over.
 pub(super) const CURVE: Tag = *b"CURV";
 /// Likewise: then every query visits as many lists.
@@ -54,7 +59,7 @@ pub(super) fn vectors(element: Element) -> Tag {
     known.expect("invariant: every element type has a section").1
 }
 
-const KNOWN: [Tag; 14] = [
+const KNOWN: [Tag; 19] = [
     META,
     TRANSFORMS,
     CENTROIDS,
@@ -65,6 +70,11 @@ const KNOWN: [Tag; 14] = [
     IDS,
     REFINE,
     ROWS,
+    SOAR,
+    COPY_LISTS,
+    COPY_BIAS,
+    COPY_IDS,
+    COPY_VECTORS,
     VECTORS[0].1,
     VECTORS[1].1,
     VECTORS[2].1,

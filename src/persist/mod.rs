@@ -38,6 +38,8 @@
 //! | `VF16`, `VB16`, `VU8 ` | instead of `VECS`: the same in float16, bfloat16 or u8; scalar codes are u8 `[block][column][width]`, a vector's columns being its codes one after another from the lowest bit on, as in faiss. Behind RaBitQ's codes stand f32s of four columns each, with the residual r and the code's direction u (code - (2^b - 1) / 2 in each dimension): `\|r\|^2 / <u, r>`, `\|r\|`, and where products are estimated `<r, centroid>` |
 //! | `ROWS` | only with `RFIN`: for each list what is kept of its vectors, one after another: the values, or the codes from the lowest bit on, of each dimension in turn |
 //! | `RANK` | not required, only in an IVF index, whose lists are then kept in this order: for each list f32 `[vectors]`, rising unless an ordering was cut short: the squared distance from the list's centroid, of inner products the vector's negated squared length |
+//! | `SOAR` | only where vectors are kept in a second list too: f32 lambda, above 0 |
+//! | `SLST`, `SBIA`, `SIDS`, `SVEC` | only with `SOAR`, of the lists of copies: what `LIST`, `BIAS`, `IDS ` and the section of vectors have of the lists. Their ids are those of the vectors, each once |
 //! | `KFAC` | not required, only with `RFIN`: f32 default k_factor, 1 or more; without it, it is chosen |
 //! | `CURV` | not required; the operating curve: u64 k, u64 sample queries, u64 vectors measured on, u64 added or removed since, then for each point u64 nprobe, f64 recall, f64 its lower end, f64 cost, f64 k_factor (0 = none, else 1 or more); nprobe never falls |
 //! | `CVPS` | not required, only with `CURV`: f32 `[points]` probe_scale of each point, 0 = none; who passes it over finds as much in more lists |
@@ -128,6 +130,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) allow_duplicate_ids: bool,
     /// 0 = chosen.
     pub(crate) k_factor: f32,
+    /// 0 = no copies.
+    pub(crate) soar: f32,
     pub(crate) curve: Option<&'a Curve>,
 }
 
@@ -148,6 +152,8 @@ pub(crate) struct LoadedParts {
     pub(crate) nprobe: usize,
     pub(crate) allow_duplicate_ids: bool,
     pub(crate) k_factor: f32,
+    /// 0 = no copies.
+    pub(crate) soar: f32,
     pub(crate) curve: Option<Curve>,
 }
 

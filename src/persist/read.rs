@@ -3,8 +3,9 @@
 use bytemuck::{Pod, Zeroable};
 
 use super::format::{
-    BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS, REFINE,
-    ROWS, SCALES, Section, TRAINED, TRANSFORMS, TREE, Table, VECTORS, name,
+    BIAS, CENTROIDS, CODE, COPY_BIAS, COPY_IDS, COPY_LISTS, COPY_VECTORS, CURVE, DUPLICATE_IDS, IDS,
+    K_FACTOR, LISTS, ListEntry, META, Meta, RANKS, REFINE, ROWS, SCALES, SOAR, Section, TRAINED, TRANSFORMS,
+    TREE, Table, VECTORS, name,
 };
 use super::source::Source;
 use super::transfer::{CHUNK, Transfer};
@@ -70,14 +71,38 @@ pub(super) fn read(mut transfer: Transfer<'_, '_>, options: &LoadOptions) -> Res
     let sections =
         Sections { bias: *table.need(BIAS)?, ids: *table.need(IDS)?, element, vectors, rows, ranks };
     sections.check_lengths(&entries, columns)?;
-    transfer.expect(sections.bytes());
-    parts.lists = if options.memory_map {
-        borrow(&mut transfer, &sections, &entries, columns, options)?
-    } else {
-        fill(&mut transfer, &sections, &entries, columns)?
+    let copies = match table.get(SOAR) {
+        Some(section) => {
+            section.check_length(4)?;
+            parts.soar = read_all::<f32>(source, section, control)?[0];
+            if !(parts.soar > 0.0 && parts.soar.is_finite()) {
+                let text = format!("section SOAR: expected a lambda above 0, got {}", parts.soar);
+                return Err(Error::corrupt(text));
+            }
+            let entries: Vec<ListEntry> = read_all(source, table.need(COPY_LISTS)?, control)?;
+            let (bias, ids) = (*table.need(COPY_BIAS)?, *table.need(COPY_IDS)?);
+            let vectors = *table.need(COPY_VECTORS)?;
+            let copies = Sections { bias, ids, element, vectors, rows: None, ranks: None };
+            copies.check_lengths(&entries, columns)?;
+            Some((copies, entries))
+        }
+        None => None,
     };
+    transfer.expect(sections.bytes().saturating_add(copies.as_ref().map_or(0, |(copies, _)| copies.bytes())));
     let signed = matches!(&parts.codec, Codec::RaBitQ(codes) if codes.products);
-    check::biases(&parts.lists, signed)?;
+    let mut read_lists = |sections: &Sections, entries: &[ListEntry]| {
+        let lists = if options.memory_map {
+            borrow(&mut transfer, sections, entries, columns, options)?
+        } else {
+            fill(&mut transfer, sections, entries, columns)?
+        };
+        check::biases(&lists, signed)?;
+        Ok(lists)
+    };
+    parts.lists = read_lists(&sections, &entries)?;
+    if let Some((copies, entries)) = copies {
+        parts.lists.take_copies(read_lists(&copies, &entries)?, &|| control.check())?;
+    }
     if !options.skip_verify {
         check_ids(&parts, control)?;
     }
@@ -199,6 +224,7 @@ fn decode_meta(bytes: &[u8]) -> Result<LoadedParts> {
         nprobe: to_usize(meta.nprobe)?,
         allow_duplicate_ids: meta.flags & DUPLICATE_IDS != 0,
         k_factor: 0.0,
+        soar: 0.0,
         curve: None,
     })
 }
@@ -323,6 +349,7 @@ fn borrow(
             rows: Beside::of(row_bytes, Storage::shared(region.clone(), rows, len * row_bytes)?),
             ranks: Beside::of(width, Storage::shared(region.clone(), ranks, len * width)?),
             dead: to_usize(entry.dead)?,
+            moved: false,
         });
         vectors += bytes;
         bias += lanes * size_of::<f32>();

@@ -4,8 +4,9 @@
 use std::io::Write;
 
 use super::format::{
-    self, BIAS, CENTROIDS, CODE, CURVE, DUPLICATE_IDS, IDS, K_FACTOR, LISTS, ListEntry, META, Meta, RANKS,
-    REFINE, ROWS, SCALES, TRAINED, TRANSFORMS, TREE, Table, Tag,
+    self, BIAS, CENTROIDS, CODE, COPY_BIAS, COPY_IDS, COPY_LISTS, COPY_VECTORS, CURVE, DUPLICATE_IDS, IDS,
+    K_FACTOR, LISTS, ListEntry, META, Meta, RANKS, REFINE, ROWS, SCALES, SOAR, TRAINED, TRANSFORMS, TREE,
+    Table, Tag,
 };
 use super::{Parts, faiss};
 use crate::error::{Error, Result};
@@ -47,6 +48,7 @@ struct Body<'a> {
     meta: Vec<u8>,
     transforms: Vec<u8>,
     lists: Vec<ListEntry>,
+    copy_lists: Vec<ListEntry>,
     curve: Vec<u8>,
     scales: Vec<f32>,
     code: Vec<u8>,
@@ -58,6 +60,7 @@ impl<'a> Body<'a> {
     fn new(parts: &'a Parts<'a>) -> Result<Self> {
         let entry = |list: &List| ListEntry { len: list.len() as u64, dead: list.dead as u64 };
         let lists = parts.lists.lists.iter().map(entry).collect();
+        let copy_lists = parts.lists.copy_lists().iter().map(entry).collect();
         let transforms = faiss::encode_transforms(parts.transforms)?;
         let curve = parts.curve.map(super::curve::encode).unwrap_or_default();
         let scales = parts.curve.map(super::curve::scales).unwrap_or_default();
@@ -66,7 +69,8 @@ impl<'a> Body<'a> {
         let refine = refine.transpose()?.unwrap_or_default();
         let tree =
             parts.grouping.map(|grouping| super::tree::encode(grouping, parts.dim)).unwrap_or_default();
-        Ok(Self { parts, meta: meta(parts)?, transforms, lists, curve, scales, code, tree, refine })
+        let meta = meta(parts)?;
+        Ok(Self { parts, meta, transforms, lists, copy_lists, curve, scales, code, tree, refine })
     }
 
     fn table(&self) -> Result<Table> {
@@ -87,6 +91,11 @@ impl<'a> Body<'a> {
             self.vectors(),
             ROWS,
             RANKS,
+            SOAR,
+            COPY_LISTS,
+            COPY_BIAS,
+            COPY_IDS,
+            COPY_VECTORS,
         ] {
             let missing = match tag {
                 CENTROIDS => self.parts.centroids.is_none(),
@@ -95,6 +104,7 @@ impl<'a> Body<'a> {
                 REFINE | ROWS => self.refine.is_empty(),
                 RANKS => !self.parts.lists.ordered,
                 K_FACTOR => self.parts.k_factor == 0.0,
+                SOAR | COPY_LISTS | COPY_BIAS | COPY_IDS | COPY_VECTORS => self.parts.lists.copies.is_none(),
                 CURVE => self.parts.curve.is_none(),
                 SCALES => self.scales.is_empty(),
                 TRANSFORMS => self.parts.transforms.is_empty(),
@@ -119,7 +129,14 @@ impl<'a> Body<'a> {
 
     /// Calls `take` with the section's bytes, list after list.
     fn each_part(&self, tag: Tag, take: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        let lists = &self.parts.lists.lists;
+        let (lists, copies) = (&self.parts.lists.lists[..], self.parts.lists.copy_lists());
+        let (tag, lists, entries) = match tag {
+            COPY_LISTS => (LISTS, copies, &self.copy_lists),
+            COPY_BIAS => (BIAS, copies, &self.copy_lists),
+            COPY_IDS => (IDS, copies, &self.copy_lists),
+            COPY_VECTORS => (self.vectors(), copies, &self.copy_lists),
+            tag => (tag, lists, &self.lists),
+        };
         match tag {
             META => take(&self.meta),
             TRANSFORMS => take(&self.transforms),
@@ -132,8 +149,9 @@ impl<'a> Body<'a> {
             K_FACTOR => take(bytemuck::bytes_of(&self.parts.k_factor)),
             RANKS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ranks.data))),
             ROWS => lists.iter().try_for_each(|list| take(&list.rows.data)),
-            LISTS => take(bytemuck::cast_slice(&self.lists)),
+            LISTS => take(bytemuck::cast_slice(entries)),
             BIAS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.bias))),
+            SOAR => take(bytemuck::bytes_of(&self.parts.soar)),
             IDS => lists.iter().try_for_each(|list| take(bytemuck::cast_slice(&list.ids))),
             tag if tag == self.vectors() => lists.iter().try_for_each(|list| take(&list.vectors)),
             other => unreachable!("invariant: no section {} is written", format::name(other)),

@@ -27,6 +27,14 @@ pub(super) fn eigen(matrix: DMatrix<f64>, control: &Control<'_>) -> Result<Optio
     Ok(SymmetricEigen::try_new(matrix, f64::EPSILON, steps))
 }
 
+/// The numbers of the eigenvectors, those of the largest eigenvalues first.
+pub(super) fn falling(eigen: &SymmetricEigen<f64, Dyn>) -> Vec<usize> {
+    let values = &eigen.eigenvalues;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_unstable_by(|&a, &b| values[b].total_cmp(&values[a]).then(a.cmp(&b)));
+    order
+}
+
 /// The Q of `matrix` = Q R in which R's diagonal is positive. `matrix` is no wider than high.
 pub(super) fn orthonormal(matrix: DMatrix<f64>, control: &Control<'_>) -> Result<DMatrix<f64>> {
     control.check()?;

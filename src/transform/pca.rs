@@ -107,8 +107,7 @@ impl Components {
         let eigen = dense::eigen(covariance, training.control)?.ok_or_else(|| {
             Error::State("training rows: their principal components do not converge; look for columns of extreme values".into())
         })?;
-        let mut order: Vec<usize> = (0..dim).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+        let order = dense::falling(&eigen);
         let mut rows = DMatrix::zeros(dim, dim);
         for (row, &component) in order.iter().enumerate() {
             let vector = eigen.eigenvectors.column(component);

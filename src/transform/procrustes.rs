@@ -22,8 +22,7 @@ pub(super) fn rotation(m: &DMatrix<f64>, random: &mut Random, control: &Control<
             "training rows: the rotation does not converge; look for columns of extreme values".into(),
         )
     })?;
-    let mut order: Vec<usize> = (0..rows).collect();
-    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]).then(a.cmp(&b)));
+    let order = dense::falling(&eigen);
     let u = DMatrix::from_fn(rows, rows, |row, column| eigen.eigenvectors[(row, order[column])]);
     let mut v = dense::product(&transposed, &u, control)?;
     let largest = v.column(0).norm();

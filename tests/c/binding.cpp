@@ -502,6 +502,33 @@ void recall_asked_for_is_found() {
     CHECK(flat.k_factor >= 1 && flat.nprobe == 1 && flat.probe_scale == 0);
 }
 
+void vectors_in_two_lists_are_found_in_fewer() {
+    const std::vector<float> x = rows(4000, 1), queries = rows(100, 2);
+    ivf::IndexOptions own;
+    own.soar = 1;
+    ivf::Index once(dim, "IVF32,Flat"), twice(dim, "IVF32,Flat", ivf::Metric::l2, own);
+    once.train({x, dim});
+    twice.set_centroids({once.centroids(), dim});
+    once.add({x, dim});
+    twice.add({x, dim});
+    CHECK(twice.info().soar == 1 && once.info().soar == 0 && twice.info().count == 4000);
+    ivf::SearchOptions options;
+    options.nprobe = 32;
+    const ivf::Neighbors exact = once.search({queries, dim}, 10, options);
+    CHECK(twice.search({queries, dim}, 10, options).ids == exact.ids);
+    options.nprobe = 3;
+    const auto found = [&](const ivf::Index& index) {
+        const std::vector<std::int64_t> ids = index.search({queries, dim}, 10, options).ids;
+        std::ptrdiff_t all = 0;
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            const auto row = exact.ids.begin() + static_cast<std::ptrdiff_t>(i / 10 * 10);
+            all += std::count(row, row + 10, ids[i]);
+        }
+        return all;
+    };
+    CHECK(found(twice) > found(once));
+}
+
 void ordered_lists_find_more_in_as_many() {
     const std::vector<float> x = rows(4000, 1), queries = rows(100, 2);
     ivf::IndexOptions own;
@@ -619,6 +646,7 @@ int main() {
     RUN(files_are_built_from_and_queries_blended);
     RUN(centroids_behind_transforms_have_the_lists_width);
     RUN(recall_asked_for_is_found);
+    RUN(vectors_in_two_lists_are_found_in_fewer);
     RUN(ordered_lists_find_more_in_as_many);
     RUN(context_logs_where_it_is_told_to);
     RUN(context_and_devices_tell_what_they_are);

@@ -151,6 +151,42 @@ static int shared(const int64_t *ids, const int64_t *wanted, int rows, int k)
     return found;
 }
 
+static void vectors_in_two_lists_are_found_in_fewer(void)
+{
+    enum { MANY = 4000, QUERIES = 100, K = 10 };
+    static int64_t exact[QUERIES * K], ids[QUERIES * K];
+    static float distances[QUERIES * K];
+    float *x = random_rows(MANY, DIM, 1), *queries = random_rows(QUERIES, DIM, 2), *centroids;
+    ivf_index *once = filled_index(MANY, DIM, IVF_METRIC_L2, "IVF32,Flat"), *twice = NULL;
+    ivf_index_options options = {0};
+    options.struct_size = sizeof options;
+    options.soar = 1;
+    CHECK_OK(ivf_index_create(NULL, DIM, IVF_METRIC_L2, "IVF32,Flat", &options, &twice));
+    centroids = (float *)must_allocate(32 * DIM * sizeof *centroids);
+    CHECK_OK(ivf_centroids(once, centroids, 32, DIM));
+    CHECK_OK(ivf_set_centroids(twice, centroids, 32, DIM));
+    CHECK_OK(ivf_add(twice, x, MANY, DIM, NULL, NULL));
+    CHECK(info_of(twice).soar == 1 && info_of(once).soar == 0);
+    CHECK(info_of(twice).count == MANY);
+
+    ivf_search_options search = {0};
+    search.struct_size = sizeof search;
+    search.nprobe = 32;
+    CHECK_OK(ivf_search(once, queries, QUERIES, DIM, K, distances, exact, &search));
+    CHECK_OK(ivf_search(twice, queries, QUERIES, DIM, K, distances, ids, &search));
+    CHECK(memcmp(ids, exact, sizeof ids) == 0);
+    search.nprobe = 3;
+    CHECK_OK(ivf_search(once, queries, QUERIES, DIM, K, distances, ids, &search));
+    const int found = shared(ids, exact, QUERIES, K);
+    CHECK_OK(ivf_search(twice, queries, QUERIES, DIM, K, distances, ids, &search));
+    CHECK(shared(ids, exact, QUERIES, K) > found);
+    ivf_index_destroy(once);
+    ivf_index_destroy(twice);
+    free(centroids);
+    free(x);
+    free(queries);
+}
+
 static void ordered_lists_are_the_same_to_an_exact_search_and_better_to_a_profile(void)
 {
     enum { MANY = 4000, QUERIES = 100, K = 10 };
@@ -194,6 +230,7 @@ int main(void)
     RUN(range_search_finds_all_that_is_strictly_nearer);
     RUN(search_k_above_count_pads_with_minus_one);
     RUN(search_tells_what_it_did);
+    RUN(vectors_in_two_lists_are_found_in_fewer);
     RUN(ordered_lists_are_the_same_to_an_exact_search_and_better_to_a_profile);
     return tests_done();
 }

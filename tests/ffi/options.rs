@@ -114,7 +114,11 @@ fn options_factors_and_flags_out_of_range_are_refused() {
             ivf_index_options { list_order: 2, ..sized() },
             "list_order: expected 0 or 1 (IVF_LIST_ORDER_*), got 2",
         ),
-        (ivf_index_options { reserved: 1, ..sized() }, "ivf_index_options.reserved: expected 0, got 1"),
+        (
+            ivf_index_options { soar: 1.0, ..sized() },
+            "soar: expected 0, for \"Flat\" has no inverted lists, got 1",
+        ),
+        (ivf_index_options { soar: -1.0, ..sized() }, "soar: expected 0 or more, got -1"),
         (ivf_index_options { list_order: 1, ..sized() }, "\"Flat\" has no inverted lists"),
     ];
     for (options, text) in refused {

@@ -201,6 +201,26 @@ fn search_after_changes_of_lists_kept_best_first_equals_the_cpu() {
     search_after_changes(twins, dim);
 }
 
+/// Those are searched on the CPU, and their lists found on the GPU.
+#[test]
+fn search_of_vectors_in_two_lists_equals_the_cpu() {
+    for description in ["IVF8,Flat", "IVF8,SQ8,RFlat"] {
+        let (dim, x) = (10, numbers(1, 2000 * 10));
+        let Some(mut twins) = Twins::new(description, Metric::L2, dim, &x) else { return };
+        twins.both(|index| {
+            let options = IndexOptions { soar: 1.0, ..Default::default() };
+            let context = index.context().clone();
+            let mut twice = Index::new(context, dim, Metric::L2, description, &options).expect("an index");
+            twice.train(matrix(&x, dim), &Default::default(), &Control::default()).expect("trained");
+            twice.add(matrix(&x, dim), None, 0, &Control::default()).expect("added");
+            *index = twice;
+        });
+        for probes in [1, 3, 8] {
+            twins.check(&numbers(2, 30 * dim), 20, &nprobe(probes));
+        }
+    }
+}
+
 /// Of 2000 vectors in 8 lists.
 pub(crate) fn search_after_changes(mut twins: Twins, dim: usize) {
     let queries = numbers(2, 30 * dim);

@@ -69,6 +69,13 @@ pub(crate) fn kinds() -> Vec<(&'static str, Index)> {
     let mut reset = trained(Metric::L2, 3, &plain);
     add(&mut reset, 9, 20, None);
     reset.reset();
+    let soar = IndexOptions { soar: 1.0, ..plain.clone() };
+    let mut copied = trained(Metric::L2, 5, &soar);
+    add(&mut copied, 10, 90, None);
+    assert_eq!(copied.remove(&[0, 7, 89]).unwrap(), 3);
+    let mut copied_refined = create(Metric::InnerProduct, "IVF4,SQfp16,RFlat", &soar);
+    copied_refined.set_centroids(matrix(&rows(99, 4))).unwrap();
+    add(&mut copied_refined, 11, 90, Some(&(0..90).map(|i| 5 * i + 3).collect::<Vec<_>>()));
     vec![
         ("flat empty", create(Metric::Cosine, "Flat", &plain)),
         ("flat", flat),
@@ -85,6 +92,9 @@ pub(crate) fn kinds() -> Vec<(&'static str, Index)> {
         ("ivf cosine", cosine),
         ("ivf duplicate ids", twice),
         ("ivf reset", reset),
+        ("ivf copied untrained", create(Metric::L2, "IVF7,Flat", &soar)),
+        ("ivf copied", copied),
+        ("ivf copied refined", copied_refined),
     ]
 }
 

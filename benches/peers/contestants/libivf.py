@@ -11,7 +11,8 @@ PACKAGE = Path(__file__).resolve().parents[3] / "bindings" / "python" / "src"
 
 
 class LibivfIndex(Contestant):
-    """libivf's index strings, with "@avx2" behind for a kernel by its name; the library is the one that IVF_LIBRARY names."""
+    """libivf's index strings, with "@avx2" behind for a kernel by its name, or "@soar" for vectors in a second list too; the
+    library is the one that IVF_LIBRARY names."""
 
     library = "libivf"
 
@@ -27,9 +28,10 @@ class LibivfIndex(Contestant):
 
         self._ivf = ivf
         self._string, _, kernel = index.partition("@")
+        soar, kernel = (1.0, "") if kernel == "soar" else (0.0, kernel)
         self._context = ivf.Context(threads=task.threads, device="cpu", kernel=kernel or None)
         metric = "cosine" if task.cosine else "l2"
-        self._index = ivf.Index(task.dim, self._string, metric=metric, context=self._context)
+        self._index = ivf.Index(task.dim, self._string, metric=metric, soar=soar, context=self._context)
         self._options = {}
 
     @staticmethod

@@ -219,6 +219,7 @@ struct IndexOptions {
     bool allow_duplicate_ids = false;
     float k_factor = 0;  ///< candidates a result that a refinement ("RFlat") compares again; 0 = chosen
     ListOrder list_order = ListOrder::added;
+    float soar = 0;  ///< above 0: each vector in a second list too (SOAR), 1 is usual
 };
 
 struct TrainOptions {
@@ -707,6 +708,7 @@ public:
         to.allow_duplicate_ids = options.allow_duplicate_ids;
         to.k_factor = options.k_factor;
         to.list_order = static_cast<std::int32_t>(options.list_order);
+        to.soar = options.soar;
         ivf_index* made = nullptr;
         detail::check(ivf_index_create(context.get(), dim, static_cast<std::int32_t>(metric),
                                        description.c_str(), &to, &made));

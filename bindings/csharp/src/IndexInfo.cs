@@ -20,6 +20,7 @@ namespace Ivf
             VectorBytes = (long)info->vector_bytes;
             KFactor = info->k_factor;
             ListOrder = (ListOrder)info->list_order;
+            Soar = info->soar;
         }
 
         /// <summary>Columns of a vector.</summary>
@@ -68,5 +69,8 @@ namespace Ivf
 
         /// <summary>How the vectors of a list are ordered, as it was created.</summary>
         public ListOrder ListOrder { get; }
+
+        /// <summary>The lambda by which vectors are kept in a second list too, as it was created; 0 = they are not.</summary>
+        public float Soar { get; }
     }
 }

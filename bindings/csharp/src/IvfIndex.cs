@@ -43,6 +43,7 @@ namespace Ivf
                 allow_duplicate_ids = options.AllowDuplicateIds ? 1u : 0u,
                 k_factor = options.KFactor,
                 list_order = (int)options.ListOrder,
+                soar = options.Soar,
             };
             using (Borrowed on = IvfContext.Borrow(context))
             fixed (byte* text = Text.Required(description, nameof(description)))

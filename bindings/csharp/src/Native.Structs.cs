@@ -59,7 +59,7 @@ namespace Ivf
             internal uint allow_duplicate_ids;
             internal float k_factor;
             internal int list_order;
-            internal uint reserved;
+            internal float soar;
         }
 
         [StructLayout(LayoutKind.Sequential)]
@@ -81,7 +81,7 @@ namespace Ivf
             internal uint list_dim;
             internal float k_factor;
             internal int list_order;
-            internal uint reserved;
+            internal float soar;
         }
 
         [StructLayout(LayoutKind.Sequential)]

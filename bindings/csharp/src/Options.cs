@@ -41,6 +41,14 @@ namespace Ivf
 
         /// <summary>How the vectors of a list are ordered.</summary>
         public ListOrder ListOrder { get; set; }
+
+        /// <summary>
+        /// Above 0: each vector is kept in a second list too (SOAR, Sun et al. 2023), so that a search of as many lists finds
+        /// more; 0 = in its nearest list alone. The number is the paper's lambda, 1 is usual. It gains where vectors are
+        /// clustered, as embeddings are, and loses where they are not; codes and ids are held twice, rows for a refinement
+        /// once, and searches run on the CPU.
+        /// </summary>
+        public float Soar { get; set; }
     }
 
     /// <summary>How the vectors of a list are ordered.</summary>

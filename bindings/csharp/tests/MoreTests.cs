@@ -36,6 +36,28 @@ namespace Ivf.Tests
             });
         }
 
+        public static void Soar_VectorsInTwoLists_AreFoundInFewer()
+        {
+            float[] x = Data.Random(4000, Dim), queries = Data.Random(100, Dim, 2);
+            var own = new IndexOptions { Soar = 1 };
+            using (IvfIndex once = Data.Trained(x, Dim, "IVF32,Flat"))
+            using (var twice = new IvfIndex(Dim, "IVF32,Flat", Metric.L2, own))
+            {
+                twice.SetCentroids(once.Centroids());
+                twice.Add(x);
+                Check.Equal(1f, twice.Info.Soar, "lambda");
+                Check.Equal(0f, once.Info.Soar, "no lambda");
+                long[] exact = once.Search(queries, 10, new SearchOptions { NProbe = 32 }).Ids;
+                Check.Sequence(exact, twice.Search(queries, 10, new SearchOptions { NProbe = 32 }).Ids, "ids");
+                var few = new SearchOptions { NProbe = 3 };
+                Func<IvfIndex, int> found = index => index.Search(queries, 10, few).Ids
+                    .Where((id, place) => Array.IndexOf(exact, id, place / 10 * 10, 10) >= 0).Count();
+                Check.True(found(twice) > found(once), "found");
+            }
+            Check.Throws<IvfArgumentException>(
+                () => new IvfIndex(Dim, "Flat", Metric.L2, own), "no inverted lists");
+        }
+
         public static void ListOrder_BestFirst_FindsMoreInAsMany()
         {
             float[] x = Data.Random(4000, Dim), queries = Data.Random(100, Dim, 2);

@@ -22,7 +22,7 @@ pub(crate) fn infos() -> Vec<DeviceInfo> {
 pub(super) fn adapters() -> Vec<Adapter> {
     let Some(instance) = process_instance() else { return Vec::new() };
     let mut found = pollster::block_on(instance.enumerate_adapters(BACKENDS));
-    found.sort_by_key(|adapter| {
+    found.sort_unstable_by_key(|adapter| {
         let info = adapter.get_info();
         (rank(info.device_type), u8::from(info.backend != wgpu::Backend::Vulkan))
     });

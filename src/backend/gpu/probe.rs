@@ -201,6 +201,7 @@ impl Sample {
             lists: self,
             vectors: self.lists * self.ids.len(),
             places: false,
+            copies: false,
             filter: None,
             bars: None,
             keys: None,

@@ -331,6 +331,7 @@ impl<E: Scalar> Sample<E> {
             lists: self,
             vectors: VECTORS,
             places: false,
+            copies: false,
             filter: None,
             bars: None,
             keys: None,

@@ -325,6 +325,7 @@ pub(super) fn loaded(
         grouping: None,
         refine: None,
         k_factor: 0.0,
+        soar: 0.0,
         curve: None,
     }
 }

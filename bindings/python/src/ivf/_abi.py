@@ -129,7 +129,7 @@ class IndexOptions(Struct):
         ("allow_duplicate_ids", c_uint32),
         ("k_factor", c_float),
         ("list_order", c_int32),
-        ("reserved", c_uint32),
+        ("soar", c_float),
     ]
 
 
@@ -151,7 +151,7 @@ class IndexInfo(Struct):
         ("list_dim", c_uint32),
         ("k_factor", c_float),
         ("list_order", c_int32),
-        ("reserved", c_uint32),
+        ("soar", c_float),
     ]
 
 

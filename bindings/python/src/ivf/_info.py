@@ -49,6 +49,8 @@ class IndexInfo:
     """How many times k candidates a search compares again unless it says; 0 without a refinement."""
     list_order: str
     """ "added" or "best_first", as it was created."""
+    soar: float
+    """The lambda by which vectors are kept in a second list too, as it was created; 0 = they are not."""
 
 
 class Described(Core):

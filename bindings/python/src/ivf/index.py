@@ -38,6 +38,10 @@ class Index(Described, Searching, Tuning, Persistent):
         (of inner products the longest), kept up whenever vectors come or change. Searches that look at the first of
         each list only (budget, profile) find more in as many, for cosine next to nothing; adding costs more, the most
         where few are added at a time.
+    soar: above 0, each vector is kept in a second list too (SOAR, Sun et al. 2023), so that a search of as many lists
+        finds more; 0 = in its nearest alone. The number is the paper's lambda, 1 is usual. It gains where vectors are
+        clustered, as embeddings are, and loses where they are not; codes and ids are held twice, rows for a refinement
+        once, and searches run on the CPU.
     context: threads and device; None = the shared default.
 
     Rows may be given as anything that NumPy makes a two-dimensional array of numbers from; C-contiguous
@@ -56,6 +60,7 @@ class Index(Described, Searching, Tuning, Persistent):
         allow_duplicate_ids: bool = False,
         k_factor: float | None = None,
         list_order: ListOrder = "added",
+        soar: float = 0.0,
         context: Context | None = None,
     ):
         if list_order not in LIST_ORDERS:
@@ -65,6 +70,7 @@ class Index(Described, Searching, Tuning, Persistent):
             allow_duplicate_ids=int(bool(allow_duplicate_ids)),
             k_factor=0.0 if k_factor is None else float(k_factor),
             list_order=LIST_ORDERS.index(list_order),
+            soar=float(soar),
         )
         pointer = make(
             library.ivf_index_create,
