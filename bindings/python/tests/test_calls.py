@@ -35,11 +35,13 @@ def ctrl_c():
         timers.append(timer)
         timer.start()
 
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # A shell starts what runs in the background with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield after
     for timer in timers:
         timer.cancel()
         timer.join()
+    signal.signal(signal.SIGINT, before)
 
 
 def test_progress_callable_hears_of_every_iteration(x):
