@@ -13,7 +13,7 @@ BENCH ?= --data gaussian
 .PHONY: lib demo test bench clean
 
 lib:
-	$(CARGO) build --release --lib
+	$(CARGO) lib
 	ln -sf libivf.so $(RELEASE)/libivf.so.1
 
 demo: lib

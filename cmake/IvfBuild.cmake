@@ -3,7 +3,7 @@
 set(IVF_STAGE ${CMAKE_CURRENT_BINARY_DIR}/stage)
 
 set(cargo_output ${IVF_CARGO_TARGET_DIR}/release)
-set(cargo_arguments build --release --lib --target-dir ${IVF_CARGO_TARGET_DIR})
+set(cargo_arguments lib --target-dir ${IVF_CARGO_TARGET_DIR})
 if(IVF_CARGO_TARGET)
     set(cargo_output ${IVF_CARGO_TARGET_DIR}/${IVF_CARGO_TARGET}/release)
     list(APPEND cargo_arguments --target ${IVF_CARGO_TARGET})

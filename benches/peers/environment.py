@@ -88,9 +88,9 @@ def build_library() -> Path:
     if not os.environ.get("IVF_LIBRARY"):
         if shutil.which("cargo") is None:
             raise SetupError("cargo is not on the PATH: install Rust, or name a built library by IVF_LIBRARY")
-        _say("cargo build --release")
-        if subprocess.call(["cargo", "build", "--release", "--quiet"], cwd=ROOT) != 0:
-            raise SetupError("cargo build --release failed")
+        _say("cargo lib")
+        if subprocess.call(["cargo", "lib", "--quiet"], cwd=ROOT) != 0:
+            raise SetupError("cargo lib failed")
     if not path.is_file():
         raise SetupError(f"no library at {path}")
     return path

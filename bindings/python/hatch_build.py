@@ -34,6 +34,6 @@ def build(root, name):
     repository = root.parent.parent
     if not (repository / "Cargo.toml").is_file():
         raise FileNotFoundError(f"{repository}: expected the source tree of libivf with its Cargo.toml")
-    subprocess.run(["cargo", "build", "--release", "--lib"], cwd=repository, check=True)
+    subprocess.run(["cargo", "lib"], cwd=repository, check=True)
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
     return repository / target / "release" / name

@@ -7,7 +7,7 @@ cd "$here/../.."
 target=${CARGO_TARGET_DIR:-target}
 if [ -z "${IVF_LIBRARY:-}" ]; then
     IVF_LIBRARY=$(realpath -m "$target/release/libivf.so")
-    [ -f "$IVF_LIBRARY" ] || cargo build --release --lib
+    [ -f "$IVF_LIBRARY" ] || cargo lib
 fi
 export IVF_LIBRARY PYTHONPATH="$PWD/bindings/python/src" PYTHONDONTWRITEBYTECODE=1
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then

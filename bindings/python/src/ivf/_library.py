@@ -61,6 +61,6 @@ def find() -> str:
     raise ImportError(
         f"the shared library {file_name()} of libivf was not found. Tried, in this order: the environment "
         f"variable {VARIABLE} (not set); {beside} (no such file); the system's libraries (no 'ivf'). "
-        f"Install a wheel of this package, which brings it; or build it (cargo build --release) and set "
+        f"Install a wheel of this package, which brings it; or build it (cargo lib) and set "
         f"{VARIABLE} to the path of target/release/{file_name()}"
     )
