@@ -4,6 +4,7 @@
 use std::arch::x86_64::*;
 
 use super::eights::safe_avx2;
+use super::multiply::fours;
 use crate::kernel::dot::{DotInput, GROUP};
 use crate::kernel::round::{self, RoundInput, Rounded};
 use crate::kernel::{CHUNK, TileOutput};
@@ -60,17 +61,8 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
             }
             if width == BLOCK && first + GROUP <= dim {
                 let row = |place: usize| _mm256_loadu_si256(row(place).cast());
-                let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-                let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
-                let (low_too, high_too) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
-                let fours = [
-                    _mm256_unpacklo_epi16(low, low_too),
-                    _mm256_unpackhi_epi16(low, low_too),
-                    _mm256_unpacklo_epi16(high, high_too),
-                    _mm256_unpackhi_epi16(high, high_too),
-                ];
                 let to: *mut __m128i = out.as_mut_ptr().cast();
-                for (place, four) in fours.into_iter().enumerate() {
+                for (place, four) in fours([row(0), row(1), row(2), row(3)]).into_iter().enumerate() {
                     // Their upper halves are those of the lanes from 16 on.
                     _mm_storeu_si128(to.add(place), _mm256_castsi256_si128(four));
                     _mm_storeu_si128(to.add(4 + place), _mm256_extracti128_si256::<1>(four));

@@ -119,14 +119,11 @@ pub(super) unsafe fn reach(
 /// Both ways, where this CPU knows them.
 #[cfg(test)]
 pub(in crate::kernel) fn ways() -> Vec<(&'static str, crate::kernel::dot::DotFn)> {
-    let mut ways: Vec<(_, crate::kernel::dot::DotFn)> = Vec::new();
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has what is asked for.
-        ways.push(("avx2", |input, output| unsafe { avx2(input, output) }));
-    }
-    if is_x86_feature_detected!("avxvnni") {
+    super::multiply::known(
+        // SAFETY: only what the CPU knows is handed out.
+        |input, output| unsafe { avx2(input, output) },
         // SAFETY: as above.
-        ways.push(("avxvnni", |input, output| unsafe { avxvnni(input, output) }));
-    }
-    ways
+        |input, output| unsafe { avxvnni(input, output) },
+        None,
+    )
 }

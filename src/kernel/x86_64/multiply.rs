@@ -1,7 +1,13 @@
-//! How eight lanes of AVX2 multiply codes with queries: four bytes each, added up.
+//! How eight lanes of AVX2 multiply codes with queries: four bytes each, added up; and how codes in rows become those.
 #![expect(unsafe_code, reason = "intrinsics; called where the instruction set is enabled")]
 
 use std::arch::x86_64::*;
+
+use super::eights::EIGHT;
+#[cfg(test)]
+use crate::kernel::dot::DotFn;
+use crate::kernel::dot::GROUP;
+use crate::lists::block::BLOCK;
 
 /// A way to multiply. Everything is to be inlined where what it needs is enabled.
 pub(super) trait Multiply {
@@ -46,39 +52,63 @@ impl Multiply for Wide {
 }
 
 /// By AVX-VNNI, which processors without AVX-512 have.
-pub(super) struct AvxVnni;
+pub(super) type AvxVnni = Vnni<false>;
 
-impl Multiply for AvxVnni {
+/// By the VNNI of AVX-512, with VL.
+pub(super) type Avx512Vnni = Vnni<true>;
+
+/// By one instruction, which has two encodings.
+pub(super) struct Vnni<const AVX512: bool>;
+
+impl<const AVX512: bool> Multiply for Vnni<AVX512> {
     type Factor = __m256i;
 
     #[inline(always)]
     unsafe fn factor(word: i32) -> __m256i {
-        // SAFETY: the caller has AVX-VNNI, here and below.
+        // SAFETY: the caller has the instruction set, here and below.
         unsafe { _mm256_set1_epi32(word) }
     }
 
     #[inline(always)]
     unsafe fn add(sums: __m256i, codes: __m256i, factor: __m256i) -> __m256i {
         // SAFETY: as above.
-        unsafe { _mm256_dpbusd_avx_epi32(sums, codes, factor) }
+        unsafe {
+            if AVX512 {
+                _mm256_dpbusd_epi32(sums, codes, factor)
+            } else {
+                _mm256_dpbusd_avx_epi32(sums, codes, factor)
+            }
+        }
     }
 }
 
-/// By the VNNI of AVX-512.
-pub(super) struct Avx512Vnni;
-
-impl Multiply for Avx512Vnni {
-    type Factor = __m256i;
-
-    #[inline(always)]
-    unsafe fn factor(word: i32) -> __m256i {
-        // SAFETY: the caller has AVX-512 with VNNI and VL, here and below.
-        unsafe { _mm256_set1_epi32(word) }
+/// Rows of 32 codes by fours: the lanes 0 to 3 and 16 to 19 of all of them, and so on.
+///
+/// # Safety
+/// The CPU must have AVX2.
+#[inline(always)]
+pub(super) unsafe fn fours([a, b, c, d]: [__m256i; GROUP]) -> [__m256i; BLOCK / EIGHT] {
+    // SAFETY: as for this function.
+    unsafe {
+        let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
+        let (low_too, high_too) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
+        [
+            _mm256_unpacklo_epi16(low, low_too),
+            _mm256_unpackhi_epi16(low, low_too),
+            _mm256_unpacklo_epi16(high, high_too),
+            _mm256_unpackhi_epi16(high, high_too),
+        ]
     }
+}
 
-    #[inline(always)]
-    unsafe fn add(sums: __m256i, codes: __m256i, factor: __m256i) -> __m256i {
-        // SAFETY: as above.
-        unsafe { _mm256_dpbusd_epi32(sums, codes, factor) }
-    }
+/// Those of three ways to multiply that this CPU knows.
+#[cfg(test)]
+pub(super) fn known(avx2: DotFn, avxvnni: DotFn, avx512vnni: Option<DotFn>) -> Vec<(&'static str, DotFn)> {
+    let by_avx512 = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl");
+    let ways = [
+        ("avx2", Some(avx2).filter(|_| is_x86_feature_detected!("avx2"))),
+        ("avxvnni", Some(avxvnni).filter(|_| is_x86_feature_detected!("avxvnni"))),
+        ("avx512vnni", avx512vnni.filter(|_| by_avx512)),
+    ];
+    ways.into_iter().filter_map(|(name, way)| Some((name, way?))).collect()
 }

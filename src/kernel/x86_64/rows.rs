@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use super::dot::{AHEAD, LINE};
 use super::eights::{EIGHT, reach};
-use super::multiply::{Avx512Vnni, AvxVnni, Multiply, Wide};
+use super::multiply::{Avx512Vnni, AvxVnni, Multiply, Wide, fours};
 use crate::kernel::TileOutput;
 use crate::kernel::dot::{DotInput, GROUP};
 use crate::lists::block::{BLOCK, NARROW};
@@ -89,16 +89,7 @@ unsafe fn queries<M: Multiply, const Q: usize>(
                 NARROW => _mm256_zextsi128_si256(_mm_loadu_si128(first.add(place * width).cast())),
                 _ => _mm256_loadu_si256(first.add(place * width).cast()),
             };
-            let (a, b, c, d) = (row(0), row(1), row(2), row(3));
-            let (low, high) = (_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b));
-            let (low_too, high_too) = (_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d));
-            // Lanes 0 to 3 and 16 to 19, and so on.
-            let fours = [
-                _mm256_unpacklo_epi16(low, low_too),
-                _mm256_unpackhi_epi16(low, low_too),
-                _mm256_unpacklo_epi16(high, high_too),
-                _mm256_unpackhi_epi16(high, high_too),
-            ];
+            let fours = fours([row(0), row(1), row(2), row(3)]);
             for (q, sums) in sums.iter_mut().enumerate() {
                 let factor = M::factor(*input.queries.as_ptr().add(input.place(q, group)));
                 for (sum, &codes) in sums.iter_mut().zip(&fours) {
@@ -123,18 +114,12 @@ unsafe fn queries<M: Multiply, const Q: usize>(
 /// Each of the ways that this CPU knows.
 #[cfg(test)]
 pub(in crate::kernel) fn ways() -> Vec<(&'static str, crate::kernel::dot::DotFn)> {
-    let mut ways: Vec<(_, crate::kernel::dot::DotFn)> = Vec::new();
-    if is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has what is asked for.
-        ways.push(("avx2", |input, output| unsafe { avx2(input, output) }));
-    }
-    if is_x86_feature_detected!("avxvnni") {
+    super::multiply::known(
+        // SAFETY: only what the CPU knows is handed out.
+        |input, output| unsafe { avx2(input, output) },
         // SAFETY: as above.
-        ways.push(("avxvnni", |input, output| unsafe { avxvnni(input, output) }));
-    }
-    if is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512vl") {
+        |input, output| unsafe { avxvnni(input, output) },
         // SAFETY: as above.
-        ways.push(("avx512vnni", |input, output| unsafe { avx512vnni(input, output) }));
-    }
-    ways
+        Some(|input, output| unsafe { avx512vnni(input, output) }),
+    )
 }
