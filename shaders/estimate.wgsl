@@ -19,7 +19,7 @@ fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
     let pair = tile.pair + number;
     let value = queries[pairs[pair].query * shape.dim + d] - book[tile.list * shape.dim + d];
     if (shape.whole == 1u) {
-        return whole(value, number_of(pair, 5u), shape.zero);
+        return whole(value, number_of(pair, 5u));
     }
     return value;
 }
@@ -43,10 +43,6 @@ fn added(total: vec4<f32>, sum: vec4<f32>) -> vec4<f32> {
 // The squared length of a pair's residual.
 fn norm_of(pair: u32, query: u32) -> f32 {
     return number_of(pair, 0u);
-}
-
-fn all_apart(numbers: vec4<f32>) -> vec4<f32> {
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(numbers) ^ vec4<u32>(shape.zero));
 }
 
 // Scores: a lane's bias and its own factor times its sum, and what they lack.

@@ -67,30 +67,14 @@ fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<
     let place = shape.numbers + 3u * pairs[pair].query;
     let base = bitcast<f32>(queries[place + 1u]);
     let products = bitcast<f32>(queries[place + 2u]) * total;
-    let scores = vec4<f32>(
-        apart(products.x, shape.zero),
-        apart(products.y, shape.zero),
-        apart(products.z, shape.zero),
-        apart(products.w, shape.zero),
-    );
-    let lookups = scores + base + begin;
+    let lookups = all_apart(products) + base + begin;
     if (shape.constants == 0u) {
         return lookups;
     }
     return lookups + bitcast<f32>(queries[shape.constants + pair]);
 }
 
-@compute @workgroup_size(THREADS)
-fn lookup(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = group.y * groups.x + group.x;
-    if (number >= shape.count) {
-        return;
-    }
-    let tile = tiles[shape.first + number];
+fn score_tile(tile: Tile, thread: u32) {
     for (var at = 0u; at < tile.blocks; at += THREADS / 8u) {
         // A thread without a block of its own reads the last one and writes nothing.
         let own = at + thread / 8u;

@@ -1,5 +1,5 @@
 // What shift.wgsl, round.wgsl and residual.wgsl share: pairs of queries and lists of codes, which have numbers of their own
-// besides scores.
+// besides scores. Each of them has `make_numbers`, a workgroup's work.
 
 struct Shape {
     dim: u32,
@@ -37,3 +37,15 @@ struct Pair {
 @group(0) @binding(3) var<storage, read_write> queries: array<f32>;
 // As the kernel has it that scans these codes.
 @group(0) @binding(4) var<storage, read> book: array<f32>;
+
+@compute @workgroup_size(THREADS)
+fn numbers(
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(num_workgroups) workgroups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = workgroup.y * workgroups.x + workgroup.x;
+    if (number < shape.count) {
+        make_numbers(groups[shape.first + number], thread);
+    }
+}

@@ -12,10 +12,6 @@ var<workgroup> staged: array<vec4<f32>, THREADS>;
 // The same of values in whole steps: of their sizes, and of those of negative ones.
 var<workgroup> steps: array<vec2<f32>, THREADS>;
 
-fn apart_here(number: f32) -> f32 {
-    return apart(number, shape.zero);
-}
-
 fn value_at(row: u32, centroid: u32, d: u32) -> f32 {
     return queries[row + d] - book[centroid + d];
 }
@@ -41,17 +37,7 @@ fn widest_of(row: u32, centroid: u32, lane: u32) -> f32 {
     return widest;
 }
 
-@compute @workgroup_size(THREADS)
-fn residual(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = workgroup.y * workgroups.x + workgroup.x;
-    if (number >= shape.count) {
-        return;
-    }
-    let own = groups[shape.first + number];
+fn make_numbers(own: Group, thread: u32) {
     let lane = thread % SUMS;
     let centroid = own.list * shape.dim;
     let most = bitcast<f32>(shape.most);
@@ -62,8 +48,8 @@ fn residual(
         var sum = vec4<f32>();
         for (var d = lane; d < shape.dim; d += SUMS) {
             let value = value_at(row, centroid, d);
-            sum.x += apart_here(value * value);
-            sum.y += apart_here(queries[row + d] * book[centroid + d]);
+            sum.x += apart(value * value);
+            sum.y += apart(queries[row + d] * book[centroid + d]);
             sum.z += value;
         }
         sum.w = widest_of(row, centroid, lane);
@@ -82,7 +68,7 @@ fn residual(
         }
         var sizes = vec2<f32>();
         for (var d = lane; d < shape.dim; d += SUMS) {
-            let value = whole(value_at(row, centroid, d), inverse, shape.zero);
+            let value = whole(value_at(row, centroid, d), inverse);
             sizes += vec2<f32>(abs(value), max(-value, 0.0));
         }
         steps[thread] = sizes;

@@ -13,21 +13,7 @@ const MOST: f32 = 127.0;
 // A thread's sums: of squares, of the constant, of products with the centroid; and its largest factor.
 var<workgroup> staged: array<vec4<f32>, THREADS>;
 
-fn apart_here(number: f32) -> f32 {
-    return apart(number, shape.zero);
-}
-
-@compute @workgroup_size(THREADS)
-fn round_queries(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = workgroup.y * workgroups.x + workgroup.x;
-    if (number >= shape.count) {
-        return;
-    }
-    let own = groups[shape.first + number];
+fn make_numbers(own: Group, thread: u32) {
     let lane = thread % SUMS;
     let centroid = (2u + own.list) * shape.dim;
     for (var begin = 0u; begin < own.pairs; begin += THREADS / SUMS) {
@@ -40,7 +26,7 @@ fn round_queries(
         for (var d = lane; d < shape.dim; d += SUMS) {
             var value = queries[row + d];
             if (shape.residuals == 2u) {
-                let product = apart_here(value * book[centroid + d]);
+                let product = apart(value * book[centroid + d]);
                 if ((d & SUMS) == 0u) {
                     sum.z += product;
                 } else {
@@ -50,8 +36,8 @@ fn round_queries(
             if (shape.residuals == 1u) {
                 value -= book[centroid + d];
             }
-            sum.x += apart_here(value * value);
-            sum.y += apart_here(value * book[shape.dim + d]);
+            sum.x += apart(value * value);
+            sum.y += apart(value * book[shape.dim + d]);
             sum.w = max(sum.w, abs(value * book[d]));
         }
         sum.z += other;
@@ -74,8 +60,8 @@ fn round_queries(
                 value -= book[centroid + d];
             }
             let factor = value * book[d];
-            let rest = factor - apart_here(step * whole(factor, inverse, shape.zero));
-            sum.y += apart_here(rest * centre[d]);
+            let rest = factor - apart(step * whole(factor, inverse));
+            sum.y += apart(rest * centre[d]);
         }
         workgroupBarrier();
         staged[thread] = sum;

@@ -16,7 +16,7 @@ fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
     if (shape.residuals == 1u) {
         value -= book[(2u + tile.list) * shape.dim + d];
     }
-    return whole(value * book[d], queries[shape.numbers + 4u * pair + 3u], shape.zero);
+    return whole(value * book[d], queries[shape.numbers + 4u * pair + 3u]);
 }
 
 // Sums are kept as integers: nothing at first.
@@ -37,11 +37,5 @@ fn norm_of(pair: u32, query: u32) -> f32 {
 fn completed(pair: u32, total: vec4<f32>, begin: vec4<f32>, lanes: u32) -> vec4<f32> {
     let place = shape.numbers + 4u * pair;
     let products = queries[place + 2u] * vec4<f32>(bitcast<vec4<i32>>(total));
-    let scores = vec4<f32>(
-        apart(products.x, shape.zero),
-        apart(products.y, shape.zero),
-        apart(products.z, shape.zero),
-        apart(products.w, shape.zero),
-    );
-    return scores + begin + queries[place + 1u];
+    return all_apart(products) + begin + queries[place + 1u];
 }

@@ -10,17 +10,7 @@ const SUM: u32 = 256u;
 // [CHUNK][8 queries].
 var<workgroup> staged: array<vec4<f32>, 128>;
 
-@compute @workgroup_size(THREADS)
-fn scan(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = group.y * groups.x + group.x;
-    if (number >= shape.count) {
-        return;
-    }
-    let tile = tiles[shape.first + number];
+fn score_tile(tile: Tile, thread: u32) {
     for (var at = 0u; at < tile.blocks; at += THREADS / 8u) {
         // A thread without a block of its own reads the last one and writes nothing.
         let own = at + thread / 8u;

@@ -19,17 +19,8 @@ fn vector_values(quad: u32, d: u32) -> vec4<f32> {
     return four((own.block + quad / 8u) * shape.columns * 8u + quad % 8u, d);
 }
 
-@compute @workgroup_size(THREADS)
-fn scan_many(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = group.y * groups.x + group.x;
-    if (number >= shape.count) {
-        return;
-    }
-    own = tiles[shape.first + number];
+fn score_tile(tile: Tile, thread: u32) {
+    own = tile;
     let quad = thread % ACROSS;
     let block = min(quad / 8u, own.blocks - 1u);
     let begin = bias[(own.block + block) * 8u + quad % 8u];

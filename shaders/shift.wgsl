@@ -24,17 +24,7 @@ fn terms(list: u32, query: u32, d: u32) -> vec2<f32> {
     return vec2<f32>(select(0.0, compared * compared, shape.squared == 1u), compared * offset);
 }
 
-@compute @workgroup_size(THREADS)
-fn shift(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
-    @builtin(local_invocation_index) thread: u32,
-) {
-    let number = workgroup.y * workgroups.x + workgroup.x;
-    if (number >= shape.count) {
-        return;
-    }
-    let own = groups[shape.first + number];
+fn make_numbers(own: Group, thread: u32) {
     var sum = vec2<f32>();
     for (var start = 0u; start < shape.dim; start += CHUNK) {
         workgroupBarrier();

@@ -1,5 +1,5 @@
-// What scan.wgsl and scan_many.wgsl share: queries that visit blocks of 32 vectors, four vectors at a time, and the
-// keys that they write, one for every lane.
+// What scan.wgsl, scan_many.wgsl and lookup.wgsl share: queries that visit blocks of 32 vectors, four vectors at a time, and
+// the keys that they write, one for every lane. Each of them has `score_tile`, a workgroup's work.
 //
 // No float leaves in an order that threads decide, so the keys are the same on every run.
 
@@ -92,4 +92,16 @@ fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>
         key_of(norm, all.w),
     );
     keys[(pair.place + tile.slot) / 4u + quad] = select(vec4<u32>(NONE), written, found);
+}
+
+@compute @workgroup_size(THREADS)
+fn visit(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) thread: u32,
+) {
+    let number = group.y * groups.x + group.x;
+    if (number < shape.count) {
+        score_tile(tiles[shape.first + number], thread);
+    }
 }

@@ -3,14 +3,18 @@
 // Adds up to this a number below 2^22 is rounded to a whole one.
 const SHIFT: f32 = 12582912.0;
 
-// The same number, with an integer on its way, which no compiler sees through: `zero` is 0, and they cannot know.
-fn apart(number: f32, zero: u32) -> f32 {
-    return bitcast<f32>(bitcast<u32>(number) ^ zero);
+// The same number, with an integer on its way, which no compiler sees through: `shape.zero` is 0, and they cannot know.
+fn apart(number: f32) -> f32 {
+    return bitcast<f32>(bitcast<u32>(number) ^ shape.zero);
+}
+
+fn all_apart(numbers: vec4<f32>) -> vec4<f32> {
+    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(numbers) ^ vec4<u32>(shape.zero));
 }
 
 // A factor in steps of which the inverse is given, as a whole number.
-fn whole(factor: f32, inverse: f32, zero: u32) -> f32 {
-    return apart(apart(factor * inverse, zero) + SHIFT, zero) - SHIFT;
+fn whole(factor: f32, inverse: f32) -> f32 {
+    return apart(apart(factor * inverse) + SHIFT) - SHIFT;
 }
 
 // The quotient of two positive normal numbers, if it is one.

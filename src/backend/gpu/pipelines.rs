@@ -70,16 +70,12 @@ impl Kernel {
 
     fn entry(self) -> &'static str {
         match self {
-            Self::Scan(Held::Words) => "lookup",
-            Self::Scan(_) => "scan",
-            Self::ScanMany(_) => "scan_many",
+            Self::Scan(_) | Self::ScanMany(_) => "visit",
             Self::Best => "best",
             Self::Count => "count",
             Self::Gather => "gather",
             Self::Assign => "assign",
-            Self::Shift => "shift",
-            Self::Round => "round_queries",
-            Self::Residual => "residual",
+            Self::Shift | Self::Round | Self::Residual => "numbers",
         }
     }
 
