@@ -36,10 +36,10 @@ fn across(tile: Tile, number: u32, word: u32) -> vec4<u32> {
 }
 
 fn table_word(tile: Tile, number: u32, word: u32) -> u32 {
-    if (number >= tile.pairs || word >= shape.columns * 8u) {
+    if (number >= tile.pairs || word >= shape.entries) {
         return 0u;
     }
-    return queries[pairs[tile.pair + number].query * shape.columns * 8u + word];
+    return queries[pairs[tile.pair + number].query * shape.entries + word];
 }
 
 // The sums of a lane with those of a byte of its codes.

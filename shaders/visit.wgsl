@@ -1,5 +1,5 @@
-// What scan.wgsl, scan_many.wgsl and lookup.wgsl share: queries that visit blocks of 32 vectors, four vectors at a time, and
-// the keys that they write, one for every lane. Each of them has `score_tile`, a workgroup's work.
+// What scan.wgsl, scan_many.wgsl, lookup.wgsl and tables.wgsl share: queries that visit blocks of 32 vectors, four vectors
+// at a time, and the keys that they write, one for every lane. Each of them has `score_tile`, a workgroup's work.
 //
 // No float leaves in an order that threads decide, so the keys are the same on every run.
 
@@ -24,8 +24,10 @@ struct Shape {
     zero: u32,
     // 1 = RaBitQ codes whose sums are whole numbers.
     whole: u32,
-    // Where the pairs' numbers begin in `queries` that lookup.wgsl adds to their scores; 0 = there are none.
+    // Where the pairs' numbers begin in `queries` that lookup.wgsl and tables.wgsl add to their scores; 0 = there are none.
     constants: u32,
+    // Words of a query's tables: floats, or four entries of one byte.
+    entries: u32,
 }
 
 // Some blocks of one list, and queries that visit them.

@@ -183,7 +183,7 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
             Codes::Plain
                 | Codes::Affine(_)
                 | Codes::Rounded(Rounded { bounds: None, .. })
-                | Codes::Product(Product { fast: true, .. })
+                | Codes::Product(_)
                 | Codes::RaBitQ(RaBitQ { deviations: None, .. })
         )
 }

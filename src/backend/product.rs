@@ -119,10 +119,10 @@ impl Tables {
         }
     }
 
-    /// The tables of bytes of all queries.
+    /// The tables of all queries.
     #[cfg(feature = "gpu")]
-    pub(super) fn all_bytes(&self) -> &[u8] {
-        &self.bytes
+    pub(super) fn all(&self, codes: &Product<'_>) -> &[u8] {
+        if codes.fast { &self.bytes } else { bytemuck::cast_slice(&self.floats) }
     }
 
     pub(super) fn steps(&self, query: usize) -> Steps {

@@ -55,7 +55,7 @@ fn search_codes_near_and_far_equal_the_cpu() {
     let mut rows: Vec<f32> = numbers(5, 1500 * dim).iter().map(|v| v + 300.0).collect();
     rows.extend_from_within(..700 * dim);
     for metric in METRICS {
-        for description in ["IVF4,SQ8", "SQ8", "IVF4,SQ4"] {
+        for description in ["IVF4,SQ8", "SQ8", "IVF4,SQ4", "IVF4,PQ10x4", "IVF4,PQ5", "PQ5"] {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             // Queries that are rows, then other ones.
             for queries in [&rows[..30 * dim], &numbers(6, 30 * dim)] {
@@ -76,6 +76,8 @@ fn search_codes_filtered_or_with_a_budget_equals_the_cpu() {
         ("IVF16,SQ8", Metric::L2),
         ("IVF16,SQ6", Metric::InnerProduct),
         ("IVF16,PQ4x4fs", Metric::L2),
+        ("IVF16,PQ4", Metric::L2),
+        ("IVF16,PQ4x4", Metric::InnerProduct),
         ("IVF16,RaBitQ", Metric::InnerProduct),
         ("IVF16,RaBitQ6", Metric::L2),
     ] {
@@ -89,7 +91,9 @@ fn range_search_of_codes_equals_the_cpu() {
     let dim = 6;
     let rows = numbers(2, 3000 * dim);
     for metric in METRICS {
-        for description in ["IVF16,SQ8", "IVF16,PQ3x4fs", "IVF16,RaBitQ", "IVF16,RaBitQ4"] {
+        for description in
+            ["IVF16,SQ8", "IVF16,PQ3x4fs", "IVF16,PQ3x4", "IVF16,PQ3", "IVF16,RaBitQ", "IVF16,RaBitQ4"]
+        {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             search_ranges(&twins, metric, dim);
         }
@@ -99,9 +103,17 @@ fn range_search_of_codes_equals_the_cpu() {
 #[test]
 fn search_codes_after_changes_equals_the_cpu() {
     let dim = 10;
-    for description in
-        ["IVF8,SQ8", "IVF8,SQ6", "IVF8,PQ5x4fs", "IVF8,PQ5x4fsr", "IVF8,RaBitQ", "IVF8,RaBitQ3"]
-    {
+    for description in [
+        "IVF8,SQ8",
+        "IVF8,SQ6",
+        "IVF8,PQ5x4fs",
+        "IVF8,PQ5x4fsr",
+        "IVF8,PQ5x4",
+        "IVF8,PQ5",
+        "PQ2",
+        "IVF8,RaBitQ",
+        "IVF8,RaBitQ3",
+    ] {
         let Some(twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
         search_after_changes(twins, dim);
     }
@@ -130,9 +142,13 @@ fn search_in_two_stages_equals_the_cpu() {
     let more = numbers(8, 300 * dim);
     let queries = numbers(9, 40 * dim);
     for metric in METRICS {
-        for description in
-            ["IVF16,SQ4,RFlat", "IVF16,SQ8,Refine(SQfp16)", "SQ6,Refine(SQ8)", "IVF16,SQfp16,RFlat"]
-        {
+        for description in [
+            "IVF16,SQ4,RFlat",
+            "IVF16,SQ8,Refine(SQfp16)",
+            "SQ6,Refine(SQ8)",
+            "IVF16,SQfp16,RFlat",
+            "IVF16,PQ6,RFlat",
+        ] {
             let Some(mut twins) = twins(description, metric, dim, &rows) else { return };
             for k_factor in [1.0, 3.0, 30.0] {
                 for (k, probes) in [(1, 1), (10, 5), (90, 16)] {
@@ -168,7 +184,7 @@ fn search_of_product_codes_equals_the_cpu() {
     let rows = numbers(11, 3000 * dim);
     let queries = numbers(12, 40 * dim);
     for metric in METRICS {
-        // An odd number of parts, and more of them than are looked up at once; in two stages.
+        // An odd number of parts, and one of a dimension each; in two stages.
         for description in [
             "IVF16,PQ8x4fs",
             "PQ5x4fs",
@@ -176,6 +192,14 @@ fn search_of_product_codes_equals_the_cpu() {
             "IVF16,PQ10x4fs,RFlat",
             "IVF16,PQ8x4fsr",
             "IVF16,PQ5x4fsr,RFlat",
+            "IVF16,PQ8",
+            "PQ5",
+            "IVF16,PQ40",
+            "IVF16,PQ10,Refine(SQ8)",
+            "IVF16,PQ8x4",
+            "PQ5x4",
+            "PQ40x4",
+            "OPQ5_20,IVF16,PQ5x4,RFlat",
         ] {
             let Some(twins) = twins(description, metric, dim, &rows) else { return };
             for (k, probes) in [(1, 1), (10, 4), (10, 16), (500, 16)] {
@@ -183,9 +207,32 @@ fn search_of_product_codes_equals_the_cpu() {
                 twins.check(&queries[..3 * dim], k, &nprobe(probes));
             }
             // A coarse step, where there is one, and a scan each time.
-            let steps = if description.starts_with("IVF") { 2 } else { 1 };
+            let steps = if description.contains("IVF") { 2 } else { 1 };
             assert_eq!(twins.calls(), 8 * steps, "{metric:?} {description}");
         }
+    }
+}
+
+#[test]
+fn search_of_product_codes_in_lists_of_every_length_equals_the_cpu() {
+    let dim = 15;
+    let lengths = [0usize, 1, 15, 16, 17, 31, 32, 33, 65, 1000];
+    for description in ["IVF10,PQ5", "IVF10,PQ3x4", "IVF10,PQ5x4fs", "IVF10,PQ5x4fsr"] {
+        let Some(mut twins) = twins(description, Metric::L2, dim, &numbers(1, 2000 * dim)) else { return };
+        twins.both(Index::reset);
+        // So many vectors about each centroid.
+        let centroids = twins.cpu.centroids().expect("an IVF").to_vec();
+        let about = centroids.chunks(dim).zip(lengths).flat_map(|(centroid, length)| centroid.repeat(length));
+        let rows: Vec<f32> =
+            about.zip(numbers(2, 2000 * dim)).map(|(value, noise)| value + 0.01 * noise).collect();
+        twins.both(|index| index.add(matrix(&rows, dim), None, 0, &Control::default()).expect("added"));
+        assert_eq!(twins.gpu.list_sizes(), lengths);
+        let queries: Vec<f32> = numbers(3, 40 * dim).iter().map(|value| 0.3 * value).collect();
+        for (k, probes) in [(1, 1), (40, 1), (7, 3), (40, 10), (1300, 10)] {
+            twins.check(&queries, k, &nprobe(probes));
+            twins.check(&queries[..dim], k, &nprobe(probes));
+        }
+        assert_eq!(twins.calls(), 20 + 1, "{description}");
     }
 }
 

@@ -5,7 +5,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 25] = [
+const MODULES: [&[&str]; 26] = [
     &["key", "value_f32", "visit", "plain", "scan"],
     &["key", "value_f16", "visit", "plain", "scan"],
     &["key", "value_bf16", "visit", "plain", "scan"],
@@ -23,6 +23,7 @@ const MODULES: [&[&str]; 25] = [
     &["key", "value_u8", "visit", "whole", "rounded", "product", "scan_many"],
     &["key", "value_packed", "visit", "whole", "rounded", "product", "scan_many"],
     &["key", "value_u8", "visit", "whole", "lookup"],
+    &["key", "value_packed", "visit", "tables"],
     &["key", "value_packed", "visit", "whole", "estimate", "scan"],
     &["key", "value_packed", "visit", "whole", "estimate", "product", "scan_many"],
     &["key", "numbers", "shift"],

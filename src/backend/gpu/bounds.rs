@@ -5,7 +5,7 @@
 //! chains of additions.
 
 use crate::backend::scorer::{CANCELLED, is_settled};
-use crate::backend::{Affine, RaBitQ};
+use crate::backend::{Affine, Codes, Product, RaBitQ, Rounded};
 use crate::kernel::CHUNK;
 use crate::metric::Metric;
 
@@ -35,30 +35,41 @@ struct DirectionSizes {
 /// Lengths of vectors of what codes stand for.
 #[derive(Clone, Copy)]
 struct CodeSizes {
-    /// Of the largest code in every dimension, scaled.
+    /// Of the largest code in every dimension, scaled; of words, of the longest of each part, and the longest centroid.
     steps: f64,
     offset: f64,
-    /// The longest centroid's, if codes are of residuals.
+    /// The longest centroid's, if a query's residuals are compared with codes.
     centroid: Option<f64>,
+    /// Additions one after another, at most.
+    chain: usize,
 }
 
 impl Sizes {
+    /// Those of lists that hold this, of which no vector is known yet.
+    pub(super) fn of(codes: &Codes<'_>) -> Self {
+        match codes {
+            Codes::Plain => Self::of_vectors(0.0),
+            Codes::Affine(affine) | Codes::Rounded(Rounded { affine, .. }) => Self::of_codes(affine),
+            Codes::Product(codes) if codes.fast => Self::of_estimates(),
+            Codes::Product(codes) => Self::of_words(codes),
+            Codes::RaBitQ(codes) => Self::of_directions(codes),
+        }
+    }
+
     /// Those of vectors.
     pub(super) fn of_vectors(largest: f32) -> Self {
         Self { largest, codes: None, directions: None, estimates: false }
     }
 
-    /// Those of estimates.
-    pub(super) fn of_estimates(largest: f32) -> Self {
-        Self { largest, codes: None, directions: None, estimates: true }
+    fn of_estimates() -> Self {
+        Self { largest: 0.0, codes: None, directions: None, estimates: true }
     }
 
-    /// Those of RaBitQ codes, of which no vector is known yet.
-    pub(super) fn of_directions(codes: &RaBitQ<'_>) -> Self {
+    fn of_directions(codes: &RaBitQ<'_>) -> Self {
         let centroid = longest(codes.centroids, codes.dim);
         let most = 3.0 * f64::from(codes.centre()) * length(&vec![1.0; codes.dim]);
         let directions = DirectionSizes { codes: most, centroid, factor: 0.0, length: 0.0 };
-        Self { directions: Some(directions), ..Self::of_estimates(0.0) }
+        Self { directions: Some(directions), ..Self::of_estimates() }
     }
 
     /// The same with vectors of this largest factor and longest residual.
@@ -73,12 +84,25 @@ impl Sizes {
         Self { largest, ..self }
     }
 
-    /// Those of codes, of which no vector is known yet.
-    pub(super) fn of_codes(affine: &Affine<'_>) -> Self {
+    fn of_codes(affine: &Affine<'_>) -> Self {
+        let dim = affine.scale.len();
         let most = f64::from((1u32 << affine.bits) - 1);
-        let longest = |centroids| longest(centroids, affine.scale.len());
         let (steps, offset) = (most * length(affine.scale), length(affine.offset));
-        let codes = CodeSizes { steps, offset, centroid: affine.centroids.map(longest) };
+        let centroid = affine.centroids.map(|centroids| longest(centroids, dim));
+        // The number that a score lacks is added up eight terms apart.
+        let chain = dim.min(CHUNK) + dim.div_ceil(CHUNK) + dim / 8 + 24;
+        Self { codes: Some(CodeSizes { steps, offset, centroid, chain }), ..Self::of_vectors(0.0) }
+    }
+
+    /// No sum of a query's entries is larger than the product of its length and that of the longest words together. Entries
+    /// are the CPU's, and so are the queries' products with centroids.
+    fn of_words(codes: &Product<'_>) -> Self {
+        let (parts, words) = (codes.parts(), codes.book.words);
+        let longest_words = codes.words.chunks(words * codes.dim / parts);
+        let squares = longest_words.map(|words| longest(words, codes.dim / parts).powi(2));
+        let centroid = codes.centroids.map_or(0.0, |centroids| longest(centroids, codes.dim));
+        let steps = squares.sum::<f64>().sqrt() + centroid;
+        let codes = CodeSizes { steps, offset: 0.0, centroid: None, chain: parts + 24 };
         Self { codes: Some(codes), ..Self::of_vectors(0.0) }
     }
 
@@ -96,7 +120,7 @@ impl Sizes {
         }
         let Some(codes) = &self.codes else { return rounding(metric, dim, self.largest, norm, key) };
         let q = f64::from(norm).sqrt();
-        let CodeSizes { steps, offset, centroid, .. } = *codes;
+        let CodeSizes { steps, offset, centroid, chain } = *codes;
         let (size, close) = match metric {
             Metric::L2 => {
                 let compared = self.compared(codes, norm, key);
@@ -107,8 +131,6 @@ impl Sizes {
             }
             _ => (q * (steps + offset + centroid.unwrap_or(0.0)), 0.0),
         };
-        // The number that a score lacks is added up eight terms apart.
-        let chain = dim.min(CHUNK) + dim.div_ceil(CHUNK) + dim / 8 + 24;
         2.0 * gamma(chain) * checked(size * 1.01) + close + flushed(dim) * (300.0 + steps + offset)
     }
 
@@ -204,6 +226,7 @@ fn flushed(dim: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernel::Book;
 
     /// What codes stand for, 4 dimensions, and a centroid.
     fn affine() -> Affine<'static> {
@@ -221,6 +244,22 @@ mod tests {
             assert!(far.rounding(metric, 4, 25.0, 1.0) > 5.0 * near);
         }
         assert_eq!(sizes.rounding(Metric::L2, 4, 25.0, f32::MAX), f64::INFINITY);
+    }
+
+    #[test]
+    fn sizes_of_words_are_those_of_the_longest_of_all_parts_and_of_a_centroid() {
+        let (words, halves) = ([3.0, 0.0, 0.0, 1.0, 0.0, -4.0, 0.0, 0.0], [0.0; 4]);
+        let book = Book { words: 2, values: &words, halves: &halves };
+        let centroids: Option<&[f32]> = Some(&[0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]);
+        let codes = Product { dim: 4, bits: 8, fast: false, words: &words, book, centroids };
+        let sizes = Sizes::of(&Codes::Product(codes)).with_largest(49.0);
+        assert_eq!(sizes.codes.map(|codes| codes.steps), Some(5.0 + 2.0));
+        // A sum of entries and a product with a centroid are 7 times the query's length at most; from there on the CPU
+        // takes keys as they are: at 1/64 of 25 + 5 * 7 + 49.
+        assert!(!sizes.is_settled(Metric::L2, 4, 25.0, 109.0 / 64.0));
+        assert!(sizes.is_settled(Metric::L2, 4, 25.0, 2.0));
+        let fast = Sizes::of(&Codes::Product(Product { fast: true, ..codes }));
+        assert!(fast.is_settled(Metric::L2, 4, 25.0, 0.0));
     }
 
     #[test]

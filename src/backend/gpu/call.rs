@@ -15,7 +15,7 @@ use super::staging::Part;
 use crate::backend::prepared::Prepared;
 use crate::backend::{Affine, Codes, ScanJob};
 use crate::context::Context;
-use crate::kernel::{ENTRIES, Kernels, Steps, most};
+use crate::kernel::{Kernels, Steps, most};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
@@ -129,7 +129,7 @@ impl<'a> Call<'a> {
         }
         let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
         let query = match job.codes {
-            Codes::Product(codes) => codes.columns() * 2 * ENTRIES + TABLE_NUMBERS * size_of::<f32>(),
+            Codes::Product(codes) => codes.table_bytes() + TABLE_NUMBERS * size_of::<f32>(),
             _ => (job.dim + 1) * size_of::<f32>(),
         };
         let queries = (QUERY_BYTES.min(bytes) / query).clamp(1, QUERIES);
@@ -188,14 +188,14 @@ impl Sender<'_> {
                 let Steps { base, step } = tables.steps(query);
                 [norm, base, step]
             }));
-            constants = tables.all_bytes().len() / size_of::<u32>() + of_tables.len();
+            constants = tables.all(&codes).len() / size_of::<u32>() + of_tables.len();
             // In the pairs' order; where codes are not of residuals there are no groups.
             of_tables.extend(round.grouped().map(|(list, pair)| {
                 let query = round.queries.start + pair.query as usize;
                 let centroid = codes.centroid(list).unwrap_or_default();
                 kernels.pairs.product(&job.queries[query * dim..(query + 1) * dim], centroid)
             }));
-            (queries, behind) = (tables.all_bytes(), &of_tables[..]);
+            (queries, behind) = (tables.all(&codes), &of_tables[..]);
         }
         let numbers = to32(queries.len() / size_of::<u32>());
         let squared = u32::from(job.metric == Metric::L2);
@@ -204,7 +204,12 @@ impl Sender<'_> {
             Some(Affine { bits, centroids: None, .. }) => (*bits, 0),
             Some(Affine { bits, .. }) => (*bits, if squared == 1 { 1 } else { 2 }),
         };
+        let mut entries = 0;
         let (bits, whole, centre, most) = match job.codes {
+            Codes::Product(codes) => {
+                entries = codes.table_bytes() / size_of::<f32>();
+                (codes.bits, 0, 0.0, 0.0)
+            }
             Codes::RaBitQ(codes) if codes.looks_up() => (1, 1, 0.0, most(codes.code_columns())),
             Codes::RaBitQ(codes) => (codes.bits, 0, codes.centre(), 0.0),
             _ => (bits, 0, 0.0, 0.0),
@@ -226,6 +231,7 @@ impl Sender<'_> {
                     0,
                     whole,
                     if round.groups.is_empty() { 0 } else { to32(constants) },
+                    to32(entries),
                 ])
             })
             .collect();

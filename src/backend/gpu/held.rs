@@ -1,6 +1,5 @@
 //! What the lists on a device hold: values of a type, or codes and what these stand for.
 
-use super::bounds::Sizes;
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
 use super::resident::FLUSH_BYTES;
 use super::verify::least;
@@ -21,6 +20,8 @@ pub(super) enum Held {
     PackedRounded,
     /// Codes of four bits by words, looked up in tables of bytes.
     Words,
+    /// Codes by words, looked up in tables of floats.
+    Tables,
     /// RaBitQ codes of one bit in whole numbers.
     Signs,
     /// Other RaBitQ codes.
@@ -29,7 +30,7 @@ pub(super) enum Held {
 
 impl Held {
     /// How many kinds there are.
-    pub(super) const COUNT: usize = 11;
+    pub(super) const COUNT: usize = 12;
 
     /// What a job reads of lists of this element.
     pub(super) fn of(codes: &Codes<'_>, element: Element) -> Self {
@@ -38,7 +39,8 @@ impl Held {
             Codes::Affine(_) => Self::Packed,
             Codes::Rounded(Rounded { affine: Affine { bits: 8, .. }, .. }) => Self::Rounded,
             Codes::Rounded(_) => Self::PackedRounded,
-            Codes::Product(_) => Self::Words,
+            Codes::Product(Product { fast: true, .. }) => Self::Words,
+            Codes::Product(_) => Self::Tables,
             Codes::RaBitQ(codes) if codes.looks_up() => Self::Signs,
             Codes::RaBitQ(_) => Self::Estimates,
             Codes::Plain => Self::Values(element),
@@ -56,6 +58,7 @@ impl Held {
             Self::Words => 8,
             Self::Signs => 9,
             Self::Estimates => 10,
+            Self::Tables => 11,
         }
     }
 
@@ -104,32 +107,38 @@ impl<'a> Form<'a> {
     }
 }
 
+/// What keys are made of besides queries and what lists hold.
+fn parts<'a>(codes: &Codes<'a>) -> [&'a [f32]; 3] {
+    match *codes {
+        Codes::Affine(affine) | Codes::Rounded(Rounded { affine, .. }) => {
+            [affine.scale, affine.offset, affine.centroids.unwrap_or_default()]
+        }
+        Codes::Product(codes) if !codes.fast => [codes.words, codes.centroids.unwrap_or_default(), &[]],
+        Codes::RaBitQ(codes) => [codes.centroids, &[], &[]],
+        Codes::Plain | Codes::Product(_) => [&[]; 3],
+    }
+}
+
+/// No number but zero that keys are made of besides queries and what lists hold has a smaller magnitude.
+pub(super) fn least_of(codes: &Codes<'_>) -> f32 {
+    parts(codes).into_iter().map(least).fold(f32::INFINITY, f32::min)
+}
+
 /// What codes stand for, on the device. It is the same as long as the lists are.
 pub(super) struct Book {
     /// As affine.wgsl or estimate.wgsl has it.
     memory: Memory,
     /// As round.wgsl has it, once it was needed.
     centre: Option<Memory>,
-    /// How large what keys are made of can be.
-    pub(super) sizes: Sizes,
-    /// No number but zero has a smaller magnitude.
-    pub(super) least: f32,
 }
 
 impl Book {
-    /// Sends it; `None` = the lists hold vectors.
+    /// Sends it; `None` = the lists hold vectors, or codes that queries' tables tell all of.
     pub(super) fn send(engine: &Engine, codes: &Codes<'_>) -> Outcome<Option<Self>> {
-        let (parts, sizes) = match (codes, affine(codes)) {
-            (Codes::RaBitQ(codes), _) => ([codes.centroids, &[], &[]], Sizes::of_directions(codes)),
-            (_, Some(affine)) => {
-                let centroids = affine.centroids.unwrap_or_default();
-                ([affine.scale, affine.offset, centroids], Sizes::of_codes(affine))
-            }
-            _ => return Ok(None),
-        };
-        let memory = send(engine, &parts)?;
-        let least = parts.iter().map(|part| least(part)).fold(f32::INFINITY, f32::min);
-        Ok(Some(Self { memory, centre: None, sizes, least }))
+        match codes {
+            Codes::Plain | Codes::Product(_) => Ok(None),
+            _ => Ok(Some(Self { memory: send(engine, &parts(codes))?, centre: None })),
+        }
     }
 
     /// Sends what this job needs besides.

@@ -40,6 +40,7 @@ const SHIFT: &str = include_str!(concat!(env!("OUT_DIR"), "/shift.wgsl"));
 const WHOLE: &str = include_str!(concat!(env!("OUT_DIR"), "/whole.wgsl"));
 const ROUNDED: &str = include_str!(concat!(env!("OUT_DIR"), "/rounded.wgsl"));
 const LOOKUP: &str = include_str!(concat!(env!("OUT_DIR"), "/lookup.wgsl"));
+const TABLES: &str = include_str!(concat!(env!("OUT_DIR"), "/tables.wgsl"));
 const ROUND: &str = include_str!(concat!(env!("OUT_DIR"), "/round.wgsl"));
 const RESIDUAL: &str = include_str!(concat!(env!("OUT_DIR"), "/residual.wgsl"));
 const ESTIMATE: &str = include_str!(concat!(env!("OUT_DIR"), "/estimate.wgsl"));
@@ -82,6 +83,7 @@ impl Kernel {
     fn source(self) -> String {
         let parts: &[&str] = match self {
             Self::Scan(Held::Words) => &[KEY, VALUE_U8, VISIT, WHOLE, LOOKUP],
+            Self::Scan(Held::Tables) => &[KEY, VALUE_PACKED, VISIT, TABLES],
             Self::Scan(held) => &[KEY, value(held), VISIT, WHOLE, query(held), SCAN],
             Self::ScanMany(held) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
@@ -102,7 +104,7 @@ fn value(held: Held) -> &'static str {
         Held::Values(Element::F16) => VALUE_F16,
         Held::Values(Element::Bf16) => VALUE_BF16,
         Held::Values(Element::U8) | Held::Codes | Held::Rounded | Held::Words => VALUE_U8,
-        Held::Packed | Held::PackedRounded | Held::Signs | Held::Estimates => VALUE_PACKED,
+        Held::Packed | Held::PackedRounded | Held::Tables | Held::Signs | Held::Estimates => VALUE_PACKED,
     }
 }
 
@@ -113,6 +115,7 @@ fn query(held: Held) -> &'static str {
         Held::Codes | Held::Packed => AFFINE,
         Held::Rounded | Held::PackedRounded => ROUNDED,
         Held::Words => LOOKUP,
+        Held::Tables => TABLES,
         Held::Signs | Held::Estimates => ESTIMATE,
     }
 }

@@ -6,7 +6,7 @@
 
 use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
-use super::held::{Book, Form, Held};
+use super::held::{Book, Form, Held, least_of};
 use super::verify::least;
 use crate::backend::{Codes, ListSource, ListView, Number, RaBitQ, Version};
 use crate::element::{Element, Values, with_values};
@@ -55,6 +55,8 @@ pub(crate) struct Resident {
     coded: bool,
     /// What codes stand for, if that is the same for all queries.
     book: Option<Book>,
+    /// How large it is.
+    sizes: Sizes,
     pub(super) segments: Vec<Segment>,
     lists: Vec<Placed>,
     /// Slots of each list, those of removed vectors included.
@@ -65,8 +67,8 @@ pub(crate) struct Resident {
     pub(super) norm: f32,
     /// The largest factor and the longest residual of RaBitQ codes.
     reach: [f32; 2],
-    /// No value but zero has a smaller magnitude; of codes, no bias.
-    least: f32,
+    /// No number but zero that keys are made of has a smaller magnitude, but for the queries'.
+    pub(super) least: f32,
     /// Bytes put aside and not yet sent.
     pending: usize,
     spread: Vec<u8>,
@@ -79,13 +81,14 @@ impl Resident {
             coded: !matches!(form.codes, Codes::Plain),
             element,
             book,
+            sizes: Sizes::of(&form.codes),
             segments: Vec::new(),
             lists: Vec::new(),
             slots: Vec::new(),
             waste: 0,
             norm: 0.0,
             reach: [0.0; 2],
-            least: f32::INFINITY,
+            least: least_of(&form.codes),
             pending: 0,
             spread: Vec::new(),
         }
@@ -103,17 +106,8 @@ impl Resident {
 
     /// How large what keys of such a job are made of can be.
     pub(super) fn sizes(&self, codes: &Codes<'_>) -> Sizes {
-        match &self.book {
-            None if self.coded => Sizes::of_estimates(self.norm),
-            None => Sizes::of_vectors(self.norm),
-            Some(book) if self.held(codes).is_rounded() => book.sizes.with_largest(self.norm).rounded(),
-            Some(book) => book.sizes.with_largest(self.norm).with_reach(self.reach),
-        }
-    }
-
-    /// No number but zero that keys are made of has a smaller magnitude, but for the queries'.
-    pub(super) fn least(&self) -> f32 {
-        self.book.iter().map(|book| book.least).fold(self.least, f32::min)
+        let sizes = self.sizes.with_largest(self.norm).with_reach(self.reach);
+        if self.held(codes).is_rounded() { sizes.rounded() } else { sizes }
     }
 
     /// Bytes of a block.

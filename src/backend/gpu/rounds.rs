@@ -21,7 +21,7 @@ pub(super) enum Shape {
     Few,
     /// scan_many.wgsl.
     Many,
-    /// lookup.wgsl, of any number.
+    /// lookup.wgsl and tables.wgsl, of any number.
     Lookup,
 }
 

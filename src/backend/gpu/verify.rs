@@ -19,7 +19,7 @@ use crate::backend::{
 };
 use crate::context::Context;
 use crate::element::{Element, Scalar, with_element};
-use crate::kernel::{Book, ENTRIES};
+use crate::kernel::{Book, bitpack};
 use crate::lists::block::{BLOCK, locate};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -52,7 +52,7 @@ pub(super) fn arithmetic_is_the_cpus(
     resident: &Resident,
     held: Held,
 ) -> Outcome<bool> {
-    if resident.least() < LEAST {
+    if resident.least < LEAST {
         return Ok(false);
     }
     let place = held.place();
@@ -67,7 +67,8 @@ pub(super) fn arithmetic_is_the_cpus(
         // One of all numbers of bits: only how codes are read differs, and that is whole numbers' work.
         Held::Packed => scans_agree(&Sample::of_codes(6), context, gpu, engine),
         Held::Rounded => scans_agree(&Sample::of_codes(8).rounded(), context, gpu, engine),
-        Held::Words => scans_agree(&Sample::of_words(), context, gpu, engine),
+        Held::Words => scans_agree(&Sample::of_words(4, true), context, gpu, engine),
+        Held::Tables => scans_agree(&Sample::of_words(8, false), context, gpu, engine),
         Held::PackedRounded => scans_agree(&Sample::of_codes(6).rounded(), context, gpu, engine),
         Held::Signs => scans_agree(&Sample::of_estimates(1), context, gpu, engine),
         Held::Estimates => scans_agree(&Sample::of_estimates(5), context, gpu, engine),
@@ -97,7 +98,7 @@ pub(super) fn assigning_is_the_cpus(
     engine: &mut Engine,
     resident: &Resident,
 ) -> Outcome<bool> {
-    if resident.least() < LEAST {
+    if resident.least < LEAST {
         return Ok(false);
     }
     if let Some(known) = engine.verified.assign {
@@ -186,8 +187,9 @@ struct Sample<E> {
     centre: Option<Vec<f32>>,
     /// Of RaBitQ codes the bits and the centroid.
     estimates: Option<(u32, Vec<f32>)>,
-    /// Of codes by words these, as the CPU's kernels read them, and as many numbers as there are words.
-    words: Option<[Vec<f32>; 2]>,
+    /// Of codes by words the bits, whether tables are of bytes, the words, as many numbers as there are words, and the
+    /// centroid.
+    words: Option<(u32, bool, [Vec<f32>; 3])>,
     version: Version,
     device: DeviceSlot,
 }
@@ -255,15 +257,15 @@ impl Sample<u8> {
 }
 
 impl Sample<u8> {
-    /// One of codes by words: of parts of six dimensions.
-    fn of_words() -> Self {
+    /// One of codes of residuals by words, of parts of six dimensions.
+    fn of_words(bits: u32, fast: bool) -> Self {
         let mut random = Random::new(3);
-        let parts = DIM / 6;
+        let (parts, count) = (DIM / 6, 1 << bits);
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let mut numbers = |count| (0..count).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect();
-        let words = Some([numbers(DIM * ENTRIES), numbers(parts * ENTRIES)]);
+        let words = Some((bits, fast, [numbers(DIM * count), numbers(parts * count), numbers(DIM)]));
         let mut sample = Self { words, ..Self::new() };
-        sample.vectors.truncate(VECTORS * parts.div_ceil(2));
+        sample.vectors.truncate(VECTORS * bitpack::columns(parts, bits));
         sample
     }
 }
@@ -302,10 +304,10 @@ impl<E: Scalar> Sample<E> {
                 deviations: None,
             });
         }
-        if let Some([values, halves]) = &self.words {
-            let book = Book { words: ENTRIES, values, halves };
-            let (bits, fast, words, centroids) = (4, true, &values[..], None);
-            return Codes::Product(Product { dim: DIM, bits, fast, words, book, centroids });
+        if let Some((bits, fast, [values, halves, centroid])) = &self.words {
+            let book = Book { words: 1 << bits, values, halves };
+            let (words, centroids) = (&values[..], Some(&centroid[..]));
+            return Codes::Product(Product { dim: DIM, bits: *bits, fast: *fast, words, book, centroids });
         }
         match &self.coded {
             None => Codes::Plain,
@@ -424,17 +426,22 @@ mod tests {
             is_proven(&Sample::of_codes(bits), &context, &gpu);
         }
         is_proven(&Sample::of_estimates(5), &context, &gpu);
+        for bits in [8, 4] {
+            is_proven(&Sample::of_words(bits, false), &context, &gpu);
+        }
     }
 
-    /// Of rounded queries and of tables of bytes all is whole numbers, sums and products apart, and exact quotients: any device's keys are the
-    /// CPU's.
+    /// Of rounded queries and of tables of bytes all is whole numbers, sums and products apart, and exact quotients, of
+    /// tables of floats sums alone: any device's keys are the CPU's.
     #[test]
-    fn keys_of_whole_numbers_are_the_cpus_everywhere() {
+    fn keys_of_whole_numbers_and_of_sums_are_the_cpus_everywhere() {
         let Some((gpu, context)) = emulated() else { return };
         for bits in [8, 6, 4] {
             finds_the_same(&Sample::of_codes(bits).rounded(), &context, &gpu);
         }
-        finds_the_same(&Sample::of_words(), &context, &gpu);
+        for (bits, fast) in [(4, true), (4, false), (8, false)] {
+            finds_the_same(&Sample::of_words(bits, fast), &context, &gpu);
+        }
         finds_the_same(&Sample::of_estimates(1), &context, &gpu);
     }
 
