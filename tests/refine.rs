@@ -237,16 +237,23 @@ fn search_k_factor_compares_so_many_times_k() {
 fn search_any_threads_and_batches_gives_the_same_bits() {
     let dim = 20;
     let x = numbers(5, 3000 * dim);
-    let queries = numbers(6, 200 * dim);
-    let build = |threads| filled(context(threads, None), "IVF16,SQ4,RFlat", Metric::L2, &x, dim);
+    // So many that rows are read in the order in which they lie, by each of four workers too.
+    let queries = numbers(6, 1100 * dim);
     let options = SearchOptions { nprobe: 5, ..Default::default() };
-    let (one, four) = (build(1), build(4));
-    let whole = search(&one, &queries, 10, &options);
-    assert_eq!(search(&four, &queries, 10, &options), whole);
-    for size in [1, 7, 64] {
-        let mut found = Found::default();
-        queries.chunks(size * dim).for_each(|part| found.append(search(&four, part, 10, &options)));
-        assert_eq!(found, whole, "{size}");
+    for (metric, description) in [
+        (Metric::L2, "IVF16,SQ4,RFlat"),
+        (Metric::InnerProduct, "IVF16,SQ8,Refine(SQ6)"),
+        (Metric::Cosine, "IVF16,PQ10x4fs,Refine(SQfp16)"),
+    ] {
+        let build = |threads| filled(context(threads, None), description, metric, &x, dim);
+        let (one, four) = (build(1), build(4));
+        let whole = search(&one, &queries, 10, &options);
+        assert_eq!(search(&four, &queries, 10, &options), whole, "{description}");
+        for size in [1, 7, 64] {
+            let mut found = Found::default();
+            queries.chunks(size * dim).for_each(|part| found.append(search(&four, part, 10, &options)));
+            assert_eq!(found, whole, "{description}: {size}");
+        }
     }
 }
 

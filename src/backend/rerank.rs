@@ -12,6 +12,21 @@ type Read<'a> = &'a dyn for<'b> Fn(&'b [u8], &'b mut [f32]) -> &'b [f32];
 /// Rows that are on their way while one is compared.
 const AHEAD: usize = 4;
 
+/// What is kept of a hit that carries its place.
+#[derive(Clone, Copy)]
+pub(crate) struct KeptRow<'a> {
+    pub(crate) row: &'a [u8],
+    pub(crate) id: &'a i64,
+}
+
+impl KeptRow<'_> {
+    /// Has it fetched.
+    fn fetch(self) {
+        prefetch(begin(self.row));
+        prefetch(bytemuck::bytes_of(self.id));
+    }
+}
+
 /// What keys are computed with.
 pub(crate) struct Scores<'a> {
     kernels: &'static Kernels,
@@ -25,30 +40,60 @@ impl<'a> Scores<'a> {
         Self { kernels: context.kernels(), metric, row }
     }
 
-    /// Replaces the key of each of `hits` by that of `query` with its vector: `kept` tells what is kept of it, and
-    /// `read` the vector that this stands for.
+    /// Gives each of `hits` its id, and the key of `query` with its vector: `kept` tells what is kept of it, and `read` the
+    /// vector that this stands for.
     pub(crate) fn rekey<'r>(
         &mut self,
         query: &[f32],
         hits: &mut [Hit],
-        kept: &dyn Fn(&Hit) -> &'r [u8],
+        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
-        let Self { kernels, metric, row } = self;
-        row.resize(query.len(), 0.0);
-        hits.iter().take(AHEAD).for_each(|hit| prefetch(begin(kept(hit))));
+        hits.iter().take(AHEAD).for_each(|hit| kept(hit).fetch());
         for at in 0..hits.len() {
             if let Some(later) = hits.get(at + AHEAD) {
-                prefetch(begin(kept(later)));
+                kept(later).fetch();
             }
-            let vector = read(kept(&hits[at]), row);
-            let pairs = &kernels.pairs;
-            hits[at].key = match metric {
-                Metric::L2 => pairs.difference(query, vector),
-                // + 0.0: a similarity of 0 has one key, not two.
-                Metric::InnerProduct => 0.0 - pairs.product(query, vector) + 0.0,
-                Metric::Cosine => 0.0 - pairs.product(query, vector).clamp(-1.0, 1.0) + 0.0,
-            };
+            hits[at] = self.hit(query, kept(&hits[at]), read);
         }
+    }
+
+    /// The same of the hits of many queries, `query` being that of the hit in a place. In the order of `places`, which
+    /// is best that of the rows: memory is read as it lies.
+    pub(crate) fn rekey_in_order<'q, 'r>(
+        &mut self,
+        query: &dyn Fn(usize) -> &'q [f32],
+        hits: &mut [Hit],
+        places: impl Iterator<Item = usize> + Clone,
+        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
+        read: Read<'_>,
+    ) {
+        let fetch = |place: usize, hits: &[Hit]| {
+            kept(&hits[place]).fetch();
+            prefetch(begin(bytemuck::cast_slice(query(place))));
+        };
+        places.clone().take(AHEAD).for_each(|place| fetch(place, hits));
+        let mut later = places.clone().skip(AHEAD);
+        for place in places {
+            if let Some(later) = later.next() {
+                fetch(later, hits);
+            }
+            hits[place] = self.hit(query(place), kept(&hits[place]), read);
+        }
+    }
+
+    /// What `query` finds in that of which `kept` is.
+    #[inline]
+    fn hit(&mut self, query: &[f32], kept: KeptRow<'_>, read: Read<'_>) -> Hit {
+        let Self { kernels, metric, row } = self;
+        row.resize(query.len(), 0.0);
+        let (vector, pairs) = (read(kept.row, row), &kernels.pairs);
+        let key = match metric {
+            Metric::L2 => pairs.difference(query, vector),
+            // + 0.0: a similarity of 0 has one key, not two.
+            Metric::InnerProduct => 0.0 - pairs.product(query, vector) + 0.0,
+            Metric::Cosine => 0.0 - pairs.product(query, vector).clamp(-1.0, 1.0) + 0.0,
+        };
+        Hit { key, id: *kept.id }
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Workspace {
     pub(crate) limits: Vec<f32>,
     /// What the first stage of a search leaves for the second.
     pub(crate) candidates: Candidates,
+    /// Where the rows of those lie, and which they are of.
+    pub(crate) order: Vec<(i64, usize)>,
     /// A row of the second stage.
     pub(crate) row: Vec<f32>,
 }
@@ -64,6 +66,7 @@ impl Workspace {
             keys: Vec::new(),
             limits: Vec::new(),
             candidates: Candidates::default(),
+            order: Vec::new(),
             row: Vec::new(),
         }
     }

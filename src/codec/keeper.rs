@@ -1,9 +1,9 @@
 //! The rows of a two-stage search, as they are kept beside the codes.
 
 use super::{Codec, Encoder};
-use crate::backend::ListView;
 use crate::context::Context;
 use crate::element::{Element, Values};
+use crate::kernel::Kernels;
 use crate::metric::Metric;
 use crate::rows::RowsRef;
 
@@ -46,25 +46,22 @@ impl Codec {
 
     /// The vector that a kept row stands for: in place, if that is its values, else written to `out`.
     #[inline]
-    pub(crate) fn row_values<'a>(&self, row: &'a [u8], out: &'a mut [f32]) -> &'a [f32] {
+    pub(crate) fn row_values<'a>(&self, kernels: &Kernels, row: &'a [u8], out: &'a mut [f32]) -> &'a [f32] {
         if let Self::Plain(Element::F32) = self
             && let Ok(values) = bytemuck::try_cast_slice(row)
         {
             return values;
         }
-        self.read_row(row, out);
+        self.read_row(kernels, row, out);
         out
     }
 
     /// Writes the vector that a kept row stands for.
-    pub(crate) fn read_row(&self, row: &[u8], out: &mut [f32]) {
+    pub(crate) fn read_row(&self, kernels: &Kernels, row: &[u8], out: &mut [f32]) {
         match self {
             Self::Plain(element) => Values::of_bytes(*element, row).widen(out),
-            // A list of one lane.
-            _ => {
-                let view = ListView { vectors: Values::U8(row), bias: &[0.0], ids: &[0], live: 1 };
-                self.read(&view, 0, 0, None, out);
-            }
+            Self::Scalar(scalar) => kernels.pairs.decode(scalar.coded(row), out),
+            _ => unreachable!("invariant: rows are kept as values or by scalar codes"),
         }
     }
 }

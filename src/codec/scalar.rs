@@ -4,6 +4,7 @@
 
 use crate::backend::Affine;
 use crate::error::{Error, Result};
+use crate::kernel::Coded;
 
 /// A scalar quantizer, trained or not.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,6 +90,12 @@ impl Scalar {
     pub(crate) fn affine<'a>(&'a self, centroids: Option<&'a [f32]>) -> Affine<'a> {
         let centroids = centroids.filter(|_| self.by_residual);
         Affine { bits: self.bits, scale: &self.scale, offset: &self.offset, centroids }
+    }
+
+    /// A row of codes, which are not of residuals.
+    #[inline]
+    pub(super) fn coded<'a>(&'a self, codes: &'a [u8]) -> Coded<'a> {
+        Coded { bits: self.bits, codes, scale: &self.scale, offset: &self.offset }
     }
 
     /// The code about which those of each dimension lie.

@@ -75,7 +75,8 @@ impl Index {
     ) -> Result<Arc<Vec<Bound>>> {
         self.known(&self.bounds.lists, workers, cancel, &|number, slots| {
             let list = &self.lists.lists[number];
-            let read = |slot, out: &mut [f32]| rows.read_row(list.rows.row(slot), out);
+            let read =
+                |slot, out: &mut [f32]| rows.read_row(self.context.kernels(), list.rows.row(slot), out);
             let part = codes.bound(&list.view(), number, slots, read);
             move |bound: &mut Bound| *bound = bound.or(part)
         })

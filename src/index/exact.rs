@@ -5,7 +5,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Index;
-use super::refine::{CANDIDATES, best};
+use super::refine::CANDIDATES;
+use super::rerank::best;
 use super::stats::Clock;
 use crate::backend::workspace::Candidates;
 use crate::backend::{self, Codes, ScanJob, Scores, Subset};

@@ -16,6 +16,7 @@ mod range;
 mod reconstruct;
 mod refine;
 mod remove;
+mod rerank;
 mod search;
 mod soar;
 mod stats;

@@ -125,7 +125,7 @@ impl Index {
                 match place {
                     Some(&(list, slot)) => {
                         let rows = &self.lists.lists[list as usize].rows;
-                        codec.read_row(rows.row(slot as usize), row);
+                        codec.read_row(self.context.kernels(), rows.row(slot as usize), row);
                     }
                     None => row.fill(f32::NAN),
                 }

@@ -4,38 +4,22 @@
 //! the first stage tells places, no id is looked up, and distances are those of the vectors themselves. As in faiss's
 //! `IndexRefine` (Jegou et al., Searching in one billion vectors: re-rank with source coding, 2011).
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use super::range::sort_by_query;
 use super::search::Request;
 use super::stats::Clock;
 use super::{Index, SearchOptions, SearchOutput};
-use crate::backend::workspace::Candidates;
 use crate::backend::workspace::Workspace;
-use crate::backend::{self, Codes, Place, Rounded, ScanJob, Scores};
+use crate::backend::{self, Codes, Rounded};
 use crate::codec::{Codec, Scalar};
-use crate::collect::Sink;
 use crate::error::{Error, Result};
 use crate::factory::{Code, Description};
 use crate::output::TopKSink;
-use crate::progress::{Cancel, Control};
+use crate::progress::Control;
 use crate::rows::RowsRef;
-use crate::topk::{self, Hit};
-
-/// Multiply-adds that another worker is worth while for.
-const WORTH_A_THREAD: usize = 1 << 16;
-
-/// Queries that a worker takes at a time, at most.
-const QUERIES: usize = 16;
-
-/// Hits of a range search that a worker takes at a time.
-const HITS: usize = 1 << 10;
 
 /// Candidates that a step of a search may have: 64 MiB.
 pub(super) const CANDIDATES: usize = 1 << 22;
-
-/// What is done with a query's candidates: given its number, its row, and them.
-type Compare<'a> = &'a (dyn Fn(usize, &[f32], &mut [Hit], &mut Scores<'_>) + Sync);
 
 /// What a description keeps rows in, not trained.
 pub(super) fn codec(description: &Description) -> Option<Codec> {
@@ -179,10 +163,7 @@ impl Index {
             room.clear(job.count, most)?;
             backend::scan_best(&self.context, &job, most, &room.sink())?;
             clock.lap(|stats| &mut stats.scan_ns);
-            self.rerank(queries, &|query| query, &mut room, &job, &|query, row, hits, scores| {
-                self.rekey(codec, row, hits, scores);
-                sink.take(query, best(hits, k));
-            })?;
+            self.rerank_best(codec, queries, &mut room, &job, k, &sink)?;
             clock.lap(|stats| &mut stats.refine_ns);
         }
         workspace.candidates = room;
@@ -198,115 +179,4 @@ impl Index {
             _ => None,
         }
     }
-
-    /// Calls `compare` for each query of the job that has `candidates`: with its number, which `number` tells, its row
-    /// of `queries`, and them.
-    pub(super) fn rerank(
-        &self,
-        queries: RowsRef<'_>,
-        number: &(dyn Fn(usize) -> usize + Sync),
-        candidates: &mut Candidates,
-        job: &ScanJob<'_>,
-        compare: Compare<'_>,
-    ) -> Result<()> {
-        let queries = self.measured(queries);
-        let Candidates { hits, counts, most } = candidates;
-        let work = hits.len() * queries.dim();
-        let workers = job.workers.min(1 + work / WORTH_A_THREAD);
-        let step = (counts.len() / (4 * workers)).clamp(1, QUERIES);
-        let jobs = Mutex::new(hits.chunks_mut(*most).zip(&*counts).enumerate());
-        self.context.parallel(workers, &|_| {
-            let mut workspace = self.context.workspaces().take();
-            let Workspace { row, panel, .. } = &mut workspace;
-            let mut scores = Scores::new(&self.context, self.metric, row);
-            let mut taken = [const { None }; QUERIES];
-            while !job.cancel.is_set() {
-                {
-                    let mut jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-                    taken[..step].iter_mut().for_each(|place| *place = jobs.next());
-                }
-                if taken[0].is_none() {
-                    break;
-                }
-                for (query, (hits, &count)) in taken.iter_mut().filter_map(Option::take) {
-                    let query = number(query);
-                    let mut hits = &mut hits[..count];
-                    if job.copies {
-                        self.find_rows(hits.iter_mut());
-                        hits = topk::distinct(hits);
-                    }
-                    compare(query, queries.row(query, panel), hits, &mut scores);
-                }
-            }
-            self.context.workspaces().put(workspace);
-        })?;
-        job.cancel.check()
-    }
-
-    /// Gives hits the places of their rows, which copies have not.
-    fn find_rows<'h>(&self, hits: impl Iterator<Item = &'h mut Hit>) {
-        hits.for_each(|hit| hit.id = self.lists.kept_at(Place::of_id(hit.id)).to_id());
-    }
-
-    /// Gives hits that carry places their keys by the kept rows, and their ids.
-    pub(super) fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
-        let lists = &self.lists.lists;
-        let kept = |hit: &Hit| {
-            let Place { list, slot } = Place::of_id(hit.id);
-            lists[list].rows.row(slot)
-        };
-        scores.rekey(query, hits, &kept, &|row, out| codec.row_values(row, out));
-        for hit in hits {
-            let Place { list, slot } = Place::of_id(hit.id);
-            hit.id = lists[list].ids[slot];
-        }
-    }
-
-    /// The same for what a range search has found; what then lies beyond `key` goes.
-    pub(super) fn rekey_found(
-        &self,
-        codec: &Codec,
-        queries: RowsRef<'_>,
-        key: f32,
-        found: &mut Vec<(u32, Hit)>,
-        workers: usize,
-        cancel: Cancel<'_>,
-    ) -> Result<()> {
-        let queries = self.measured(queries);
-        if self.lists.copies.is_some() {
-            self.find_rows(found.iter_mut().map(|(_, hit)| hit));
-        }
-        sort_by_query(found);
-        cancel.check()?;
-        let workers = workers.min(1 + found.len() * queries.dim() / WORTH_A_THREAD);
-        let pieces = found.chunk_by_mut(|a, b| a.0 == b.0).flat_map(|piece| piece.chunks_mut(HITS));
-        let jobs = Mutex::new(pieces);
-        self.context.parallel(workers, &|_| {
-            let mut workspace = self.context.workspaces().take();
-            let Workspace { row, panel, hits, .. } = &mut workspace;
-            let mut scores = Scores::new(&self.context, self.metric, row);
-            while !cancel.is_set() {
-                let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some(piece) = next else { break };
-                hits.clear();
-                hits.extend(piece.iter().map(|&(_, hit)| hit));
-                self.rekey(codec, queries.row(piece[0].0 as usize, panel), hits, &mut scores);
-                piece.iter_mut().zip(&*hits).for_each(|((_, to), hit)| *to = *hit);
-            }
-            self.context.workspaces().put(workspace);
-        })?;
-        cancel.check()?;
-        found.retain(|(_, hit)| hit.key < key);
-        Ok(())
-    }
-}
-
-/// The `k` best, best first.
-pub(super) fn best(hits: &mut [Hit], k: usize) -> &[Hit] {
-    let k = hits.len().min(k);
-    if k > 0 && k < hits.len() {
-        hits.select_nth_unstable_by(k - 1, Hit::order);
-    }
-    hits[..k].sort_unstable_by(Hit::order);
-    &hits[..k]
 }

@@ -1,7 +1,10 @@
-//! A query against one row that lies in memory as it is: what the second stage of a search compares.
+//! A query against one row that lies in memory by itself, as values or as codes that stand for them: what the second
+//! stage of a search compares.
 //!
 //! Written once, without intrinsics, to be inlined where an instruction set is enabled. Terms are added up side by
 //! side in one order and rounded apart: all instruction sets give the same bits.
+
+use super::bitpack;
 
 /// Sums side by side: enough to hide the latency of the adds.
 const SUMS: usize = 32;
@@ -10,10 +13,24 @@ const SUMS: usize = 32;
 pub(crate) struct Pairs {
     pub(super) product: fn(&[f32], &[f32]) -> f32,
     pub(super) difference: fn(&[f32], &[f32]) -> f32,
+    pub(super) decode: fn(Coded<'_>, &mut [f32]),
+}
+
+/// A row of codes that each stand for `offset + scale * code`.
+#[derive(Clone, Copy)]
+pub(crate) struct Coded<'a> {
+    /// Of a code: 4, 6 or 8.
+    pub(crate) bits: u32,
+    /// Packed by [`bitpack`].
+    pub(crate) codes: &'a [u8],
+    /// `[dim]`.
+    pub(crate) scale: &'a [f32],
+    /// `[dim]`.
+    pub(crate) offset: &'a [f32],
 }
 
 /// Those of none in particular: the oracle.
-pub(super) const SCALAR: Pairs = Pairs { product, difference };
+pub(super) const SCALAR: Pairs = Pairs { product, difference, decode };
 
 impl Pairs {
     /// The product of two vectors.
@@ -28,6 +45,15 @@ impl Pairs {
     pub(crate) fn difference(&self, a: &[f32], b: &[f32]) -> f32 {
         assert!(a.len() == b.len());
         (self.difference)(a, b)
+    }
+
+    /// Writes what a row of codes stands for.
+    #[inline]
+    pub(crate) fn decode(&self, row: Coded<'_>, out: &mut [f32]) {
+        let dim = out.len();
+        assert!(row.scale.len() == dim && row.offset.len() == dim);
+        assert!(row.codes.len() == bitpack::columns(dim, row.bits));
+        (self.decode)(row, out);
     }
 }
 
@@ -65,6 +91,33 @@ pub(super) fn product(a: &[f32], b: &[f32]) -> f32 {
 #[inline(always)]
 pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
     sum(a, b, |a, b| (a - b) * (a - b))
+}
+
+/// See [`Pairs::decode`].
+#[inline(always)]
+pub(super) fn decode(Coded { bits, codes, scale, offset }: Coded<'_>, out: &mut [f32]) {
+    match bits {
+        4 => decode_packed::<4>(codes, scale, offset, out),
+        6 => decode_packed::<6>(codes, scale, offset, out),
+        _ => decode_packed::<8>(codes, scale, offset, out),
+    }
+}
+
+/// Eight codes of any width begin a byte: they are one word's shifts.
+#[inline(always)]
+fn decode_packed<const BITS: usize>(codes: &[u8], scale: &[f32], offset: &[f32], out: &mut [f32]) {
+    const CODES: usize = 8;
+    let mask = 0xff >> (8 - BITS);
+    let scaled = scale.chunks(CODES).zip(offset.chunks(CODES));
+    for ((codes, (scale, offset)), out) in codes.chunks(BITS).zip(scaled).zip(out.chunks_mut(CODES)) {
+        let mut word = [0; 8];
+        word[..codes.len()].copy_from_slice(codes);
+        let word = u64::from_le_bytes(word);
+        for (d, ((&scale, &offset), out)) in scale.iter().zip(offset).zip(out).enumerate() {
+            let [code, ..] = (word >> (d * BITS)).to_le_bytes();
+            *out = offset + scale * f32::from(code & mask);
+        }
+    }
 }
 
 /// As much of what is soon to be read as has to be asked for: what follows comes by itself.

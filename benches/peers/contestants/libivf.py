@@ -19,7 +19,7 @@ class LibivfIndex(Contestant):
 
     #: Candidates a result that are compared again.
     _FACTORS = (2, 5, 10, 20)
-    _SCALAR_FACTORS = (1.5, 2)
+    _SCALAR_FACTORS = (1.1, 1.5)
     #: For as many lists as a query needs; what tune finds for the three data sets is 0.3 to 0.6.
     _SCALE = 0.4
 
@@ -54,7 +54,7 @@ class LibivfIndex(Contestant):
 
     def sweep(self):
         settings = [{"nprobe": probes} for probes in self._probes()]
-        if self._string.endswith("RFlat"):
+        if self._string.endswith(("RFlat", ")")):
             factors = self._SCALAR_FACTORS if ",SQ" in self._string else self._FACTORS
             settings = [{**setting, "k_factor": factor} for setting in settings for factor in factors]
         return settings + [{**setting, "probe_scale": self._SCALE} for setting in settings]

@@ -156,3 +156,21 @@ fn pairs_any_length_agree_bit_by_bit_and_with_f64() {
         }
     }
 }
+
+#[test]
+fn decode_any_width_and_length_is_offset_plus_scaled_code() {
+    for kernels in Kernels::available() {
+        for (bits, dim) in [4, 6, 8].into_iter().flat_map(|bits| [1, 3, 8, 50, 131].map(|dim| (bits, dim))) {
+            let (scale, offset) = (numbers(43, dim), numbers(44, dim));
+            let codes: Vec<u8> = (0..dim).map(|d| (d * 37 + 5).to_le_bytes()[0] >> (8 - bits)).collect();
+            let mut packed = vec![0; bitpack::columns(dim, bits)];
+            bitpack::pack(bits, &codes, &mut packed);
+            let mut out = vec![f32::NAN; dim];
+            kernels.pairs.decode(Coded { bits, codes: &packed, scale: &scale, offset: &offset }, &mut out);
+            for d in 0..dim {
+                let want = offset[d] + scale[d] * f32::from(codes[d]);
+                assert_eq!(out[d], want, "{}: {bits} bits, {d} of {dim}", kernels.name);
+            }
+        }
+    }
+}

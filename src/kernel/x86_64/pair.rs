@@ -4,7 +4,7 @@
     reason = "functions of an instruction set; entered only through kernels that `detect` hands out"
 )]
 
-use crate::kernel::pair::{self, Pairs};
+use crate::kernel::pair::{self, Coded, Pairs};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
@@ -12,6 +12,8 @@ pub(super) const AVX2: Pairs = Pairs {
     product: |a, b| unsafe { product_avx2(a, b) },
     // SAFETY: as above.
     difference: |a, b| unsafe { difference_avx2(a, b) },
+    // SAFETY: as above.
+    decode: |row, out| unsafe { decode_avx2(row, out) },
 };
 
 /// Those of AVX-512.
@@ -20,6 +22,8 @@ pub(super) const AVX512: Pairs = Pairs {
     product: |a, b| unsafe { product_avx512(a, b) },
     // SAFETY: as above.
     difference: |a, b| unsafe { difference_avx512(a, b) },
+    // SAFETY: as above.
+    decode: |row, out| unsafe { decode_avx512(row, out) },
 };
 
 #[target_feature(enable = "avx2")]
@@ -40,4 +44,14 @@ unsafe fn product_avx512(a: &[f32], b: &[f32]) -> f32 {
 #[target_feature(enable = "avx512f")]
 unsafe fn difference_avx512(a: &[f32], b: &[f32]) -> f32 {
     pair::difference(a, b)
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn decode_avx2(row: Coded<'_>, out: &mut [f32]) {
+    pair::decode(row, out);
+}
+
+#[target_feature(enable = "avx512f")]
+unsafe fn decode_avx512(row: Coded<'_>, out: &mut [f32]) {
+    pair::decode(row, out);
 }
