@@ -355,7 +355,7 @@ typedef struct ivf_context_info {
   uint32_t reserved;
   // GPU: bytes of its memory that the context holds.
   uint64_t device_memory_bytes;
-  // GPU: scans and assignments that it has done.
+  // GPU: scans, assignments and rounds of sums that it has done.
   uint64_t device_calls;
 } ivf_context_info;
 

@@ -79,9 +79,22 @@ pub(crate) struct AssignJob<'a> {
     /// The centroids, row-major, if the labels that are there already say where to look first: a good guess saves
     /// the CPU time and changes nothing else.
     pub(crate) hints: Option<&'a [f32]>,
+    /// Which centroids rows are compared with; `None` = all. Only devices ask.
+    pub(crate) near: Option<Near<'a>>,
     /// Workers that the call may use.
     pub(crate) workers: usize,
     pub(crate) cancel: Cancel<'a>,
+}
+
+/// The centroids that rows are compared with, by the label that they have.
+#[derive(Clone, Copy)]
+pub(crate) struct Near<'a> {
+    /// `[labels, BLOCK]`: those of each label, ascending.
+    pub(crate) centroids: &'a [u32],
+    /// The job's rows, label after label.
+    pub(crate) order: &'a [u32],
+    /// Where the rows of each label begin there, and where the last end.
+    pub(crate) starts: &'a [u32],
 }
 
 /// Rows that a device may keep from one job to the next.
@@ -94,6 +107,14 @@ pub(crate) struct Kept<'a> {
     pub(crate) places: Option<&'a [u32]>,
 }
 
+#[cfg(feature = "gpu")]
+impl Kept<'_> {
+    /// Which of all rows the job's rows of these numbers are.
+    pub(super) fn places(&self, rows: &[u32]) -> Vec<u32> {
+        rows.iter().map(|&row| self.places.map_or(row, |places| places[row as usize])).collect()
+    }
+}
+
 /// Writes the slot of the nearest centroid (ties: the lowest slot) and its key (squared distance, or minus the
 /// similarity) of each row. The same on any device and any number of workers.
 pub(crate) fn assign(
@@ -103,12 +124,27 @@ pub(crate) fn assign(
     keys: &mut [f32],
 ) -> Result<()> {
     if let Some(device) = context.device().backend(context, || job.into()) {
-        if device.assign(context, job, labels, keys)? {
-            return Ok(());
+        if let Some(left) = device.assign(context, job, labels, keys)? {
+            return nearest::assign_some(context, job, &left, labels, keys);
         }
         context.notice_loss();
     }
     context.device().on_cpu(|| nearest::assign(context, job, labels, keys))
+}
+
+/// The same for a job with [`Near`] centroids, as far as a device can; the rows that it leaves, and `None` = all.
+pub(crate) fn assign_near(
+    context: &Context,
+    job: &AssignJob<'_>,
+    labels: &mut [u32],
+    keys: &mut [f32],
+) -> Result<Option<Vec<u32>>> {
+    let Some(device) = context.device().backend(context, || job.into()) else { return Ok(None) };
+    let left = device.assign(context, job, labels, keys)?;
+    if left.is_none() {
+        context.notice_loss();
+    }
+    Ok(left)
 }
 
 /// The key of a row and a centroid, up to rounding.

@@ -171,7 +171,7 @@ pub struct DeviceStatus {
     pub lost: Option<String>,
     /// GPU: bytes of its memory that the context holds.
     pub memory_bytes: u64,
-    /// GPU: scans and assignments that it has done.
+    /// GPU: scans, assignments and rounds of sums that it has done.
     pub calls: u64,
 }
 

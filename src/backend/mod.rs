@@ -24,12 +24,13 @@ mod scan;
 mod scorer;
 mod slot;
 mod subset;
+mod sums;
 mod tiles;
 mod work;
 pub(crate) mod workspace;
 
 pub(crate) use affine::{Affine, Codes};
-pub(crate) use assign::{AssignJob, Kept, Rows, assign, key};
+pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
 pub(crate) use finite::check_finite;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
@@ -41,6 +42,7 @@ pub(crate) use rerank::{KeptRow, Scores};
 pub(crate) use rounded::{Bound, Rounded};
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 pub(crate) use subset::Subset;
+pub(crate) use sums::{SumJob, sums};
 
 use crate::budget::Budget;
 use crate::collect::Sink;
@@ -51,6 +53,7 @@ use crate::kernel::Kernels;
 use crate::metric::Metric;
 use crate::progress::Cancel;
 use crate::topk::{Hit, SORTED};
+use sums::Take;
 
 /// One list as a scan sees it; see `lists::block` for the layout.
 #[derive(Clone, Copy)]
@@ -163,14 +166,17 @@ pub(crate) trait Backend: Send + Sync {
     /// All vectors whose key is below `key`, as (query, hit) in no order; `None` if this backend could not.
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>>;
 
-    /// Writes what [`assign()`] tells. False if this backend could not: then another has to write all of it.
+    /// Writes what [`assign()`] tells, but of the rows returned, which another backend has to do; `None` = of all.
     fn assign(
         &self,
         context: &Context,
         job: &AssignJob<'_>,
         labels: &mut [u32],
         keys: &mut [f32],
-    ) -> Result<bool>;
+    ) -> Result<Option<Vec<u32>>>;
+
+    /// See [`sums()`].
+    fn sums(&self, job: &SumJob<'_>, take: Take<'_>) -> Result<usize>;
 }
 
 /// Whether a device may be asked: budgets are shared out, copies passed over and most codes scanned by the CPU alone.

@@ -65,7 +65,6 @@ pub(super) fn assign(
 }
 
 /// The job's results, of `some` rows only.
-#[cfg(feature = "gpu")]
 pub(super) fn assign_some(
     context: &Context,
     job: &AssignJob<'_>,

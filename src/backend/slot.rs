@@ -40,3 +40,13 @@ pub(crate) struct RowsSlot {
     #[cfg(feature = "gpu")]
     pub(super) copy: std::sync::Mutex<Option<super::gpu::KeptRows>>,
 }
+
+impl RowsSlot {
+    /// Whether there is a copy.
+    pub(super) fn is_held(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        return self.copy.try_lock().is_ok_and(|copy| copy.is_some());
+        #[cfg(not(feature = "gpu"))]
+        false
+    }
+}

@@ -1,6 +1,7 @@
 //! How much a job has to do: what a device is chosen by.
 
-use super::{AssignJob, Codes, ListSource, Probes, ScanJob};
+use super::{AssignJob, Codes, ListSource, Probes, ScanJob, SumJob};
+use crate::lists::block::BLOCK;
 
 /// A job, as far as its costs go.
 pub(crate) struct Work<'a> {
@@ -49,11 +50,38 @@ impl<'a> From<&ScanJob<'a>> for Work<'a> {
 impl<'a> From<&AssignJob<'a>> for Work<'a> {
     fn from(job: &AssignJob<'a>) -> Self {
         let values = (job.rows.len() * job.rows.x.dim()) as f64;
+        let sent = values * size_of::<f32>() as f64;
+        let (met, bytes) = match (job.near, job.kept) {
+            // As if they were not kept: next to the products it is little.
+            (None, _) => (job.centroids.list(0).live, sent),
+            (Some(near), kept) => {
+                let sent = if kept.is_some_and(|kept| kept.slot.is_held()) { 0.0 } else { sent };
+                (BLOCK, sent + (size_of_val(near.order) + size_of_val(near.centroids)) as f64)
+            }
+        };
         Self {
             kind: Kind::Assign,
-            multiply_adds: values * job.centroids.list(0).live as f64,
-            // As if it were not kept: next to the products it is little.
-            bytes: values * size_of::<f32>() as f64,
+            multiply_adds: values * met as f64,
+            bytes,
+            lists: job.centroids,
+            filtered: false,
+            coded: false,
+            workers: job.workers,
+        }
+    }
+}
+
+/// Multiply-adds of an assignment that take the CPU as long as to read and add a value.
+const SUMMED: usize = 16;
+
+impl<'a> From<&SumJob<'a>> for Work<'a> {
+    fn from(job: &SumJob<'a>) -> Self {
+        let dim = job.kept.all.x.dim();
+        let sums = (job.starts.len() * dim * size_of::<f64>()) as f64;
+        Self {
+            kind: Kind::Assign,
+            multiply_adds: (job.order.len() * dim * SUMMED) as f64,
+            bytes: size_of_val(job.order) as f64 + sums,
             lists: job.centroids,
             filtered: false,
             coded: false,

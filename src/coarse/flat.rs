@@ -54,6 +54,7 @@ impl Flat {
             centroids: self,
             metric: self.metric,
             hints: None,
+            near: None,
             workers,
             cancel,
         };

@@ -62,7 +62,7 @@ pub struct ivf_context_info {
     pub reserved: u32,
     /// GPU: bytes of its memory that the context holds.
     pub device_memory_bytes: u64,
-    /// GPU: scans and assignments that it has done.
+    /// GPU: scans, assignments and rounds of sums that it has done.
     pub device_calls: u64,
 }
 

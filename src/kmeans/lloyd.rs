@@ -139,7 +139,7 @@ impl<'a, 't, 'c> Run<'a, 't, 'c> {
         let many = task.k >= FEWEST && rows.len() >= task.k * NEAR;
         let rough = neighbourhoods.are_lasting() || (task.purpose != Purpose::Caller && many);
         if rough && pass > 0 && neighbourhoods.are_due() {
-            neighbourhoods.assign(task, rows, groups, centroids, labels, keys)?;
+            neighbourhoods.assign(task, rows, kept, groups, centroids, labels, keys)?;
         } else {
             let before = if rough { labels.to_vec() } else { Vec::new() };
             task.assign(rows, Some(kept), centroids, pass > 0, labels, keys)?;
@@ -147,8 +147,7 @@ impl<'a, 't, 'c> Run<'a, 't, 'c> {
         }
         let objective = task.mean(keys);
         groups.make(labels, task.k);
-        let cancel = task.control.cancel();
-        update(task.context, rows, groups, centroids, task.spherical, task.workers, cancel)?;
+        update(task, rows, kept, groups, centroids)?;
         repair(task, groups, keys, centroids);
         Ok(objective)
     }

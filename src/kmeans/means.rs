@@ -8,10 +8,9 @@ use std::collections::BinaryHeap;
 use std::sync::{Mutex, PoisonError};
 
 use super::centroids::Centroids;
-use crate::backend::Rows;
-use crate::context::Context;
+use super::task::Task;
+use crate::backend::{Kept, Rows, SumJob, sums};
 use crate::error::Result;
-use crate::progress::Cancel;
 
 /// Centroids that a worker takes at a time.
 const CENTROIDS: usize = 16;
@@ -49,6 +48,43 @@ impl Groups {
         &self.order
     }
 
+    /// Where the points of each label begin among those of all, and where the last end.
+    pub(super) fn starts(&self) -> &[u32] {
+        &self.starts[..self.starts.len() - 1]
+    }
+
+    /// Those of them that are `wanted`.
+    pub(super) fn only(&self, wanted: &[u32]) -> Self {
+        let mut is_wanted = vec![false; self.order.len()];
+        wanted.iter().for_each(|&point| is_wanted[point as usize] = true);
+        let mut some = Self { order: Vec::with_capacity(wanted.len()), starts: vec![0] };
+        for label in 0..self.starts().len() - 1 {
+            some.order.extend(self.of(label).iter().filter(|&&point| is_wanted[point as usize]));
+            some.starts.push(u32::try_from(some.order.len()).expect("invariant: fewer than 2^32 points"));
+        }
+        some
+    }
+
+    /// Hands the sums of labels to `take`, in order, as far as a device makes them of rows that it keeps; at which label
+    /// that ended.
+    pub(super) fn sums(
+        &self,
+        task: &Task<'_, '_>,
+        kept: Kept<'_>,
+        centroids: &Centroids,
+        mut take: impl FnMut(usize, &[f64]),
+    ) -> Result<usize> {
+        let job = SumJob {
+            kept,
+            order: &self.order,
+            starts: self.starts(),
+            centroids,
+            workers: task.workers,
+            cancel: task.control.cancel(),
+        };
+        sums(task.context, &job, &mut take)
+    }
+
     /// The points of a label.
     pub(super) fn of(&self, label: usize) -> &[u32] {
         &self.order[self.starts[label] as usize..self.starts[label + 1] as usize]
@@ -57,25 +93,33 @@ impl Groups {
 
 /// Moves every centroid to the mean of its points; one without any stays.
 pub(super) fn update(
-    context: &Context,
+    task: &Task<'_, '_>,
     rows: Rows<'_>,
+    kept: Kept<'_>,
     groups: &Groups,
     centroids: &mut Centroids,
-    spherical: bool,
-    workers: usize,
-    cancel: Cancel<'_>,
 ) -> Result<()> {
-    let dim = centroids.dim;
-    let k = centroids.len();
-    let chunks = Mutex::new(centroids.rows.chunks_mut(CENTROIDS * dim).enumerate());
-    context.parallel(workers.min(k.div_ceil(CENTROIDS)), &|_| {
+    let Task { context, spherical, workers, .. } = *task;
+    let cancel = task.control.cancel();
+    let (dim, k) = (centroids.dim, centroids.len());
+    let mut means = std::mem::take(&mut centroids.rows);
+    let done = groups.sums(task, kept, centroids, |label, sums| {
+        place(sums, groups.of(label).len(), spherical, &mut means[label * dim..][..dim]);
+    });
+    centroids.rows = means;
+    let done = done?;
+    if done == k {
+        return Ok(());
+    }
+    let chunks = Mutex::new(centroids.rows[done * dim..].chunks_mut(CENTROIDS * dim).enumerate());
+    context.parallel(workers.min((k - done).div_ceil(CENTROIDS)), &|_| {
         let mut sums = vec![0f64; dim];
         let mut buffers = Buffers::default();
         loop {
             let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((chunk, centroids)) = next else { break };
             for (i, centroid) in centroids.chunks_exact_mut(dim).enumerate() {
-                let points = groups.of(chunk * CENTROIDS + i);
+                let points = groups.of(done + chunk * CENTROIDS + i);
                 if points.is_empty() || cancel.is_set() {
                     continue;
                 }

@@ -7,7 +7,7 @@ use super::centroids::Centroids;
 use super::means::{Buffers, Groups, normalize, split, sum};
 use super::seeding::seed;
 use super::task::Task;
-use crate::backend::Rows;
+use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::random::Random;
 
@@ -18,7 +18,8 @@ const REPAIR: usize = 8;
 pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids, f64)> {
     let (k, n) = (task.k, task.x.rows());
     let batch = task.mini_batch.min(n);
-    let mut centroids = seed(task, Rows { x: task.x, numbers: None }, random)?;
+    let all = Rows { x: task.x, numbers: None };
+    let mut centroids = seed(task, all, random)?;
     centroids.pack(task.context);
     let (mut labels, mut keys) = (vec![0u32; batch], vec![0f32; batch]);
     let mut numbers = vec![0u32; batch];
@@ -26,28 +27,40 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
     let mut buffers = Buffers::default();
     let mut met = vec![0usize; k];
     let mut recent = vec![None; k];
+    // All rows are worth sending if as many come.
+    let slot = (task.iterations.saturating_mul(batch) >= n).then(RowsSlot::default);
     let weigh = |key: f32| if task.spherical { 1.0 } else { f64::from(key) };
     let mut since = 0;
     let mut last = (0.0, 0);
     for step in 0..task.iterations {
         draw(random, n, &mut numbers);
         let rows = Rows { x: task.x, numbers: Some(&numbers) };
-        task.assign(rows, None, &centroids, false, &mut labels, &mut keys)?;
+        let kept = slot.as_ref().map(|slot| Kept { slot, all, places: Some(&numbers) });
+        task.assign(rows, kept, &centroids, false, &mut labels, &mut keys)?;
         groups.make(&labels, k);
         let mut moved = labels.clone();
         moved.sort_unstable();
         moved.dedup();
-        let mut sums = vec![0f64; task.dim()];
-        for &centroid in &moved {
-            let centroid = centroid as usize;
+        let mut means = std::mem::take(&mut centroids.rows);
+        let mut shift = |centroid: usize, sums: &[f64]| {
             let points = groups.of(centroid);
+            if points.is_empty() {
+                return;
+            }
             let weight: f64 = points.iter().map(|&point| weigh(keys[point as usize])).sum();
             recent[centroid] = Some(recent[centroid].unwrap_or(0.0) + weight);
             met[centroid] += points.len();
-            sum(rows, points, &mut sums, &mut buffers);
             let rate = 1.0 / met[centroid] as f64;
-            pull(centroids.row_mut(centroid), &sums, points.len() as f64, rate, task.spherical);
+            let mean = &mut means[centroid * sums.len()..][..sums.len()];
+            pull(mean, sums, points.len() as f64, rate, task.spherical);
+        };
+        let done = kept.map_or(Ok(0), |kept| groups.sums(task, kept, &centroids, &mut shift))?;
+        let mut sums = vec![0f64; task.dim()];
+        for &centroid in moved.iter().filter(|&&centroid| centroid as usize >= done) {
+            sum(rows, groups.of(centroid as usize), &mut sums, &mut buffers);
+            shift(centroid as usize, &sums);
         }
+        centroids.rows = means;
         since += batch;
         if since >= k.saturating_mul(REPAIR) {
             since = 0;

@@ -195,6 +195,7 @@ pub fn assign<'x>(
         centroids: &packed,
         metric,
         hints: None,
+        near: None,
         workers: context.workers(threads),
         cancel: control.cancel(),
     };

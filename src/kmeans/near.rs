@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::centroids::{Blocks, Centroids};
 use super::means::Groups;
 use super::task::Task;
-use crate::backend::{Codes, Nearest, PANEL, Probes, Rows, ScanJob, scan_best};
+use crate::backend::{Codes, Kept, Near, Nearest, PANEL, Probes, Rows, ScanJob, scan_best};
 use crate::collect::Sink;
 use crate::error::{Error, Result};
 use crate::topk::Hit;
@@ -55,6 +55,7 @@ impl Neighbourhoods {
         &mut self,
         task: &Task<'_, '_>,
         rows: Rows<'_>,
+        kept: Kept<'_>,
         groups: &Groups,
         centroids: &Centroids,
         labels: &mut [u32],
@@ -64,8 +65,12 @@ impl Neighbourhoods {
         if !self.lasting || self.near.is_empty() {
             self.find(task, centroids)?;
         }
-        self.labels.resize(rows.len(), 0);
-        self.keys.resize(rows.len(), 0.0);
+        let near = Near { centroids: &self.near, order: groups.all(), starts: groups.starts() };
+        let rest =
+            task.assign_near(rows, kept, near, centroids, labels, keys)?.map(|left| groups.only(&left));
+        let groups = rest.as_ref().unwrap_or(groups);
+        self.labels.resize(groups.all().len(), 0);
+        self.keys.resize(groups.all().len(), 0.0);
         let (mut some_labels, mut some_keys) = (&mut self.labels[..], &mut self.keys[..]);
         let parts = (0..centroids.len()).map(|centroid| {
             let points = groups.of(centroid);

@@ -2,7 +2,7 @@
 
 use super::centroids::Centroids;
 use super::{KMeansOptions, Purpose, Seeding};
-use crate::backend::{AssignJob, Kept, Rows, assign};
+use crate::backend::{AssignJob, Kept, Near, Rows, assign, assign_near};
 use crate::context::Context;
 use crate::error::Result;
 use crate::metric::Metric;
@@ -82,16 +82,40 @@ impl<'a, 'c> Task<'a, 'c> {
         labels: &mut [u32],
         keys: &mut [f32],
     ) -> Result<()> {
-        let job = AssignJob {
+        let hints = hinted.then_some(&centroids.rows[..]);
+        let job = AssignJob { hints, ..self.job(rows, kept, centroids) };
+        assign(self.context, &job, labels, keys)
+    }
+
+    /// As [`Task::assign`], but rows are compared with near centroids only, as far as a device does that; the rows left,
+    /// `None` = all.
+    pub(super) fn assign_near(
+        &self,
+        rows: Rows<'_>,
+        kept: Kept<'_>,
+        near: Near<'_>,
+        centroids: &Centroids,
+        labels: &mut [u32],
+        keys: &mut [f32],
+    ) -> Result<Option<Vec<u32>>> {
+        let job = AssignJob { near: Some(near), ..self.job(rows, Some(kept), centroids) };
+        assign_near(self.context, &job, labels, keys)
+    }
+
+    fn job<'j>(&self, rows: Rows<'j>, kept: Option<Kept<'j>>, centroids: &'j Centroids) -> AssignJob<'j>
+    where
+        'a: 'j,
+    {
+        AssignJob {
             rows,
             kept,
             centroids,
             metric: centroids.metric,
-            hints: hinted.then_some(&centroids.rows[..]),
+            hints: None,
+            near: None,
             workers: self.workers,
             cancel: self.control.cancel(),
-        };
-        assign(self.context, &job, labels, keys)
+        }
     }
 
     /// Tells how far this run is, then fails if the call is to end.

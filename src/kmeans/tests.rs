@@ -5,7 +5,7 @@ use super::means::Groups;
 use super::near::{NEAR, Neighbourhoods};
 use super::task::Task;
 use super::{KMeansOptions, Purpose};
-use crate::backend::Rows;
+use crate::backend::{Kept, Rows, RowsSlot};
 use crate::context::{Context, ContextOptions};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
@@ -41,7 +41,8 @@ fn look(x: &[f32], rows: &[f32], spherical: bool, threads: usize, was: &[u32]) -
     let (mut labels, mut keys) = (was.to_vec(), vec![0.0; was.len()]);
     let mut near = Neighbourhoods::default();
     let rows = Rows { x, numbers: None };
-    near.assign(&task, rows, &groups, &centroids, &mut labels, &mut keys).expect("labels");
+    let kept = Kept { slot: &RowsSlot::default(), all: rows, places: None };
+    near.assign(&task, rows, kept, &groups, &centroids, &mut labels, &mut keys).expect("labels");
     (labels, keys)
 }
 
@@ -92,7 +93,8 @@ fn near_is_trusted_while_it_overlooks_little() {
     let mut near = Neighbourhoods::default();
     let mut look = |near: &mut Neighbourhoods| {
         let rows = Rows { x, numbers: None };
-        near.assign(&task, rows, &groups, &centroids, &mut labels, &mut keys).expect("labels");
+        let kept = Kept { slot: &RowsSlot::default(), all: rows, places: None };
+        near.assign(&task, rows, kept, &groups, &centroids, &mut labels, &mut keys).expect("labels");
         assert_eq!(labels, right, "every point is a centroid");
     };
     near.judge(&[], &right, true);

@@ -5,7 +5,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 26] = [
+const MODULES: [&[&str]; 27] = [
     &["key", "value_f32", "visit", "plain", "scan"],
     &["key", "value_f16", "visit", "plain", "scan"],
     &["key", "value_bf16", "visit", "plain", "scan"],
@@ -32,6 +32,7 @@ const MODULES: [&[&str]; 26] = [
     &["key", "select"],
     &["key", "within"],
     &["key", "product", "assign"],
+    &["key", "sums"],
 ];
 
 fn source(parts: &[&str]) -> String {

@@ -135,7 +135,8 @@ fn kmeans_of_every_kind_equals_the_cpu() {
             let got = cluster(&gpu, &rows, dim, k, kind);
             assert_eq!(want.centroids, got.centroids, "{kind:?}");
             assert_eq!(want.objective.to_bits(), got.objective.to_bits(), "{kind:?}");
-            let steps = (kind.iterations * kind.restarts.max(1)) as u64;
+            // An assignment a step, and the sums.
+            let steps = 2 * (kind.iterations * kind.restarts.max(1)) as u64;
             assert!(calls(&gpu) - before >= steps, "{kind:?}");
         }
     }
@@ -154,6 +155,79 @@ fn kmeans_of_equal_points_equals_the_cpu() {
     let options = KMeansOptions { iterations: 4, ..KMeansOptions::default() };
     let want = cluster(&cpu, &rows, dim, 33, &options);
     assert_eq!(want.centroids, cluster(&gpu, &rows, dim, 33, &options).centroids);
+}
+
+#[test]
+fn means_of_every_shape_equal_the_cpu() {
+    let Some((cpu, gpu)) = contexts(ContextOptions::default()) else { return };
+    // Labels with few rows and with many, and more sums than are made at a time.
+    for (dim, k, count) in [(1, 3, 2999), (3, 40, 1001), (50, 7, 4000), (128, 33, 700), (784, 400, 1500)] {
+        let base = numbers(dim as u64, count * dim);
+        // Sums that float64 rounds too: of magnitudes that lie far apart, and of numbers that GPUs take for zero.
+        let spread = |(i, v): (usize, &f32)| v * f32::powi(2.0, (i * 37 % 83) as i32 - 60);
+        let small = |(i, v): (usize, &f32)| if i % 5 == 0 { 0.0 } else { v * f32::from_bits(1 << (i % 26)) };
+        let wide: Vec<f32> = base.iter().enumerate().map(spread).collect();
+        let tiny: Vec<f32> = base.iter().enumerate().map(small).collect();
+        for (name, rows) in [("plain", base), ("wide", wide), ("tiny", tiny)] {
+            for spherical in [false, true] {
+                let options = KMeansOptions { iterations: 2, spherical, ..KMeansOptions::default() };
+                let before = calls(&gpu);
+                let want = cluster(&cpu, &rows, dim, k, &options).centroids;
+                let got = cluster(&gpu, &rows, dim, k, &options).centroids;
+                let bits = |all: &[f32]| all.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                assert!(bits(&want) == bits(&got), "{name}, dim {dim}, k {k}, spherical {spherical}");
+                assert_eq!(calls(&gpu) - before, 4, "{name}, dim {dim}, k {k}, spherical {spherical}");
+            }
+        }
+    }
+    assert_eq!(gpu.device_status().lost, None);
+}
+
+/// The centroids of an index of so many lists, and its device's calls.
+fn trained(
+    context: &Arc<Context>,
+    rows: &[f32],
+    metric: Metric,
+    dim: usize,
+    seeding: Seeding,
+) -> (Vec<f32>, u64) {
+    let mut index =
+        Index::new(context.clone(), dim, metric, "IVF130,Flat", &IndexOptions::default()).expect("an index");
+    let kmeans = KMeansOptions { seeding, ..KMeansOptions::default() };
+    let options = TrainOptions { kmeans, ..TrainOptions::default() };
+    let before = calls(context);
+    index.train(matrix(rows, dim), &options, &Control::default()).expect("trained");
+    (index.centroids().expect("trained").to_vec(), calls(context) - before)
+}
+
+#[test]
+fn looks_at_near_centroids_equal_the_cpu() {
+    let Some((cpu, gpu)) = contexts(ContextOptions::default()) else { return };
+    let dim = 18;
+    let base = numbers(11, 9000 * dim);
+    // Fewer different rows than centroids, so that there are ties everywhere.
+    let equal = base[..90 * dim].repeat(100);
+    // Fifteen steps have an assignment and sums each, and five of them look near: at centroids that are found first.
+    // Where all that is overlooked are ties there are three more of these. And the last passes of a hierarchy are such.
+    for (rows, metric, seeding, calls) in [
+        (&base, Metric::L2, Seeding::Default, 35),
+        (&base, Metric::InnerProduct, Seeding::Default, 35),
+        (&base, Metric::Cosine, Seeding::Default, 35),
+        (&base, Metric::L2, Seeding::Hierarchical, 235),
+        (&equal, Metric::L2, Seeding::Default, 38),
+    ] {
+        let want = trained(&cpu, rows, metric, dim, seeding).0;
+        let got = trained(&gpu, rows, metric, dim, seeding);
+        assert_eq!(want, got.0, "{metric:?}, {seeding:?}");
+        assert_eq!(calls, got.1, "{metric:?}, {seeding:?}");
+    }
+    assert_eq!(gpu.device_status().lost, None);
+    // Without room for the rows, near centroids are the CPU's.
+    let options = ContextOptions { device_memory_bytes: 600_000, ..ContextOptions::default() };
+    let (cpu, gpu) = contexts(options).expect("an adapter");
+    let want = trained(&cpu, &base, Metric::L2, dim, Seeding::Default).0;
+    assert_eq!(want, trained(&gpu, &base, Metric::L2, dim, Seeding::Default).0);
+    assert!(gpu.device_status().memory_bytes <= 600_000);
 }
 
 #[test]
@@ -196,7 +270,7 @@ fn kmeans_on_a_device_lost_in_the_middle_is_finished_on_the_cpu() {
     let got = kmeans(&gpu, matrix(&rows, dim), 100, &options, &control).expect("clustered");
     assert_eq!(want.centroids, got.centroids);
     assert!(gpu.device_status().lost.is_some());
-    assert_eq!(calls(&gpu), 3);
+    assert_eq!(calls(&gpu), 6);
 }
 
 #[test]
@@ -244,5 +318,5 @@ fn kmeans_on_a_device_is_cancelled() {
     let control = Control::new(Some(&mut stop), None);
     let result = kmeans(&gpu, matrix(&rows, 8), 50, &KMeansOptions::default(), &control);
     assert!(matches!(result, Err(Error::Cancelled)), "{result:?}");
-    assert_eq!((calls(&gpu), gpu.device_status().lost), (2, None));
+    assert_eq!((calls(&gpu), gpu.device_status().lost), (4, None));
 }

@@ -106,7 +106,7 @@ namespace Ivf
         /// <summary>GPU: bytes of its memory that the context holds.</summary>
         public long DeviceMemoryBytes { get; }
 
-        /// <summary>GPU: scans and assignments that it has done.</summary>
+        /// <summary>GPU: scans, assignments and rounds of sums that it has done.</summary>
         public long DeviceCalls { get; }
     }
 }

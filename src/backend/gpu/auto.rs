@@ -156,6 +156,7 @@ mod tests {
             centroids: &centroids,
             metric: Metric::L2,
             hints: None,
+            near: None,
             workers: 1,
             cancel: Cancel::default(),
         };

@@ -266,7 +266,7 @@ impl Gpu {
         self.health.budget.saturating_sub(self.memory_bytes())
     }
 
-    /// Scans and assignments that the device has finished.
+    /// Scans, assignments and rounds of sums that the device has finished.
     pub(crate) fn calls(&self) -> u64 {
         self.calls.load(Ordering::Relaxed)
     }

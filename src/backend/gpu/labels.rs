@@ -9,7 +9,7 @@ use super::beside::{Task, beside};
 use super::bounds::rounding;
 use super::encode::{NONE, to32};
 use super::exact::from_ordered;
-use super::verify::{LEAST, least};
+use super::keep::norm;
 use crate::backend::AssignJob;
 use crate::backend::scorer::{Scorer, is_settled};
 use crate::context::Context;
@@ -36,9 +36,11 @@ pub(super) struct Best {
 pub(super) struct Labels<'a> {
     pub(super) context: &'a Context,
     pub(super) job: &'a AssignJob<'a>,
+    /// Of all rows that the job's are of, if they are known: [`norm`].
+    pub(super) norms: Option<&'a [f32]>,
     /// No centroid's squared length is larger.
     pub(super) largest: f32,
-    /// Whether the device's arithmetic is the CPU's, but for rows with factors below [`LEAST`].
+    /// Whether the device's arithmetic is the CPU's, but for rows without a norm.
     pub(super) same: bool,
 }
 
@@ -70,9 +72,10 @@ impl Labels<'_> {
                 for (number, (label, key)) in (piece * PIECE..).zip(labels.iter_mut().zip(keys)) {
                     let best = &bests[number];
                     let values = self.job.rows.row(from + number, &mut row);
-                    let norm = squared_norm(values);
+                    let norm =
+                        self.norms.map_or_else(|| norm(values), |norms| norms[self.place(from + number)]);
                     let slot = best.slot as usize;
-                    if slot < list.ids.len() && least(values) >= LEAST {
+                    if slot < list.ids.len() && !norm.is_nan() {
                         let scorer =
                             Scorer::new(metric, values, if metric == Metric::L2 { norm } else { 0.0 });
                         let found = scorer.key(-from_ordered(best.key), &list, slot);
@@ -88,6 +91,11 @@ impl Labels<'_> {
         })?;
         left.append(&mut unproven.into_inner().unwrap_or_else(PoisonError::into_inner));
         Ok(())
+    }
+
+    /// Which of the rows kept a row of the job is.
+    fn place(&self, row: usize) -> usize {
+        self.job.kept.and_then(|kept| kept.places).map_or(row, |places| places[row] as usize)
     }
 
     /// Whether a best of this key is better than one of the device's key `second`, for a row of squared length `norm`.

@@ -25,6 +25,7 @@ pub(super) enum Kernel {
     Count,
     Gather,
     Assign,
+    Sum,
 }
 
 // Without comments: see build.rs.
@@ -47,6 +48,7 @@ const ESTIMATE: &str = include_str!(concat!(env!("OUT_DIR"), "/estimate.wgsl"));
 const SELECT: &str = include_str!(concat!(env!("OUT_DIR"), "/select.wgsl"));
 const WITHIN: &str = include_str!(concat!(env!("OUT_DIR"), "/within.wgsl"));
 const ASSIGN: &str = include_str!(concat!(env!("OUT_DIR"), "/assign.wgsl"));
+const SUMS: &str = include_str!(concat!(env!("OUT_DIR"), "/sums.wgsl"));
 const VALUE_F32: &str = include_str!(concat!(env!("OUT_DIR"), "/value_f32.wgsl"));
 const VALUE_F16: &str = include_str!(concat!(env!("OUT_DIR"), "/value_f16.wgsl"));
 const VALUE_BF16: &str = include_str!(concat!(env!("OUT_DIR"), "/value_bf16.wgsl"));
@@ -64,8 +66,9 @@ impl Kernel {
             Self::Shift => 4,
             Self::Round => 5,
             Self::Residual => 6,
-            Self::Scan(held) => 7 + held.place(),
-            Self::ScanMany(held) => 7 + Held::COUNT + held.place(),
+            Self::Sum => 7,
+            Self::Scan(held) => 8 + held.place(),
+            Self::ScanMany(held) => 8 + Held::COUNT + held.place(),
         }
     }
 
@@ -76,6 +79,7 @@ impl Kernel {
             Self::Count => "count",
             Self::Gather => "gather",
             Self::Assign => "assign",
+            Self::Sum => "sum",
             Self::Shift | Self::Round | Self::Residual => "numbers",
         }
     }
@@ -89,6 +93,7 @@ impl Kernel {
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign => &[KEY, PRODUCT, ASSIGN],
+            Self::Sum => &[KEY, SUMS],
             Self::Shift => &[KEY, NUMBERS, SHIFT],
             Self::Round => &[KEY, NUMBERS, WHOLE, ROUND],
             Self::Residual => &[KEY, NUMBERS, WHOLE, RESIDUAL],
@@ -120,7 +125,7 @@ fn query(held: Held) -> &'static str {
     }
 }
 
-const KERNELS: usize = 7 + 2 * Held::COUNT;
+const KERNELS: usize = 8 + 2 * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

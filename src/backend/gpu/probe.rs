@@ -94,7 +94,8 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     let mut assigned = vec![(0, 0.0); ROWS];
     let mut assign = || {
         large.assign(&mut assigned, workers, |job, labels, keys| {
-            gpu.assign(context, job, labels, keys).map(drop)
+            let left = gpu.assign(context, job, labels, keys)?.unwrap_or_default();
+            nearest::assign_some(context, job, &left, labels, keys)
         })
     };
     assign()?;
@@ -227,6 +228,7 @@ impl Sample {
             centroids: self,
             metric: Metric::InnerProduct,
             hints: None,
+            near: None,
             workers,
             cancel: Cancel::default(),
         };

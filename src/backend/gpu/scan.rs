@@ -14,8 +14,9 @@ use super::exact::{Carried, Judge, Judged};
 use super::held::Form;
 use super::resident::Resident;
 use super::scratch::TURNS;
+use super::sums;
 use super::verify::arithmetic_is_the_cpus;
-use crate::backend::{AssignJob, Backend, ScanJob, cpu};
+use crate::backend::{AssignJob, Backend, ScanJob, SumJob, cpu};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
@@ -69,8 +70,12 @@ impl Backend for Gpu {
         job: &AssignJob<'_>,
         labels: &mut [u32],
         keys: &mut [f32],
-    ) -> Result<bool> {
+    ) -> Result<Option<Vec<u32>>> {
         assign::assign(self, context, job, labels, keys)
+    }
+
+    fn sums(&self, job: &SumJob<'_>, take: &mut dyn FnMut(usize, &[f64])) -> Result<usize> {
+        sums::sums(self, job, take)
     }
 }
 

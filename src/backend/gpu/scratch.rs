@@ -23,6 +23,7 @@ pub(super) enum Use {
     Summaries,
     Places,
     Bests,
+    Sums,
     /// To the device and back, by turns.
     Staging(usize),
     ReadBack(usize),
@@ -32,7 +33,7 @@ pub(super) enum Use {
 pub(super) const TURNS: usize = 3;
 
 /// Uses of which there is one buffer.
-const ONCE: usize = 12;
+const ONCE: usize = 13;
 const COUNT: usize = ONCE + 2 * TURNS;
 
 impl Use {
@@ -50,6 +51,7 @@ impl Use {
             Self::Places => 9,
             Self::Bests => 10,
             Self::Groups => 11,
+            Self::Sums => 12,
             Self::Staging(turn) => ONCE + turn,
             Self::ReadBack(turn) => ONCE + TURNS + turn,
         }

@@ -121,6 +121,7 @@ fn assigning_agrees(
         centroids: sample,
         metric: Metric::L2,
         hints: None,
+        near: None,
         workers: 1,
         cancel: Cancel::default(),
     };

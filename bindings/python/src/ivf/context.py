@@ -67,7 +67,7 @@ class ContextInfo(NamedTuple):
     device_memory_bytes: int
     """GPU: bytes of its memory that the context holds."""
     device_calls: int
-    """GPU: scans and assignments that it has done."""
+    """GPU: scans, assignments and rounds of sums that it has done."""
 
 
 def devices() -> list[Device]:
