@@ -179,7 +179,7 @@ pub(crate) trait Backend: Send + Sync {
     fn sums(&self, job: &SumJob<'_>, take: Take<'_>) -> Result<usize>;
 }
 
-/// Whether a device may be asked: budgets are shared out, copies passed over and most codes scanned by the CPU alone.
+/// Whether a device may be asked: budgets are shared out, copies passed over and bounds looked at by the CPU alone.
 fn fits_device(job: &ScanJob<'_>) -> bool {
     job.budget.is_none()
         && job.bars.is_none()
