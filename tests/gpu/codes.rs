@@ -236,6 +236,15 @@ fn search_of_product_codes_in_lists_of_every_length_equals_the_cpu() {
     }
 }
 
+/// Tables take 40 KB a query, and a round 64 MB of them.
+#[test]
+fn search_of_queries_with_more_tables_than_a_round_takes_equals_the_cpu() {
+    let dim = 40;
+    let Some(twins) = twins("IVF16,PQ40", Metric::L2, dim, &numbers(31, 2000 * dim)) else { return };
+    twins.check(&numbers(32, 2000 * dim), 5, &nprobe(2));
+    assert_eq!(twins.calls(), 2);
+}
+
 #[test]
 fn search_of_estimates_equals_the_cpu() {
     let check = |description: &str, metric, dim: usize| {
