@@ -102,7 +102,7 @@ fn best_by_query(
             }
             let to = (from + chunk).min(job.count);
             workspace.prepared.fill(context.kernels(), job, from, to);
-            workspace.plan.make(&Shape::of(job), from, to)?;
+            workspace.plan.make(&Shape::for_scan(context.kernels(), job), from, to)?;
             let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
             let best = selections(hits, states, job, (from, to), k, None)?;
             let capacity = best.capacity;
@@ -130,7 +130,7 @@ fn best_by_list(
     sink: &dyn Sink,
 ) -> Result<()> {
     let mut lead = context.workspaces().take();
-    lead.plan.make(&Shape::of(job), from, to)?;
+    lead.plan.make(&Shape::for_scan(context.kernels(), job), from, to)?;
     lead.bars.clear();
     lead.bars.resize_with(to - from, || AtomicU32::new(NO_BAR));
     let parts = Mutex::new(std::mem::take(&mut lead.parts));
@@ -219,14 +219,14 @@ pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<V
                 }
                 let to = (from + chunk).min(job.count);
                 let mut plan = std::mem::take(&mut workspace.plan);
-                plan.make(&Shape::of(job), from, to)?;
+                plan.make(&Shape::for_scan(context.kernels(), job), from, to)?;
                 scan(&mut workspace, &plan, (from, to), &mut (0..plan.units.len()))?;
                 workspace.plan = plan;
             }
         })?;
     } else {
         let mut lead = context.workspaces().take();
-        lead.plan.make(&Shape::of(job), 0, job.count)?;
+        lead.plan.make(&Shape::for_scan(context.kernels(), job), 0, job.count)?;
         let plan = &lead.plan;
         run(context, shares.workers, |mut workspace| {
             let units = || Some(next.fetch_add(1, Ordering::Relaxed)).filter(|&unit| unit < plan.units.len());

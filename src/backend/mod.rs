@@ -149,6 +149,25 @@ impl ScanJob<'_> {
         let half = self.lists.list_count() / 2;
         if self.copies && list >= half { list - half } else { list }
     }
+
+    /// The centroid whose product with a query every score of the two lacks: that by which a list is coded, where queries
+    /// are compared as they are with codes of residuals. Else empty.
+    fn lacking(&self, list: usize) -> &[f32] {
+        let number = self.coded_in(list);
+        match &self.codes {
+            Codes::Rounded(codes) if !codes.is_by_list(self.metric) => codes.affine.centroid(number),
+            Codes::Product(codes) => codes.centroid(number).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
+    /// What every score of a query in a list lacks.
+    fn product(&self, kernels: &Kernels, query: usize, list: usize) -> f32 {
+        match self.lacking(list) {
+            [] => 0.0,
+            centroid => kernels.pairs.product(&self.queries[query * self.dim..][..self.dim], centroid),
+        }
+    }
 }
 
 /// Which ids a scan may return.

@@ -4,6 +4,7 @@ use super::allot::{Allotter, cut};
 use super::{ListSource, Probes, ScanJob};
 use crate::budget::Budget;
 use crate::error::Result;
+use crate::kernel::Kernels;
 use crate::lists::block::{BLOCK, blocks};
 use crate::progress::Cancel;
 
@@ -17,6 +18,8 @@ pub(crate) struct Pair {
     pub(crate) list: u32,
     pub(crate) query: u32,
     pub(crate) slots: u32,
+    /// See [`ScanJob::product`].
+    pub(crate) product: f32,
 }
 
 /// A unit of work: some blocks of a list, and the pairs that look at them.
@@ -41,6 +44,8 @@ pub(crate) struct Plan {
 
 /// The size of a plan's input.
 pub(crate) struct Shape<'a> {
+    /// What tells the pairs' products, where codes count them.
+    products: Option<(&'static Kernels, &'a ScanJob<'a>)>,
     pub(crate) dim: usize,
     pub(crate) lists: &'a dyn ListSource,
     pub(crate) probes: Probes<'a>,
@@ -54,6 +59,7 @@ pub(crate) struct Shape<'a> {
 impl<'a> Shape<'a> {
     pub(super) fn of(job: &ScanJob<'a>) -> Self {
         Self {
+            products: None,
             dim: job.dim,
             lists: job.lists,
             probes: job.probes,
@@ -62,6 +68,12 @@ impl<'a> Shape<'a> {
             max_codes: job.max_codes,
             cancel: job.cancel,
         }
+    }
+
+    /// The same, with what a scan of the job wants to know of each pair.
+    pub(super) fn for_scan(kernels: &'static Kernels, job: &'a ScanJob<'a>) -> Self {
+        let products = (!job.lacking(0).is_empty()).then_some((kernels, job));
+        Self { products, ..Self::of(job) }
     }
 
     /// Whether a query may look at fewer vectors than its lists hold.
@@ -161,7 +173,9 @@ impl Plan {
                 }
             }
             if slots > 0 {
-                self.unsorted.push(Pair { list: to32(list), query: number, slots });
+                // Here, where the query's row is in cache: a list's queries lie all over memory.
+                let product = shape.products.map_or(0.0, |(kernels, job)| job.product(kernels, query, list));
+                self.unsorted.push(Pair { list: to32(list), query: number, slots, product });
             }
         }
     }
@@ -184,7 +198,7 @@ impl Plan {
             for list in 0..nlist {
                 self.starts[list + 1] += self.starts[list];
             }
-            let none = Pair { list: 0, query: 0, slots: 0 };
+            let none = Pair { list: 0, query: 0, slots: 0, product: 0.0 };
             self.pairs.resize(self.pairs.len() + self.unsorted.len(), none);
             for pair in &self.unsorted {
                 let place = &mut self.starts[pair.list as usize];

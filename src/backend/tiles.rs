@@ -89,12 +89,7 @@ impl<C: Collector> Scanner<'_, C> {
                         (&self.prepared.roundings, pair.query as usize)
                     };
                     let known = of.known(query);
-                    let product = if by_list || codes.affine.centroids.is_none() {
-                        0.0
-                    } else {
-                        self.kernels.pairs.product(rows[q], codes.affine.centroid(number))
-                    };
-                    scorers[q] = known.scorer(job.metric, codes, number, product);
+                    scorers[q] = known.scorer(job.metric, codes, number, pair.product);
                     steps[q].step = known.step;
                     groups[q] = of.words(query);
                 }
@@ -103,9 +98,7 @@ impl<C: Collector> Scanner<'_, C> {
             Codes::Product(codes) => {
                 for (q, pair) in pairs.iter().enumerate() {
                     let query = pair.query as usize;
-                    let product = |centroid| self.kernels.pairs.product(rows[q], centroid);
-                    let constant = codes.centroid(number).map_or(0.0, product);
-                    let known = (self.prepared.norms[query], constant);
+                    let known = (self.prepared.norms[query], pair.product);
                     let tables = &self.prepared.tables;
                     let reach = (!codes.fast).then(|| tables.reach(query));
                     steps[q] = tables.steps(query);

@@ -59,7 +59,8 @@ impl<'a> Rescan<'a> {
             let name = |slot| Candidate { slot: to32(slot), ..own[0] }.name(job, &list);
             let list = packed.pack(&list, job.columns(), kept, name);
             plan.pairs.clear();
-            plan.pairs.push(Pair { list: own[0].list, query: 0, slots: to32(own.len()) });
+            let product = job.product(context.kernels(), query, number);
+            plan.pairs.push(Pair { list: own[0].list, query: 0, slots: to32(own.len()), product });
             let blocks = (0, to32(blocks(own.len())));
             let unit = Unit { list: own[0].list, blocks, pairs: (0, 1) };
             let lists = Alone { list, count: job.lists.list_count() };
