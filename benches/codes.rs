@@ -1,12 +1,15 @@
 //! Queries a second by what lists hold and by batch: of the first code, and how many times as fast the others are. They
 //! are measured in turn, so that a busy machine slows all of them; medians of the rounds. Behind that the share of the first
 //! code's results that the others have, and a digest of the results, which must not depend on the batch, nor on how a scan
-//! goes about it. `@` and a number behind a refined code are its `k_factor`, `RR,` before a code stands before the lists.
+//! goes about it. `@` and a number behind a refined code are its `k_factor`, `@soar` behind any says that vectors lie in a
+//! second list too, `RR,` before a code stands before the lists. With `IVF_ADD=1` vectors a second are measured instead, all
+//! of them added to an empty index.
 //!
 //! ```text
 //! cargo bench --bench codes -- Flat/SQ8/SQ8,RFlat      # 262144 x 128 normal numbers, two threads
 //! cargo bench --bench codes -- RR,Flat/RR,RaBitQ4,RFlat@2/RR,RaBitQ4,RFlat@inf
 //! cargo bench --bench codes -- Flat/SQ8 base.npy queries.npy NLIST NPROBE K   # float32, C order
+//! IVF_ADD=1 cargo bench --bench codes -- Flat/Flat@soar/SQ8,RFlat/SQ8,RFlat@soar
 //! ```
 //!
 //! `IVF_KERNEL=avx2` picks the instruction set, `IVF_METRIC=ip` inner products, `IVF_BATCH=2048` one batch, `IVF_K_FACTOR=inf` how many
@@ -61,7 +64,11 @@ fn main() {
     };
     println!("{} x {}, nlist, nprobe, k {:?}", data.base.len() / data.dim, data.dim, data.shape);
     let codes: Vec<&str> = codes.split('/').collect();
-    measure(&context, &data, &codes, metric);
+    if std::env::var_os("IVF_ADD").is_some() {
+        measure_adding(&context, &data, &codes, metric);
+    } else {
+        measure(&context, &data, &codes, metric);
+    }
 }
 
 fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) {
@@ -103,6 +110,24 @@ fn measure(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) 
     }
 }
 
+fn measure_adding(context: &Arc<Context>, data: &Data, codes: &[&str], metric: Metric) {
+    let indexes: Vec<Index> = codes.iter().map(|code| trained(context, data, code, metric)).collect();
+    let mut rates = vec![[0.0; ROUNDS]; codes.len()];
+    for round in 0..ROUNDS {
+        for (index, rates) in indexes.iter().zip(&mut rates) {
+            let mut index = index.copy(context.clone()).unwrap();
+            let start = Instant::now();
+            add(&mut index, data);
+            rates[round] = (data.base.len() / data.dim) as f64 / start.elapsed().as_secs_f64();
+        }
+    }
+    let first = rates[0];
+    for (code, rates) in codes.iter().zip(rates) {
+        let ratio = median(std::array::from_fn(|round| rates[round] / first[round]));
+        println!("{metric:?} {code:20} {:9.0} {ratio:5.2}x", median(rates));
+    }
+}
+
 /// An index, and how many candidates its refinement compares, if it has one.
 struct Tried {
     index: Index,
@@ -111,25 +136,32 @@ struct Tried {
 
 impl Tried {
     fn new(context: &Arc<Context>, data: &Data, code: &str, metric: Metric) -> Self {
-        let (code, own) = code.split_once('@').map_or((code, None), |(code, factor)| (code, Some(factor)));
-        let index = filled(context, data, code, metric);
+        let mut index = trained(context, data, code, metric);
+        add(&mut index, data);
+        let own = code.split('@').skip(1).find(|&option| option != "soar");
         let all = std::env::var("IVF_K_FACTOR").ok();
         let k_factor = own.or(all.as_deref()).filter(|_| index.info().k_factor != 0.0);
         Self { index, k_factor: k_factor.map_or(0.0, |factor| factor.parse().unwrap()) }
     }
 }
 
-fn filled(context: &Arc<Context>, data: &Data, code: &str, metric: Metric) -> Index {
+/// Still empty.
+fn trained(context: &Arc<Context>, data: &Data, code: &str, metric: Metric) -> Index {
+    let soar = if code.split('@').any(|option| option == "soar") { 1.0 } else { 0.0 };
+    let code = code.split('@').next().unwrap();
     let (rotation, code) = code.strip_prefix("RR,").map_or(("", code), |code| ("RR,", code));
     let description = format!("{rotation}IVF{},{code}", data.shape.0);
-    let mut index =
-        Index::new(context.clone(), data.dim, metric, &description, &IndexOptions::default()).unwrap();
+    let options = IndexOptions { soar, ..Default::default() };
+    let mut index = Index::new(context.clone(), data.dim, metric, &description, &options).unwrap();
     let sample = data.base.len().min(20480 * data.dim);
     index
         .train(matrix(&data.base[..sample], data.dim), &TrainOptions::default(), &Control::default())
         .unwrap();
-    index.add(matrix(&data.base, data.dim), None, 0, &Control::default()).unwrap();
     index
+}
+
+fn add(index: &mut Index, data: &Data) {
+    index.add(matrix(&data.base, data.dim), None, 0, &Control::default()).unwrap();
 }
 
 fn median(mut rates: [f64; ROUNDS]) -> f64 {

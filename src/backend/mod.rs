@@ -10,6 +10,7 @@ pub(crate) mod device;
 mod finite;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
+mod keys;
 mod multiply;
 mod nearest;
 mod packed;
@@ -32,6 +33,7 @@ pub(crate) mod workspace;
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
 pub(crate) use finite::check_finite;
+pub(crate) use keys::keys;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
 pub(crate) use place::Place;

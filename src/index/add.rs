@@ -151,8 +151,7 @@ impl Index {
             let first = step * most;
             let rows = x.slice(first, first + labels.len());
             let keys = &mut keys[..labels.len()];
-            coarse.assign(&self.context, rows, workers, labels, keys, control.cancel())?;
-            seconds.extend(self.copied_to(coarse, rows, labels, workers, control.cancel())?);
+            seconds.extend(self.place(coarse, rows, workers, labels, keys, control.cancel())?);
             let done = first + labels.len();
             // The last report follows when all is written.
             if done < x.rows() {

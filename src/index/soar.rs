@@ -49,22 +49,26 @@ impl Index {
         self.lists.lists[list].live() + of_copies.map_or(0, |copies| copies.lists[list].live())
     }
 
-    /// The numbers of the lists to which rows with these `labels` are copied; none where there are no copies.
-    pub(super) fn copied_to(
+    /// Writes the list of every row into `labels`, and tells those to which rows are copied, by their numbers; none where
+    /// there are no copies. `keys` has a place for every row.
+    pub(super) fn place(
         &self,
         coarse: &Coarse,
         x: RowsRef<'_>,
-        labels: &[u32],
         workers: usize,
+        labels: &mut [u32],
+        keys: &mut [f32],
         cancel: Cancel<'_>,
     ) -> Result<Vec<u32>> {
         if self.soar == 0.0 {
+            coarse.assign(&self.context, x, workers, labels, keys, cancel)?;
             return Ok(Vec::new());
         }
-        let mut lists = coarse.second(&self.context, x, labels, self.soar, workers, cancel)?;
+        let mut copied_to = vec![0; labels.len()];
+        coarse.assign_twice(&self.context, x, self.soar, workers, (labels, &mut copied_to), cancel)?;
         let nlist = u32::try_from(coarse.nlist()).expect("invariant: nlist fits in u32");
-        lists.iter_mut().for_each(|list| *list += nlist);
-        Ok(lists)
+        copied_to.iter_mut().for_each(|list| *list += nlist);
+        Ok(copied_to)
     }
 }
 

@@ -238,7 +238,7 @@ impl Index {
             };
             let (labels, keys) = (&mut labels[..numbers.len()], &mut keys[..numbers.len()]);
             let matrix = MatrixRef::new("training rows", &rows, numbers.len(), dim)?;
-            coarse.assign(&self.context, matrix.into(), workers, labels, keys, control.cancel())?;
+            let copied_to = self.place(coarse, matrix.into(), workers, labels, keys, control.cancel())?;
             let mut show = |row: &[f32], list: usize| {
                 let centroid = &coarse.centroids()[list * dim..][..dim];
                 residual.clear();
@@ -247,7 +247,6 @@ impl Index {
             };
             rows.chunks_exact(dim).zip(&*labels).for_each(|(row, &list)| show(row, list as usize));
             // Copies are of other residuals.
-            let copied_to = self.copied_to(coarse, matrix.into(), labels, workers, control.cancel())?;
             let nlist = coarse.nlist();
             rows.chunks_exact(dim).zip(copied_to).for_each(|(row, list)| show(row, list as usize - nlist));
         }
