@@ -104,7 +104,8 @@ impl<'a> Spill<'a> {
             Metric::L2 => Vec::new(),
             _ => coarse.rows.chunks_exact(coarse.dim).map(scale).collect(),
         };
-        let between = vec![OnceLock::new(); coarse.nlist()];
+        // Each made anew: a copy would look at memory that nobody has written.
+        let between = (0..coarse.nlist()).map(|_| OnceLock::new()).collect();
         Self { context, coarse, lambda, scales, between }
     }
 

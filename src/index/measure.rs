@@ -95,10 +95,7 @@ impl<'a, 'c> Measuring<'a, 'c> {
         let bytes = |codec: &Codec, dim| codec.row_bytes(dim) as f64;
         let refine = index.refine.as_deref().map_or(0.0, |codec| bytes(codec, index.input_dim()));
         let again = self.k as f64 * (refine / bytes(&index.codec, index.dim)).max(1.0);
-        // Without candidates to spare codes are not scanned in whole numbers, which takes longer than to compare a few.
-        #[expect(clippy::cast_precision_loss, reason = "a number of results")]
-        let spare = (1.5 / self.k as f32).max(SPARE);
-        let (mut k_factor, mut best) = (if index.rounded().is_some() { 1.0 + spare } else { 1.0 }, 0.0);
+        let (mut k_factor, mut best) = (1.0, 0.0);
         loop {
             let recall = self.point(lists, k_factor, cost + f64::from(k_factor) * again, points)?;
             let gained = recall - best;
@@ -241,10 +238,6 @@ const WIDEST: f32 = 8.0;
 
 /// Times k candidates that the true nearest are chosen from where the index refines: far more than a search takes.
 const TRUTH_FACTOR: f32 = 100.0;
-
-/// The least share of candidates to spare that is tried where codes are scanned in whole numbers: by codes of 8 bits a
-/// tenth finds nearly all that twice as many candidates find.
-const SPARE: f32 = 0.1;
 
 /// The largest factor that is tried.
 const MOST_FACTOR: f32 = 64.0;
