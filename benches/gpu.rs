@@ -1,6 +1,6 @@
-//! A GPU beside the CPU of the same machine: searches by batch, with the time of each stage; training; the way of the
-//! index to the device. Results must be equal. A GPU lowers its clock when it has nothing to do, so that short timings of
-//! a cold one tell nothing.
+//! A GPU beside the CPU of the same machine: searches by batch, of vectors and of codes, with the time of each stage;
+//! training; the way of the index to the device. Results must be equal. A GPU lowers its clock when it has nothing to do,
+//! so that short timings of a cold one tell nothing.
 //!
 //! ```text
 //! cargo bench --bench gpu               # 262144 x 128 normal numbers, 512 lists, nprobe 32, k 20
@@ -25,6 +25,9 @@ const DIM: usize = 128;
 const NPROBE: usize = 32;
 const K: usize = 20;
 const BATCHES: [usize; 6] = [1, 32, 128, 1024, 4096, 19_600];
+/// What is measured of lists of codes.
+const CODES: [&str; 3] = ["SQ8", "PQ32x4fs", "RaBitQ"];
+const CODE_BATCHES: [usize; 3] = [128, 4096, 19_600];
 /// How long a batch is repeated before it is timed (a GPU that was idle takes a while to reach its clock), how long then,
 /// and how often at least.
 const WARM: Duration = Duration::from_millis(500);
@@ -38,7 +41,7 @@ fn main() {
     let device = std::env::var("IVF_DEVICE").unwrap_or_else(|_| "gpu".to_owned());
     let contexts = ["cpu", &device, "auto"].map(context);
     println!("{} | {}", contexts[0].kernel_name(), contexts[1].device_name());
-    let mut cpu = index(&contexts[0], 512);
+    let mut cpu = index(&contexts[0], 512, "Flat");
     cpu.train(matrix(&base[..20_480.min(count) * DIM]), &TrainOptions::default(), &Control::default())
         .unwrap();
     cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
@@ -46,47 +49,30 @@ fn main() {
     let start = Instant::now();
     Found::new(&queries[..DIM]).search(&copies[0], &queries[..DIM], None);
     println!("device opened, {} MB of lists sent: {:?}", (count * DIM * 4) >> 20, start.elapsed());
+    let [gpu, auto] = &copies;
+    let indexes = [("cpu", &cpu), ("gpu", gpu), ("auto", auto)];
     for batch in BATCHES {
-        let queries = &queries[..batch * DIM];
-        let mut want = Found::new(queries);
-        want.search(&cpu, queries, None);
-        let mut line = format!("batch {batch:6}: ");
-        for (index, name) in [&cpu, &copies[0], &copies[1]].into_iter().zip(["cpu", "gpu", "auto"]) {
-            let mut got = Found::new(queries);
-            got.search(index, queries, None);
-            assert!(got == want, "results differ");
-            let start = Instant::now();
-            while start.elapsed() < WARM {
-                got.search(index, queries, None);
-            }
-            let start = Instant::now();
-            let mut times = Vec::new();
-            let stats = Mutex::new(SearchStats::default());
-            while times.len() < LEAST || start.elapsed() < ROUND {
-                let start = Instant::now();
-                got.search(index, queries, None);
-                times.push(start.elapsed());
-            }
-            // Counting what was looked at takes time of its own.
-            got.search(index, queries, Some(&stats));
-            times.sort();
-            let time = times[times.len() / 2].as_secs_f64();
-            let stats = stats.into_inner().unwrap();
-            line += &format!(
-                "{name} {:10.0} QPS ({:.3} ms: coarse {:.3}, scan {:.3})   ",
-                batch as f64 / time,
-                time * 1e3,
-                stats.coarse_ns as f64 / 1e6,
-                stats.scan_ns as f64 / 1e6,
-            );
+        let line = compare(&indexes, &queries[..batch * DIM], WARM, ROUND);
+        println!("batch {batch:6}: {line}");
+    }
+    drop(copies);
+    for code in CODES {
+        let mut cpu = index(&contexts[0], 512, code);
+        cpu.train(matrix(&base[..20_480.min(count) * DIM]), &TrainOptions::default(), &Control::default())
+            .unwrap();
+        cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
+        let [gpu, auto] = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
+        let indexes = [("cpu", &cpu), ("gpu", &gpu), ("auto", &auto)];
+        for batch in CODE_BATCHES {
+            let line = compare(&indexes, &queries[..batch * DIM], ROUND, ROUND);
+            println!("{code:8} batch {batch:6}: {line}");
         }
-        println!("{line}");
     }
     for nlist in [1024, 4096].into_iter().filter(|nlist| nlist * 39 <= count) {
         let mut line = format!("train {nlist} lists on {count}, add: ");
         let mut all = Vec::new();
         for context in &contexts[..2] {
-            let mut index = index(context, nlist);
+            let mut index = index(context, nlist, "Flat");
             for _ in 0..2 {
                 let start = Instant::now();
                 index.train(matrix(&base), &TrainOptions::default(), &Control::default()).unwrap();
@@ -134,6 +120,44 @@ fn main() {
     );
 }
 
+/// Queries a second of each index, whose results must be the first one's, and where the time goes.
+fn compare(indexes: &[(&str, &Index)], queries: &[f32], warm: Duration, round: Duration) -> String {
+    let mut want = Found::new(queries);
+    want.search(indexes[0].1, queries, None);
+    let mut line = String::new();
+    for (name, index) in indexes {
+        let mut got = Found::new(queries);
+        got.search(index, queries, None);
+        assert!(got == want, "results differ");
+        let start = Instant::now();
+        while start.elapsed() < warm {
+            got.search(index, queries, None);
+        }
+        let start = Instant::now();
+        let mut times = Vec::new();
+        let stats = Mutex::new(SearchStats::default());
+        while times.len() < LEAST || start.elapsed() < round {
+            let start = Instant::now();
+            got.search(index, queries, None);
+            times.push(start.elapsed());
+        }
+        assert!(got == want, "results differ");
+        // Counting what was looked at takes time of its own.
+        got.search(index, queries, Some(&stats));
+        times.sort();
+        let time = times[times.len() / 2].as_secs_f64();
+        let stats = stats.into_inner().unwrap();
+        line += &format!(
+            "{name} {:10.0} QPS ({:.3} ms: coarse {:.3}, scan {:.3})   ",
+            (queries.len() / DIM) as f64 / time,
+            time * 1e3,
+            stats.coarse_ns as f64 / 1e6,
+            stats.scan_ns as f64 / 1e6,
+        );
+    }
+    line
+}
+
 fn context(device: &str) -> Arc<Context> {
     let log = Some(Log::new(|_, text| println!("{text}")));
     Arc::new(
@@ -141,8 +165,8 @@ fn context(device: &str) -> Arc<Context> {
     )
 }
 
-fn index(context: &Arc<Context>, nlist: usize) -> Index {
-    let description = format!("IVF{nlist},Flat");
+fn index(context: &Arc<Context>, nlist: usize, code: &str) -> Index {
+    let description = format!("IVF{nlist},{code}");
     Index::new(context.clone(), DIM, Metric::L2, &description, &IndexOptions::default()).unwrap()
 }
 

@@ -56,6 +56,7 @@ use crate::metric::Metric;
 use crate::progress::Cancel;
 use crate::topk::{Hit, SORTED};
 use sums::Take;
+use work::Work;
 
 /// One list as a scan sees it; see `lists::block` for the layout.
 #[derive(Clone, Copy)]
@@ -218,7 +219,7 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
 /// The `k` best hits of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
     if fits_device(job)
-        && let Some(device) = context.device().backend(context, || job.into())
+        && let Some(device) = context.device().backend(context, || Work::best(job, k))
     {
         if device.best(context, job, k, sink)? {
             return Ok(());
@@ -231,7 +232,7 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
 /// All vectors whose key is below `key`, as (query, hit) in no order.
 pub(crate) fn scan_within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Vec<(u32, Hit)>> {
     if fits_device(job)
-        && let Some(device) = context.device().backend(context, || job.into())
+        && let Some(device) = context.device().backend(context, || Work::within(job))
     {
         if let Some(found) = device.within(context, job, key)? {
             return Ok(found);

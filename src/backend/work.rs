@@ -8,6 +8,10 @@ pub(crate) struct Work<'a> {
     /// What its multiply-adds are for.
     pub(crate) kind: Kind,
     pub(crate) multiply_adds: f64,
+    /// Bytes of lists that are read.
+    pub(crate) read: f64,
+    /// See [`choices`].
+    pub(crate) choices: f64,
     /// Bytes that a device has to be sent for this job alone.
     pub(crate) bytes: f64,
     /// What it has to have.
@@ -27,17 +31,25 @@ pub(crate) enum Kind {
     Assign,
 }
 
-impl<'a> From<&ScanJob<'a>> for Work<'a> {
-    fn from(job: &ScanJob<'a>) -> Self {
+impl<'a> Work<'a> {
+    /// The `k` best of each query.
+    pub(crate) fn best(job: &ScanJob<'a>, k: usize) -> Self {
         let nlist = job.lists.list_count().max(1);
         let nprobe = match job.probes {
             Probes::All => nlist,
             Probes::Lists { nprobe, .. } => nprobe.min(nlist),
         };
         let codes = (nprobe * job.vectors.div_ceil(nlist)).min(job.max_codes).min(job.vectors);
+        let (count, looked, all) = (job.count as f64, codes as f64, job.vectors.max(1) as f64);
+        let element =
+            if job.lists.list_count() == 0 { 0 } else { job.lists.list(0).vectors.element().size() };
+        // As if each query looked at any part of all.
+        let met = 1.0 - (1.0 - looked / all).powf(count);
         Self {
             kind: Kind::Scan,
-            multiply_adds: job.count as f64 * codes as f64 * job.dim as f64,
+            multiply_adds: count * looked * job.dim as f64,
+            read: met * all * (job.columns() * element) as f64,
+            choices: count * choices(k, looked),
             bytes: size_of_val(job.queries) as f64,
             lists: job.lists,
             filtered: job.filter.is_some(),
@@ -45,6 +57,18 @@ impl<'a> From<&ScanJob<'a>> for Work<'a> {
             workers: job.workers,
         }
     }
+
+    /// All that is near enough, which is taken to be little.
+    pub(crate) fn within(job: &ScanJob<'a>) -> Self {
+        Self::best(job, 1)
+    }
+}
+
+/// How often a vector is among the `k` best so far of `seen`, if they come in no order: what choosing takes on the CPU,
+/// and near enough on a device.
+pub(crate) fn choices(k: usize, seen: f64) -> f64 {
+    let k = (k as f64).min(seen).max(1.0);
+    k * (1.0 + (seen / k).max(1.0).ln())
 }
 
 impl<'a> From<&AssignJob<'a>> for Work<'a> {
@@ -62,6 +86,8 @@ impl<'a> From<&AssignJob<'a>> for Work<'a> {
         Self {
             kind: Kind::Assign,
             multiply_adds: values * met as f64,
+            read: 0.0,
+            choices: 0.0,
             bytes,
             lists: job.centroids,
             filtered: false,
@@ -81,6 +107,8 @@ impl<'a> From<&SumJob<'a>> for Work<'a> {
         Self {
             kind: Kind::Assign,
             multiply_adds: (job.order.len() * dim * SUMMED) as f64,
+            read: 0.0,
+            choices: 0.0,
             bytes: size_of_val(job.order) as f64 + sums,
             lists: job.centroids,
             filtered: false,

@@ -64,13 +64,19 @@ impl Auto {
         context.inform(|| match measured {
             Some(Measured { cpu, device }) => format!(
                 "device {}: used where it is faster; {:.0} billion multiply-adds of scans a second (the CPU {:.0}), {:.0} \
-                 of assignments (the CPU {:.0}), {:.1} GB/s to it, {:.0} us a call",
+                 of assignments (the CPU {:.0}), {:.2} billion choices (the CPU {:.2}), {:.0} GB/s of lists read (the CPU \
+                 {:.0}), {:.1} GB/s of queries and {:.1} of lists to it, {:.0} us a call",
                 gpu.name(),
                 device.scan / 1e9,
                 cpu.all.scan / 1e9,
                 device.assign / 1e9,
                 cpu.all.assign / 1e9,
-                device.bytes / 1e9,
+                device.choose / 1e9,
+                cpu.all.choose / 1e9,
+                device.read / 1e9,
+                cpu.all.read / 1e9,
+                device.sent / 1e9,
+                device.lists / 1e9,
                 device.call * 1e6,
             ),
             None => format!("device {}: not used, for it failed or found other results", gpu.name()),
@@ -109,9 +115,9 @@ fn is_faster(gpu: &Gpu, measured: &Measured, work: &Work<'_>) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let missing = missing as f64;
     // Centroids change with every step of a training: they are sent for one job.
-    let (bytes, lists) =
-        if work.kind == Kind::Scan { (work.bytes, missing) } else { (work.bytes + missing, 0.0) };
-    let need = Need { kind: work.kind, multiply_adds: work.multiply_adds, bytes, lists };
+    let (passing, lists) = if work.kind == Kind::Scan { (0.0, missing) } else { (missing, 0.0) };
+    let Work { kind, multiply_adds, read, choices, bytes, .. } = *work;
+    let need = Need { kind, multiply_adds, read, choices, bytes, passing, lists };
     pays(&need, &measured.cpu, work.workers, &measured.device, &mut missed)
 }
 
@@ -192,8 +198,16 @@ mod tests {
     #[test]
     fn auto_goes_by_the_rates() {
         let Some(gpu) = emulated() else { return };
-        let slow = Rates { call: 1.0, bytes: 1e9, scan: 1e3, assign: 1e3 };
-        let fast = Rates { call: 1e-9, bytes: 1e15, scan: 1e15, assign: 1e15 };
+        let all_of = |call, rate| Rates {
+            call,
+            sent: rate,
+            lists: rate,
+            scan: rate,
+            read: rate,
+            choose: rate,
+            assign: rate,
+        };
+        let (slow, fast) = (all_of(1.0, 1e3), all_of(1e-9, 1e15));
         let all = |rates| Cpu { one: rates, all: rates, workers: 1 };
         let context = context();
         for (cpu, device, chosen) in [(slow, fast, true), (fast, slow, false), (fast, fast, false)] {
@@ -222,7 +236,9 @@ mod tests {
         for rates in [measured.cpu.one, measured.cpu.all, measured.device] {
             assert!(rates.scan > 1e6 && rates.scan < 1e15, "{measured:?}");
             assert!(rates.assign > 1e6 && rates.assign < 1e15, "{measured:?}");
-            assert!(rates.bytes > 1e5, "{measured:?}");
+            assert!(rates.sent > 1e5 && rates.lists > 1e5, "{measured:?}");
+            // What takes next to nothing beside the rest may seem to take none.
+            assert!(rates.read > 1e5 && rates.choose > 1e3, "{measured:?}");
         }
         assert!(measured.device.call > 1e-6 && measured.device.call < 10.0, "{measured:?}");
         let calls = gpu.calls();

@@ -16,7 +16,7 @@ pub(crate) enum Choice {
     /// This one for every call.
     Named(Arc<Gpu>),
     /// Whatever is faster for a call.
-    Auto(Auto),
+    Auto(Box<Auto>),
 }
 
 impl Choice {
@@ -51,7 +51,7 @@ impl Choice {
 
     /// The CPU, and a GPU where that is faster.
     pub(crate) fn auto(budget: u64, timeout: Option<Duration>) -> Self {
-        Self::Auto(Auto::new(budget, timeout))
+        Self::Auto(Box::new(Auto::new(budget, timeout)))
     }
 
     /// The GPU, if one is in use.

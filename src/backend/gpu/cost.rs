@@ -2,15 +2,21 @@
 
 use crate::backend::work::Kind;
 
-/// What a device does in a second, all that goes with it included.
+/// What a device does in a second, all that goes with it included; infinite is what takes it no time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Rates {
     /// Seconds that a job takes that has nothing to do.
     pub(super) call: f64,
-    /// Bytes sent to it.
-    pub(super) bytes: f64,
+    /// Bytes of queries and rows sent to it, through memory that stays.
+    pub(super) sent: f64,
+    /// Bytes of lists sent to it, for which memory is made.
+    pub(super) lists: f64,
     /// Multiply-adds of scans.
     pub(super) scan: f64,
+    /// Bytes of lists that scans read.
+    pub(super) read: f64,
+    /// Choices of scans.
+    pub(super) choose: f64,
     /// Multiply-adds of assignments.
     pub(super) assign: f64,
 }
@@ -28,9 +34,15 @@ pub(super) struct Cpu {
 pub(super) struct Need {
     pub(super) kind: Kind,
     pub(super) multiply_adds: f64,
+    /// Bytes of lists that are read, each once for all queries.
+    pub(super) read: f64,
+    /// See [`crate::backend::work::choices`].
+    pub(super) choices: f64,
     /// Bytes to be sent for it alone.
     pub(super) bytes: f64,
-    /// Bytes to be sent that later jobs find there.
+    /// Bytes of lists to be sent for it alone.
+    pub(super) passing: f64,
+    /// Bytes of lists to be sent that later jobs find there.
     pub(super) lists: f64,
 }
 
@@ -39,27 +51,49 @@ const MARGIN: f64 = 1.5;
 
 impl Rates {
     /// Seconds for a job whose lists are there.
-    fn seconds(&self, need: &Need) -> f64 {
-        let rate = match need.kind {
-            Kind::Scan => self.scan,
-            Kind::Assign => self.assign,
+    pub(super) fn seconds(&self, need: &Need) -> f64 {
+        let work = match need.kind {
+            Kind::Scan => need.multiply_adds / self.scan + need.read / self.read + need.choices / self.choose,
+            Kind::Assign => need.multiply_adds / self.assign,
         };
-        self.call + need.bytes / self.bytes + need.multiply_adds / rate
+        self.call + need.bytes / self.sent + need.passing / self.lists + work
     }
 }
 
 impl Cpu {
     /// Seconds for a job with some of the workers.
-    fn seconds(&self, need: &Need, workers: usize) -> f64 {
+    pub(super) fn seconds(&self, need: &Need, workers: usize) -> f64 {
         let share = match self.workers {
             0 | 1 => 0.0,
             all => (workers.clamp(1, all) - 1) as f64 / (all - 1) as f64,
         };
-        let between = |one: f64, all: f64| one + share * (all - one);
-        let (one, all) = (&self.one, &self.all);
-        let rates =
-            Rates { scan: between(one.scan, all.scan), assign: between(one.assign, all.assign), ..*one };
+        let between = |rate: fn(&Rates) -> f64| {
+            let (one, all) = (rate(&self.one), rate(&self.all));
+            // What takes no time with one worker takes none with more.
+            if share == 0.0 || one.is_infinite() { one } else { one + share * (all - one) }
+        };
+        let rates = Rates {
+            scan: between(|rates| rates.scan),
+            read: between(|rates| rates.read),
+            choose: between(|rates| rates.choose),
+            assign: between(|rates| rates.assign),
+            ..self.one
+        };
         rates.seconds(need)
+    }
+}
+
+/// The seconds of a unit of each of two things, of which two jobs need `amounts` and take `seconds`: none is below zero,
+/// however uneven the clock.
+pub(super) fn costs(amounts: [[f64; 2]; 2], seconds: [f64; 2]) -> [f64; 2] {
+    let [[a, b], [c, d]] = amounts;
+    let [s, t] = seconds.map(|seconds| seconds.max(0.0));
+    let whole = a * d - b * c;
+    match [(s * d - t * b) / whole, (a * t - c * s) / whole] {
+        [first, second] if first >= 0.0 && second >= 0.0 => [first, second],
+        // One of the two explains both jobs best if it is all that there is.
+        [first, _] if first >= 0.0 => [(s + t) / (a + c), 0.0],
+        _ => [0.0, (s + t) / (b + d)],
     }
 }
 
@@ -74,7 +108,7 @@ pub(super) fn pays(need: &Need, cpu: &Cpu, workers: usize, device: &Rates, misse
     if saved.is_nan() || saved <= 0.0 || there < 0.0 {
         return false;
     }
-    let way = need.lists / device.bytes * MARGIN;
+    let way = need.lists / device.lists * MARGIN;
     if way <= *missed + saved {
         *missed = 0.0;
         return true;
@@ -86,19 +120,86 @@ pub(super) fn pays(need: &Need, cpu: &Cpu, workers: usize, device: &Rates, misse
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::work::choices;
 
     /// A CPU whose 64 cores are 32 times as fast as one, and a GPU that is 200 times as fast as a core, behind a bus of
     /// 10 GB/s.
-    const ONE: Rates = Rates { call: 1e-6, bytes: f64::INFINITY, scan: 5e10, assign: 5e10 };
+    const ONE: Rates = Rates {
+        call: 1e-6,
+        sent: f64::INFINITY,
+        lists: f64::INFINITY,
+        scan: 5e10,
+        read: f64::INFINITY,
+        choose: f64::INFINITY,
+        assign: 5e10,
+    };
     const CPU: Cpu = Cpu { one: ONE, all: Rates { scan: 1.6e12, assign: 1.6e12, ..ONE }, workers: 64 };
-    const GPU: Rates = Rates { call: 2e-4, bytes: 1e10, scan: 1e13, assign: 1e13 };
+    const GPU: Rates = Rates { call: 2e-4, sent: 1e10, lists: 1e10, scan: 1e13, assign: 1e13, ..ONE };
 
     fn need(multiply_adds: f64, bytes: f64, lists: f64) -> Need {
-        Need { kind: Kind::Scan, multiply_adds, bytes, lists }
+        Need { kind: Kind::Scan, multiply_adds, read: 0.0, choices: 0.0, bytes, passing: 0.0, lists }
     }
 
     fn once(need: &Need, workers: usize, device: &Rates) -> bool {
         pays(need, &CPU, workers, device, &mut 0.0)
+    }
+
+    /// An H200 and 16 threads of the Xeon beside it.
+    const H200: Rates = Rates {
+        call: 169e-6,
+        sent: 7.5e9,
+        lists: 1.2e9,
+        scan: 3.5e12,
+        read: 2e12,
+        choose: 5.6e8,
+        assign: 1.1e12,
+    };
+    const XEON: Cpu = Cpu {
+        one: Rates { scan: 1.7e10, read: 1.2e10, choose: 1.7e7, assign: 3.4e10, ..ONE },
+        all: Rates { scan: 2.46e11, read: 1e11, choose: 2.8e8, assign: 3.36e11, ..ONE },
+        workers: 16,
+    };
+
+    /// Scans of the engine's protocol: the `k` best of those of `vectors` that a query looks at.
+    fn scan(count: f64, vectors: f64, looked: f64, k: usize) -> Need {
+        let read = vectors * 512.0 * (1.0 - (1.0 - looked / vectors).powf(count));
+        Need { read, choices: count * choices(k, looked), ..need(count * looked * 128.0, count * 512.0, 0.0) }
+    }
+
+    #[test]
+    fn pays_where_an_h200_was_faster_than_the_xeon_beside_it() {
+        // Batch, whether the centroids' scan was faster on the card (`None`: they were level), and the lists'.
+        let seen = [
+            (1, Some(false), false),
+            (32, Some(false), true),
+            (128, Some(false), true),
+            (1024, None, true),
+            (4096, Some(true), true),
+            (19_600, Some(true), true),
+        ];
+        for (batch, centroids, lists) in seen {
+            let coarse = scan(f64::from(batch), 512.0, 512.0, 32);
+            let fine = scan(f64::from(batch), 262_144.0, 16_384.0, 20);
+            let pays = |need| pays(need, &XEON, 16, &H200, &mut 0.0);
+            assert!(centroids.is_none_or(|faster| pays(&coarse) == faster), "centroids, batch {batch}");
+            assert_eq!(pays(&fine), lists, "lists, batch {batch}");
+        }
+        // What was seen of the largest: 13.6 and 6.1 ms.
+        let coarse = scan(19_600.0, 512.0, 512.0, 32);
+        assert!((0.012..0.016).contains(&XEON.seconds(&coarse, 16)), "{}", XEON.seconds(&coarse, 16));
+        assert!((0.005..0.008).contains(&H200.seconds(&coarse)), "{}", H200.seconds(&coarse));
+    }
+
+    #[test]
+    fn costs_of_two_jobs_are_what_they_were_made_of() {
+        let amounts = [[8e9, 6e5], [5e8, 1e6]];
+        let jobs = |of: [f64; 2]| amounts.map(|[a, b]| a * of[0] + b * of[1]);
+        let got = costs(amounts, jobs([3e-13, 2e-9]));
+        assert!((got[0] / 3e-13 - 1.0).abs() < 1e-6 && (got[1] / 2e-9 - 1.0).abs() < 1e-6, "{got:?}");
+        // A clock that makes the second job too quick or too slow for both to cost something.
+        assert_eq!(costs(amounts, [8e-3, 1e-4]), [(8e-3 + 1e-4) / (8e9 + 5e8), 0.0]);
+        assert_eq!(costs(amounts, [1e-3, 8e-3]), [0.0, (1e-3 + 8e-3) / (6e5 + 1e6)]);
+        assert_eq!(costs(amounts, [-1.0, 0.0]), [0.0, 0.0]);
     }
 
     #[test]
@@ -118,7 +219,7 @@ mod tests {
 
     #[test]
     fn pays_a_slow_device_never() {
-        let emulated = Rates { call: 1e-3, bytes: 1e9, scan: 2e9, assign: 2e9 };
+        let emulated = Rates { call: 1e-3, sent: 1e9, lists: 1e9, scan: 2e9, assign: 2e9, ..ONE };
         for size in [1e3, 1e6, 1e9, 1e12, 1e15] {
             assert!(!once(&need(size, size / 1e3, 0.0), 1, &emulated));
         }

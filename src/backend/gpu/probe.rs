@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::cost::{Cpu, Rates};
+use super::cost::{Cpu, Rates, costs};
 use super::device::Gpu;
+use crate::backend::work::choices;
 use crate::backend::{
     AssignJob, Backend, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
 };
@@ -22,15 +23,36 @@ use crate::topk::Hit;
 const DIM: usize = 128;
 const K: usize = 10;
 
-/// (lists, vectors of each, queries, lists of each query): next to nothing, and enough to keep a large device busy.
-const TINY: [usize; 4] = [1, 32, 1, 1];
-const LARGE: [usize; 4] = [64, 1024, 8192, 8];
+/// A sample's size: each query looks at `nprobe` of `lists` of `len` vectors each.
+#[derive(Clone, Copy)]
+struct Size {
+    lists: usize,
+    len: usize,
+    queries: usize,
+    nprobe: usize,
+    k: usize,
+    /// Whether lists are of vectors of their own, and not all in cache.
+    own: bool,
+}
 
-/// Queries of it that the CPU has, and a slow device.
+/// Next to nothing.
+const TINY: Size = Size { lists: 1, len: 32, queries: 1, nprobe: 1, k: K, own: false };
+/// Hardly more than queries and their way.
+const WIDE: Size = Size { queries: QUERIES, k: 1, ..TINY };
+/// Enough to keep a large device busy with products.
+const LARGE: Size = Size { lists: 64, len: 1024, queries: QUERIES, nprobe: 8, ..TINY };
+/// Few vectors of which many are chosen: the lists to visit among all.
+const COARSE: Size = Size { lists: 1, len: 512, nprobe: 1, k: 32, ..LARGE };
+/// Lists that a query each reads.
+const SPREAD: Size = Size { nprobe: 1, queries: 64, own: true, ..LARGE };
+
+/// Queries of the large samples, and of them those that a worker of the CPU has, and a slow device.
+const QUERIES: usize = 8192;
 const FEWER: usize = 512;
 
-/// Rows of the assignment, and the vectors of a list as centroids.
+/// Rows of the assignment to the vectors of a list as centroids, and those that a fast device has.
 const ROWS: usize = 8192;
+const MORE_ROWS: usize = 4 * ROWS;
 
 /// The rates of the CPU and of the device.
 #[derive(Clone, Copy, Debug)]
@@ -60,25 +82,39 @@ pub(super) fn rates(context: &Context, gpu: &Gpu) -> Option<Measured> {
 
 /// `None` if the device fails, or finds anything else than the CPU.
 pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> {
-    let (tiny, large) = (Sample::new(TINY), Sample::new(LARGE));
-    let want = Found::new(LARGE[2]);
+    let [tiny, wide, large, coarse, spread] = [TINY, WIDE, LARGE, COARSE, SPREAD].map(Sample::new);
+    let workers = context.workers(0);
+    let want = Found::new(FEWER);
+    large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want))?;
     let mut want_assigned = vec![(0, 0.0); ROWS];
     let mut on_cpu = |workers: usize| -> Result<Rates> {
-        let scan = least(3, || large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &Nobody)))?;
+        let scan = |sample: &Sample, count: usize| {
+            least(3, || {
+                sample.with_job(count, workers, |job| cpu::best(context, job, sample.size.k, &Nobody))
+            })
+        };
+        // Enough for each worker to have queries of its own.
+        let chosen = (FEWER * workers).min(QUERIES);
+        let seconds = [scan(&large, FEWER)?, scan(&coarse, chosen)?];
+        let scans = Scans::of([(&LARGE, FEWER), (&COARSE, chosen)], seconds);
+        let read = scan(&spread, SPREAD.queries)? - scans.seconds(&SPREAD, SPREAD.queries);
         let assign = least(3, || {
             large.assign(&mut want_assigned, workers, |job, labels, keys| {
                 nearest::assign(context, job, labels, keys)
             })
         })?;
-        Ok(Rates { call: 0.0, bytes: f64::INFINITY, scan: scans(FEWER) / scan, assign: ASSIGNS / assign })
+        Ok(scans.rates(Rates {
+            read: bytes(&SPREAD) / read.max(0.0),
+            assign: assigns(ROWS) / assign,
+            ..FREE
+        }))
     };
-    let workers = context.workers(0);
-    large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want))?;
     let cpu = Cpu { one: on_cpu(1)?, all: on_cpu(workers)?, workers };
 
-    let found = Found::new(LARGE[2]);
-    let on_device =
-        |sample: &Sample, count| sample.with_job(count, workers, |job| gpu.best(context, job, K, &Nobody));
+    let found = Found::new(FEWER);
+    let on_device = |sample: &Sample, count| {
+        sample.with_job(count, workers, |job| gpu.best(context, job, sample.size.k, &Nobody))
+    };
     if !on_device(&tiny, 1)? {
         return Ok(None);
     }
@@ -86,12 +122,23 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     large.with_job(FEWER, workers, |job| gpu.best(context, job, K, &found))?;
     let fewer = timed(|| on_device(&large, FEWER).map(drop))?;
     // A fast device has to have more to do, and a slow one need not be seen to be slow again.
-    let (queries, times) = if fewer < FAST { (LARGE[2], 3) } else { (FEWER, 1) };
-    let scan = least(times, || on_device(&large, queries).map(drop))?;
-    // The same lists, but for the device others.
-    let other = Sample::new(LARGE);
-    let with_lists = timed(|| on_device(&other, FEWER).map(drop))?;
-    let mut assigned = vec![(0, 0.0); ROWS];
+    let (queries, rows, times) = if fewer < FAST { (QUERIES, MORE_ROWS, 3) } else { (FEWER, ROWS, 1) };
+    let scan = |sample: &Sample| {
+        // Once for the lists' way.
+        on_device(sample, 1)?;
+        least(times, || on_device(sample, queries).map(drop))
+    };
+    let sent = (scan(&wide)? - call).max(call / 10.0);
+    // All of them have the same queries to send.
+    let beside = call + sent;
+    // Whatever else was measured, a call is not all way.
+    let seconds = [scan(&large)?, scan(&coarse)?].map(|seconds| (seconds - beside).max(seconds / 4.0));
+    let scans = Scans::of([(&LARGE, queries), (&COARSE, queries)], seconds);
+    let spread_out = || timed(|| on_device(&spread, SPREAD.queries).map(drop));
+    let (first, again) = (spread_out()?, spread_out()?.min(spread_out()?));
+    let sent = (queries * DIM * size_of::<f32>()) as f64 / sent;
+    let read = again - call - scans.seconds(&SPREAD, SPREAD.queries);
+    let mut assigned = vec![(0, 0.0); rows];
     let mut assign = || {
         large.assign(&mut assigned, workers, |job, labels, keys| {
             let left = gpu.assign(context, job, labels, keys)?.unwrap_or_default();
@@ -101,31 +148,73 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     assign()?;
     let assign = least(times, assign)?;
     if gpu.lost().is_some()
-        || gpu.calls() < 8
-        || want.take()[..FEWER] != found.take()[..FEWER]
-        || want_assigned != assigned
+        || gpu.calls() < 16
+        || want.take() != found.take()
+        || want_assigned != assigned[..ROWS]
     {
         return Ok(None);
     }
-    let bytes = (LARGE[0] * LARGE[1] * DIM * size_of::<f32>()) as f64 / (with_lists - fewer).max(1e-6);
-    let sent = (ROWS * DIM * size_of::<f32>()) as f64 / bytes;
-    let device = Rates {
+    let rows_sent = (rows * DIM * size_of::<f32>()) as f64 / sent;
+    let device = scans.rates(Rates {
         call,
-        bytes,
+        sent,
+        lists: bytes(&SPREAD) / (first - again).max(1e-6),
+        read: bytes(&SPREAD) / read.max(0.0),
         // What else a call takes was measured too, and is at most half of it.
-        scan: scans(queries) / (scan - call).max(scan / 2.0),
-        assign: ASSIGNS / (assign - call - sent).max(assign / 2.0),
-    };
+        assign: assigns(rows) / (assign - call - rows_sent).max(assign / 2.0),
+        ..FREE
+    });
     Ok(Some(Measured { cpu, device }))
 }
 
-/// Multiply-adds of so many queries of the large sample.
-fn scans(queries: usize) -> f64 {
-    (queries * LARGE[3] * LARGE[1] * DIM) as f64
+/// Rates of what takes no time at all.
+const FREE: Rates = Rates {
+    call: 0.0,
+    sent: f64::INFINITY,
+    lists: f64::INFINITY,
+    scan: f64::INFINITY,
+    read: f64::INFINITY,
+    choose: f64::INFINITY,
+    assign: f64::INFINITY,
+};
+
+/// Seconds that a multiply-add and a choice take.
+struct Scans([f64; 2]);
+
+impl Scans {
+    /// From what so many queries of two samples took, of which the first is products for the most part.
+    fn of(samples: [(&Size, usize); 2], seconds: [f64; 2]) -> Self {
+        let amounts = samples.map(|(size, count)| Self::amounts(size, count));
+        let [product, choice] = costs(amounts, seconds);
+        Self([product.max(seconds[0] / 4.0 / amounts[0][0]), choice])
+    }
+
+    /// The multiply-adds and choices of so many queries.
+    fn amounts(size: &Size, count: usize) -> [f64; 2] {
+        let (looked, count) = ((size.nprobe * size.len) as f64, count as f64);
+        [count * looked * DIM as f64, count * choices(size.k, looked)]
+    }
+
+    /// Seconds for so many queries of a sample whose vectors are at hand.
+    fn seconds(&self, size: &Size, count: usize) -> f64 {
+        Self::amounts(size, count).into_iter().zip(self.0).map(|(amount, cost)| amount * cost).sum()
+    }
+
+    fn rates(&self, others: Rates) -> Rates {
+        let [scan, choose] = self.0.map(f64::recip);
+        Rates { scan, choose, ..others }
+    }
 }
 
-/// Multiply-adds of the assignment.
-const ASSIGNS: f64 = (ROWS * LARGE[1] * DIM) as f64;
+/// Bytes of the vectors of all lists.
+fn bytes(size: &Size) -> f64 {
+    (size.lists * size.len * DIM * size_of::<f32>()) as f64
+}
+
+/// Multiply-adds of the assignment of so many rows.
+fn assigns(rows: usize) -> f64 {
+    (rows * LARGE.len * DIM) as f64
+}
 
 /// Seconds that a fast device takes at most for the few queries.
 const FAST: f64 = 0.005;
@@ -145,15 +234,14 @@ fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Lists, all of the same vectors but each with biases of its own, so that there are no ties, and queries.
+/// Lists, each with biases of its own, so that there are no ties where their vectors are the same, and queries.
 struct Sample {
+    size: Size,
     vectors: Vec<f32>,
     bias: Vec<f32>,
     ids: Vec<i64>,
-    lists: usize,
     queries: Vec<f32>,
     probes: Vec<i64>,
-    nprobe: usize,
     version: Version,
     device: DeviceSlot,
 }
@@ -170,21 +258,30 @@ fn biases(lists: usize, len: usize) -> Vec<f32> {
 }
 
 impl Sample {
-    fn new([lists, len, queries, nprobe]: [usize; 4]) -> Self {
+    fn new(size: Size) -> Self {
+        let Size { lists, len, queries, nprobe, own, .. } = size;
         let mut random = Random::new(1);
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let mut numbers = |count: usize| (0..count).map(|_| random.unit() as f32).collect::<Vec<_>>();
         assert!(lanes(len) == len, "invariant: whole blocks");
-        let (vectors, queries) = (numbers(len * DIM), numbers(queries * DIM));
+        let (mut vectors, queries) = (numbers(len * DIM), numbers(queries * DIM));
+        if own {
+            // The same numbers at other places make other vectors.
+            let first = vectors.clone();
+            for list in 1..lists {
+                let (front, back) = first.split_at(list);
+                vectors.extend_from_slice(back);
+                vectors.extend_from_slice(front);
+            }
+        }
         let probes = (0i64..).take(queries.len() / DIM * nprobe).map(|i| i * 7 % lists as i64).collect();
         Self {
+            size,
             bias: biases(lists, len),
             ids: (0i64..).take(len).collect(),
             vectors,
-            lists,
             queries,
             probes,
-            nprobe,
             version: Version::new(),
             device: DeviceSlot::default(),
         }
@@ -192,15 +289,16 @@ impl Sample {
 
     /// Of the first `count` queries; by inner product, which takes any biases.
     fn with_job<T>(&self, count: usize, workers: usize, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
+        let Size { lists, len, nprobe, .. } = self.size;
         work(&ScanJob {
             dim: DIM,
             metric: Metric::InnerProduct,
             queries: &self.queries[..count * DIM],
             count,
-            probes: Probes::Lists { lists: &self.probes[..count * self.nprobe], nprobe: self.nprobe },
+            probes: Probes::Lists { lists: &self.probes[..count * nprobe], nprobe },
             codes: Codes::Plain,
             lists: self,
-            vectors: self.lists * self.ids.len(),
+            vectors: lists * len,
             places: false,
             copies: false,
             filter: None,
@@ -213,14 +311,15 @@ impl Sample {
         })
     }
 
-    /// The nearest of the first list to rows, which are its vectors in another order of numbers.
+    /// The nearest of the first list to rows, as many as `out` has room for, which are its vectors in another order of
+    /// numbers.
     fn assign(
         &self,
         out: &mut [(u32, f32)],
         workers: usize,
         work: impl FnOnce(&AssignJob<'_>, &mut [u32], &mut [f32]) -> Result<()>,
     ) -> Result<()> {
-        let numbers: Vec<u32> = (0u32..).take(ROWS).map(|row| row % 1000).collect();
+        let numbers: Vec<u32> = (0u32..).take(out.len()).map(|row| row % 1000).collect();
         let x = MatrixRef::new("rows", &self.vectors, self.vectors.len() / DIM, DIM)?;
         let job = AssignJob {
             rows: Rows { x: x.into(), numbers: Some(&numbers) },
@@ -232,7 +331,7 @@ impl Sample {
             workers,
             cancel: Cancel::default(),
         };
-        let (mut labels, mut keys) = (vec![0; ROWS], vec![0.0; ROWS]);
+        let (mut labels, mut keys) = (vec![0; out.len()], vec![0.0; out.len()]);
         work(&job, &mut labels, &mut keys)?;
         out.copy_from_slice(&labels.into_iter().zip(keys).collect::<Vec<_>>());
         Ok(())
@@ -241,12 +340,13 @@ impl Sample {
 
 impl ListSource for Sample {
     fn list_count(&self) -> usize {
-        self.lists
+        self.size.lists
     }
 
     fn list(&self, list: usize) -> ListView<'_> {
-        let vectors = self.vectors.as_slice().into();
-        let len = self.ids.len();
+        let len = self.size.len;
+        let first = if self.size.own { list * len * DIM } else { 0 };
+        let vectors = self.vectors[first..first + len * DIM].into();
         ListView { vectors, bias: &self.bias[list * len..][..len], ids: &self.ids, live: len }
     }
 
@@ -310,7 +410,7 @@ mod tests {
         let context = context();
         let measured = measure(&context, gpu).expect("no error");
         assert!(measured.is_some(), "{:?}", gpu.lost());
-        let sample = Sample::new([200, 64, 40, 200]);
+        let sample = Sample::new(Size { lists: 200, len: 64, queries: 40, nprobe: 200, ..TINY });
         let sort = |mut found: Vec<(u32, Hit)>| {
             found.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.order(&b.1)));
             found
@@ -326,11 +426,13 @@ mod tests {
 
     #[test]
     fn sample_has_no_ties_that_the_cpu_would_have_to_break() {
-        let (sample, found) = (Sample::new(LARGE), Found::new(LARGE[2]));
-        sample.with_job(100, 2, |job| cpu::best(&context(), job, K + 2, &found)).expect("no error");
-        for hits in &found.take()[..100] {
-            assert_eq!(hits.len(), K + 2);
-            assert!(hits.windows(2).all(|two| two[0].key < two[1].key), "{hits:?}");
+        for size in [LARGE, COARSE, SPREAD] {
+            let (sample, found, more) = (Sample::new(size), Found::new(50), size.k + 2);
+            sample.with_job(50, 2, |job| cpu::best(&context(), job, more, &found)).expect("no error");
+            for hits in found.take() {
+                assert_eq!(hits.len(), more);
+                assert!(hits.windows(2).all(|two| two[0].key < two[1].key), "{hits:?}");
+            }
         }
     }
 
