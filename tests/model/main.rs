@@ -4,7 +4,8 @@
 //! be done to both. A new call is a function there and a line in the table. Half of the worlds hold small whole
 //! numbers, for which float32 is exact: there results must be equal to the last bit and ties abound. In the
 //! others distances may differ by rounding, and neighbours only where their distances do not. Worlds of codes (SQ8,
-//! RaBitQ, PQ) are compared with an index that is built anew, see [`mod@twin`].
+//! RaBitQ, PQ) are compared with an index that is built anew, see [`mod@twin`]; those with each vector in two lists know
+//! both, see [`mod@spill`].
 //!
 //! `IVF_MODEL_SEED=7 IVF_MODEL_STEPS=100000 cargo test --test model -- --nocapture` runs one seed for long.
 #![expect(unsafe_code, reason = "the functions under test are unsafe")]
@@ -14,6 +15,8 @@
 
 mod draw;
 mod oracle;
+mod place;
+mod spill;
 mod steps;
 mod subject;
 mod twin;

@@ -24,6 +24,8 @@ pub(crate) struct Entry {
     pub(crate) id: i64,
     /// As it is stored: normalised for cosine, rounded to the element; in a world of codes as it was given.
     pub(crate) vector: Vec<f32>,
+    /// The list that it is copied to; `None` where there are no copies, or what is found by them depends on codes.
+    pub(crate) second: Option<usize>,
 }
 
 /// Which ids pass, as the filters of the ABI are combined.
@@ -88,6 +90,8 @@ impl Filter {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ask {
     pub(crate) nprobe: usize,
+    /// Whether the call names the lists.
+    pub(crate) given: bool,
     pub(crate) max_codes: usize,
     /// At most so many of each list; 0 = all.
     pub(crate) list_max: usize,
@@ -136,6 +140,9 @@ pub(crate) struct Model {
     pub(crate) refined: bool,
     /// Whether the codes' bounds are proven, so that an infinite factor compares as all do: those of RaBitQ are likely.
     pub(crate) proven: bool,
+    /// The lambda by which each vector is in a second list too; 0 = none is. Searches have no limits then, for they count
+    /// both.
+    pub(crate) soar: f32,
     /// What `tune` measured last.
     pub(crate) curve: Option<Curve>,
 }
@@ -251,7 +258,7 @@ impl Model {
     }
 
     /// Centroids of a cosine index are directions compared by inner product.
-    fn coarse_key(&self, row: &[f32], centroid: &[f32]) -> f64 {
+    pub(crate) fn coarse_key(&self, row: &[f32], centroid: &[f32]) -> f64 {
         match self.metric {
             Metric::Cosine => {
                 0.0 - row.iter().zip(centroid).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
@@ -342,6 +349,7 @@ impl Model {
             .iter()
             .flat_map(|&list| self.lists[list].iter().take(of_each))
             .take(budget)
+            .chain(self.copies(lists))
             .filter(|entry| ask.filter.as_ref().is_none_or(|filter| filter.passes(entry.id)))
             .map(|entry| (self.key(query, &entry.vector), entry))
             .collect();

@@ -1,7 +1,7 @@
 //! An index and its model side by side, and how answers are compared.
 
 use std::ffi::CString;
-use std::ptr::{null, null_mut};
+use std::ptr::null_mut;
 
 use ivf::ffi::*;
 
@@ -47,9 +47,9 @@ impl World {
     }
 
     pub(crate) fn title(&self) -> String {
-        let Model { dim, metric, exact, duplicates, ordered, .. } = self.model;
+        let Model { dim, metric, exact, duplicates, ordered, soar, .. } = self.model;
         format!(
-            "{} {metric:?} dim {dim} exact {exact} duplicates {duplicates} ordered {ordered}",
+            "{} {metric:?} dim {dim} exact {exact} duplicates {duplicates} ordered {ordered} soar {soar}",
             self.description
         )
     }
@@ -87,65 +87,11 @@ impl World {
         draw.below(self.model.next_id as usize % 100_000 + 5) as i64
     }
 
-    /// Puts rows that the index has taken into the model.
-    pub(crate) fn added(&mut self, rows: &[f32], ids: &[i64]) {
-        for (row, &id) in rows.chunks(self.model.dim).zip(ids) {
-            let list = self.list_of(row, id);
-            let vector = self.model.stored(row);
-            self.model.lists[list].push(Entry { id, vector });
-        }
-        self.model.age(ids.len());
-    }
-
-    /// The list of a row; where rounding decides, the index says which.
-    pub(crate) fn list_of(&self, row: &[f32], id: i64) -> usize {
-        let prepared = self.model.prepared(row);
-        let lists = self.model.list_of(&prepared);
-        if let [list] = lists[..] {
-            return list;
-        }
-        let held = |list: usize| self.model.lists[list].iter().filter(|entry| entry.id == id).count();
-        let found = lists.iter().copied().find(|&list| self.count_in(list, id) > held(list));
-        found.unwrap_or_else(|| panic!("id {id} is in none of its lists {lists:?}"))
-    }
-
-    /// The list of a row whose id the index has once.
-    pub(crate) fn list_of_only(&self, row: &[f32], id: i64) -> usize {
-        match self.model.list_of(&self.model.prepared(row))[..] {
-            [list] => list,
-            ref lists => {
-                let found = lists.iter().copied().find(|&list| self.count_in(list, id) > 0);
-                found.unwrap_or_else(|| panic!("id {id} is in none of its lists {lists:?}"))
-            }
-        }
-    }
-
-    /// How often the index has an id in a list.
-    fn count_in(&self, list: usize, id: i64) -> usize {
-        let k = self.model.count() + 1000;
-        let mut found = Found::room(1, k);
-        let query = vec![0.0; self.model.dim];
-        ok(unsafe {
-            ivf_search_preassigned(
-                self.index.0,
-                query.as_ptr(),
-                1,
-                self.model.dim as u32,
-                k as u32,
-                &(list as i64),
-                1,
-                found.distances.as_mut_ptr(),
-                found.ids.as_mut_ptr(),
-                null(),
-            )
-        });
-        found.ids.iter().filter(|&&got| got == id).count()
-    }
-
     /// What the index says of itself is what the model knows.
     pub(crate) fn check_counts(&self) {
         let (known, model) = (info(&self.index), &self.model);
         assert_eq!(known.count, model.count() as u64, "count");
+        assert_eq!(known.soar, model.soar, "soar");
         assert_eq!(known.next_id, model.next_id as u64, "next id");
         assert_eq!(known.trained == 1, self.trained(), "trained");
         let nlist = if self.trained() { model.lists.len() } else { self.named.unwrap_or(0) };
@@ -297,10 +243,6 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         Element::Bf16 => "SQbf16".to_owned(),
         Element::U8 => "SQ8_direct".to_owned(),
     };
-    let points = match trains {
-        true if codes.starts_with("PQ") => 16,
-        _ => trains.into(),
-    };
     // Where the codes are exact, so is what is found by them and compared again with the rows kept beside.
     let refined = (trains || exact && matches!(element, Element::F16 | Element::U8)) && draw.chance(50);
     let kept = match refined {
@@ -310,23 +252,32 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
     };
     // Of normalised rows an index that is built anew of them may round others.
     let coded = trains && (kept != ",RFlat" || metric == Metric::Cosine);
-    let codes = format!("{codes}{kept}");
     let is_ivf = draw.chance(75);
-    let named = is_ivf.then(|| draw.pick(&[1, 2, 5, 12, 40]));
+    let soar = if is_ivf && draw.chance(25) { draw.pick(&[0.5, 1.0, 1.0, 3.0]) } else { 0.0 };
+    let twice = soar > 0.0;
+    let points = match trains {
+        // The residuals of copies train them too.
+        true if twice && codes.starts_with("PQ") && codes.ends_with("x4") => 8,
+        true if codes.starts_with("PQ") => 16,
+        _ => trains.into(),
+    };
+    let codes = format!("{codes}{kept}");
+    let named = is_ivf.then(|| draw.pick(&[1, 2, 5, 12, 40][usize::from(twice)..]));
     let named = named.filter(|_| draw.chance(85));
     let description = match (is_ivf, named) {
         (false, _) => codes,
         (true, None) => format!("IVF,{codes}"),
         (true, Some(nlist)) => format!("IVF{nlist},{codes}"),
     };
-    let (nprobe, duplicates) = (draw.pick(&[0, 0, 1, 3, 100]), draw.chance(25));
-    let ordered = is_ivf && draw.chance(30);
+    let (nprobe, duplicates) = (draw.pick(&[0, 0, 1, 3, 100]), !twice && draw.chance(25));
+    let ordered = is_ivf && !twice && draw.chance(30);
     let options = ivf_index_options {
         nprobe: nprobe as u32,
         allow_duplicate_ids: duplicates.into(),
         // All: of equally near candidates a few would be chosen by place, which the model does not know.
         k_factor: if refined { 1e6 } else { 0.0 },
         list_order: if ordered { IVF_LIST_ORDER_BEST_FIRST } else { IVF_LIST_ORDER_ADDED },
+        soar,
         ..sized::<ivf_index_options>()
     };
     let mut index = null_mut();
@@ -350,6 +301,7 @@ fn create(draw: &mut Draw, context: &Context) -> (Index, Model, Option<usize>, S
         ordered,
         refined,
         proven: refined && !description.contains("RaBitQ"),
+        soar,
         curve: None,
     };
     (subject::Index(index), model, if is_ivf { named } else { Some(1) }, description)

@@ -104,7 +104,8 @@ pub(crate) fn export_faiss(world: &mut World, draw: &mut Draw) {
         (world.model.dim as u32, found.distances.as_mut_ptr(), found.ids.as_mut_ptr());
     ok(unsafe { ivf_search(other.0, queries.as_ptr(), n as u64, dim, k as u32, distances, ids, &options) });
     let metric = if world.model.metric == Metric::Cosine { Metric::InnerProduct } else { world.model.metric };
-    let model = Model { metric, ..world.model.clone() };
+    // Nor has it second lists.
+    let model = Model { metric, soar: 0.0, ..world.model.clone() };
     let own = (std::mem::replace(&mut world.model, model), std::mem::replace(&mut world.index, other));
     world.check_search(&queries, |model, _, query| model.visited(query, &ask), &ask, &found);
     (world.model, world.index) = own;

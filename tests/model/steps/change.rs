@@ -7,7 +7,7 @@ use ivf::ffi::*;
 use super::typed::Typed;
 use crate::draw::Draw;
 use crate::oracle::{Entry, Filter, Metric};
-use crate::subject::{FilterHandle, c_path, fails, info, ok, sized};
+use crate::subject::{FilterHandle, c_path, fails, info, last_error, ok, sized};
 use crate::world::World;
 
 /// Trains on random rows; refused while there are vectors, and with fewer points than lists.
@@ -31,6 +31,10 @@ pub(crate) fn train(world: &mut World, draw: &mut Draw) {
     };
     if world.model.count() > 0 {
         return fails(status, IVF_E_STATE);
+    }
+    // So few points that one list is enough for them.
+    if world.model.soar > 0.0 && world.named.is_none() && status == IVF_E_ARGUMENT {
+        return assert!(last_error().contains("two lists or more, got 1"), "{}", last_error());
     }
     if n < world.model.points {
         return fails(status, IVF_E_TOO_FEW_POINTS);
@@ -66,6 +70,12 @@ pub(crate) fn set_centroids(world: &mut World, draw: &mut Draw) {
         return fails(status, IVF_E_STATE);
     }
     let nlist = world.named.unwrap_or(draw.within(1, 30));
+    if world.model.soar > 0.0 && nlist == 1 {
+        let centroids = world.rows(draw, 1);
+        let dim = world.model.dim as u32;
+        let status = unsafe { ivf_set_centroids(world.index.0, centroids.as_ptr(), 1, dim) };
+        return fails(status, IVF_E_ARGUMENT);
+    }
     let centroids = world.rows(draw, nlist);
     give(world, &centroids);
     if world.model.trains() {
@@ -242,7 +252,7 @@ pub(super) fn updated(world: &mut World, ids: &[i64], rows: &[f32], status: ivf_
     ok(status);
     world.model.age(ids.len());
     for (row, &id) in rows.chunks(world.model.dim).zip(ids) {
-        let list = world.list_of_only(row, id);
+        let (list, second) = world.lists_of_only(row, id);
         let vector = world.model.stored(row);
         let mut kept = false;
         for (number, entries) in world.model.lists.iter_mut().enumerate() {
@@ -251,12 +261,13 @@ pub(super) fn updated(world: &mut World, ids: &[i64], rows: &[f32], status: ivf_
                 let stays = entry.id != id || (number == list && !std::mem::replace(&mut kept, true));
                 if stays && entry.id == id {
                     entry.vector.clone_from(&vector);
+                    entry.second = second;
                 }
                 stays
             });
         }
         if !kept {
-            world.model.lists[list].push(Entry { id, vector });
+            world.model.lists[list].push(Entry { id, vector, second });
         }
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     let filter = draw.chance(35).then(|| Filter::draw(draw, world.model.next_id % 100_000, 3));
     let handle = filter.as_ref().map(FilterHandle::new);
     let ask = Ask {
+        given: false,
         nprobe: draw.pick(&[0, 1, 2, 3, 7, 1000]),
         max_codes: if draw.chance(25) { draw.within(1, count + 10) } else { 0 },
         list_max: if draw.chance(8) { draw.within(1, 60) } else { 0 },
@@ -34,7 +35,7 @@ pub(super) fn draw_options(world: &World, draw: &mut Draw) -> Drawn {
     };
     let share = if ask.codes == 0 && draw.chance(8) { draw.pick(&[0.1, 0.25, 0.5, 1.0]) } else { 0.0 };
     let ask = Ask { share, ..ask };
-    let ask = if world.model.ordered {
+    let ask = if world.model.ordered || world.model.soar > 0.0 {
         Ask { nprobe: ask.nprobe, scale: ask.scale, filter: ask.filter, ..Ask::default() }
     } else {
         ask
@@ -93,7 +94,7 @@ pub(crate) fn search_preassigned(world: &mut World, draw: &mut Draw) {
         lists.extend(row.map(|list| if draw.chance(15) { -1 } else { list }));
     }
     let Drawn { mut options, mut ask, _filter } = draw_options(world, draw);
-    (options.nprobe, ask.nprobe) = (0, 0);
+    (options.nprobe, ask.nprobe, ask.given) = (0, 0, true);
     (options.probe_scale, ask.scale) = (0.0, 0.0);
     (options.k_factor, ask.factor) = draw_factor(world, draw);
     let mut found = Found::room(n, k);
@@ -144,10 +145,11 @@ pub(crate) fn knn(world: &mut World, draw: &mut Draw) {
     let (n, count, k) = (draw.count(40), draw.count(200), draw.within(1, 60));
     let (queries, rows) = (world.queries(draw, n), world.rows(draw, count));
     let (element, lists) = (Element::F32, vec![vec![]]);
-    let mut model = Model { is_ivf: false, coded: false, points: 0, element, lists, ..world.model.clone() };
+    let mut model =
+        Model { is_ivf: false, coded: false, points: 0, soar: 0.0, element, lists, ..world.model.clone() };
     for (id, row) in rows.chunks(model.dim).enumerate() {
         let vector = model.stored(row);
-        model.lists[0].push(Entry { id: id as i64, vector });
+        model.lists[0].push(Entry { id: id as i64, vector, second: None });
     }
     let filter = draw.chance(30).then(|| Filter::draw(draw, count as i64, 1));
     let handle = filter.as_ref().map(FilterHandle::new);

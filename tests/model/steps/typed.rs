@@ -174,10 +174,11 @@ pub(crate) fn knn(world: &mut World, draw: &mut Draw) {
     let (n, count, k) = (draw.count(20), draw.count(100), draw.within(1, 30));
     let (queries, rows) = (Typed::draw(world, draw, n), Typed::draw(world, draw, count));
     let (element, lists) = (Element::F32, vec![vec![]]);
-    let mut model = Model { is_ivf: false, coded: false, points: 0, element, lists, ..world.model.clone() };
+    let mut model =
+        Model { is_ivf: false, coded: false, points: 0, soar: 0.0, element, lists, ..world.model.clone() };
     for (id, row) in rows.floats.chunks(model.dim).enumerate() {
         let vector = model.stored(row);
-        model.lists[0].push(Entry { id: id as i64, vector });
+        model.lists[0].push(Entry { id: id as i64, vector, second: None });
     }
     let mut found = Found::room(n, k);
     let options = ivf_search_options { hits: found.hits.as_mut_ptr(), ..sized() };
