@@ -210,6 +210,31 @@ fn search_infinite_factor_follows_changes_budgets_and_filters() {
 }
 
 #[test]
+fn search_default_factor_of_eight_bits_has_half_of_k_to_spare_and_three_at_least() {
+    let (dim, nearest) = (16, 300);
+    // Trained on rows a hundred times as long: codes so rough that it shows how many candidates there are.
+    let (x, wide) =
+        (numbers(3, 2000 * dim), numbers(5, 2000 * dim).iter().map(|v| v * 100.0).collect::<Vec<_>>());
+    let queries = numbers(4, 60 * dim);
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let mut index = common::trained(context(1, None), "SQ8,RFlat", metric, &wide, dim);
+        index.add(matrix(&x, dim), None, 0, &Control::default()).unwrap();
+        for (k, candidates) in [(1, 4), (2, 5), (5, 8), (6, 9), (7, 10), (10, 15), (200, nearest)] {
+            let by = |candidates: usize| factor((candidates as f32 + 0.5) / k as f32);
+            let found = search(&index, &queries, k, &factor(0.0));
+            assert_eq!(found, search(&index, &queries, k, &by(candidates)), "{metric:?} {k}");
+            for other in [candidates - 1, candidates + 1] {
+                assert_ne!(
+                    found,
+                    search(&index, &queries, k, &by(other)),
+                    "{metric:?} {k}: {other} are as good"
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn search_k_factor_compares_so_many_times_k() {
     let dim = 16;
     let x = numbers(3, 2000 * dim);

@@ -62,8 +62,8 @@ pub struct ivf_search_options {
     /// At most so many vectors of each list, with a budget or without; 0 = no limit.
     pub list_max: u32,
     /// How many times k candidates are compared again where the index string ends in a refinement such as "RFlat", at
-    /// least 1; 0 = the index's default, and where that is 0 too: 2 behind codes of 8 bits a dimension or more, 4 behind 4
-    /// bits or more, else 10. Elsewhere 0. Of candidates that are equally good by their codes at the cut it is open which are
+    /// least 1; 0 = the index's default, and where that is 0 too: 1.5, and 3 candidates beyond k at least, behind codes of 8
+    /// bits a dimension or more, 4 behind 4 bits or more, else 10. Elsewhere 0. Of candidates that are equally good by their codes at the cut it is open which are
     /// compared (as they lie, not by id). INFINITY = all that the search looks at, so that the results are
     /// those of the kept rows; behind SQ8, SQ6 and SQ4 without transforms only as many are compared as the codes' error
     /// leaves in question. INFINITY behind RaBitQ codes, with no transform that changes distances: all that is not farther

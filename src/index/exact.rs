@@ -44,7 +44,7 @@ impl Index {
     /// How many candidates a query has to begin with.
     pub(super) fn first_candidates(&self, k: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "2 to 10")]
-        let factor = self.usual_k_factor() as usize;
+        let factor = self.usual_k_factor().ceil() as usize;
         self.bounds.room.times(k.saturating_mul(factor).max(k.saturating_add(16)))
     }
 

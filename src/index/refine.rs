@@ -21,6 +21,10 @@ use crate::rows::RowsRef;
 /// Candidates that a step of a search may have: 64 MiB.
 pub(super) const CANDIDATES: usize = 1 << 22;
 
+/// Candidates beyond k where nobody says how many: half of a small k is too few. The 3 nearest of word vectors behind 8
+/// bits are found in 4 candidates at 99.5 %, in 6 at 99.97 %.
+const SPARE: usize = 3;
+
 /// What a description keeps rows in, not trained.
 pub(super) fn codec(description: &Description) -> Option<Codec> {
     Some(match description.refine? {
@@ -83,16 +87,25 @@ impl Index {
 
     /// How many times k candidates the codes want for good results.
     pub(super) fn usual_k_factor(&self) -> f32 {
-        let bits = 8 * self.codec.row_bytes(self.dim) / self.dim;
-        match bits {
-            8.. => 2.0,
+        match self.bits() {
+            8.. => 1.5,
             4.. => 4.0,
             _ => 10.0,
         }
     }
 
+    /// Bits of a code for each dimension.
+    pub(super) fn bits(&self) -> usize {
+        8 * self.codec.row_bytes(self.dim) / self.dim
+    }
+
     fn k_factor(&self, options: &SearchOptions<'_>) -> f32 {
         if options.k_factor == 0.0 { self.default_k_factor() } else { options.k_factor }
+    }
+
+    /// How many candidates beyond k a search asks for, at least.
+    fn spare(&self, options: &SearchOptions<'_>) -> usize {
+        if options.k_factor == 0.0 && self.k_factor == 0.0 { SPARE } else { 0 }
     }
 
     /// How many candidates a search for `k` asks for.
@@ -104,7 +117,7 @@ impl Index {
             reason = "in float32 and cut off, as faiss does; what is too large is cut to the vectors there are"
         )]
         let candidates = (k as f32 * self.k_factor(options)) as usize;
-        candidates.max(k).min(self.count)
+        candidates.max(k.saturating_add(self.spare(options))).min(self.count)
     }
 
     /// Whether all vectors are asked for, and bounds tell which of them need not be compared.

@@ -37,9 +37,9 @@ pub struct SearchOptions<'a> {
     /// curve that [`Index::tune`] measured for this k or a larger one.
     pub target_recall: f32,
     /// How many times `k` candidates are compared again where the index string ends in a refinement (`RFlat`),
-    /// at least 1; 0 = the index's default, and where that is not set: 2 behind codes of 8 bits a dimension or more, 4
-    /// behind 4 bits or more, else 10. Infinity = all that the search looks at, so that the results are those of the kept
-    /// rows; behind scalar codes without transforms only as many are compared as the codes' error leaves in question.
+    /// at least 1; 0 = the index's default, and where that is not set: 1.5, and 3 candidates beyond k at least, behind codes
+    /// of 8 bits a dimension or more, 4 behind 4 bits or more, else 10. Infinity = all that the search looks at, so that the
+    /// results are those of the kept rows; behind scalar codes without transforms only as many are compared as the codes' error leaves in question.
     /// Infinity behind RaBitQ codes, with no transform that changes distances: all that is not farther than the k-th best
     /// by the codes' error bound of 2.3 standard deviations, which on data that was rotated at random (`RR`, `HR`) fails
     /// for 1 of 100 vectors at most, so that a few in 1000 results are missing; a large finite factor compares all.

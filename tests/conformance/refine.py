@@ -56,7 +56,8 @@ class Refined(Model):
     def scan(self, x, k, probes, max_codes, budget=None):
         if self.by_codes:
             return super().scan(x, k, probes, max_codes, budget)
-        most = max(k, int(k * (self.factor or self.default_factor)))
+        # Three to spare where nobody says how many.
+        most = max(k if self.factor else k + 3, int(k * (self.factor or self.default_factor)))
         found, _, counts = super().scan(x, most, probes, max_codes, budget)
         visited = self.visited
         ids, distances, hits = [], [], []
@@ -71,7 +72,7 @@ class Refined(Model):
 
 
 class Sq8RFlat(Refined, Scalar):
-    default_factor = 2
+    default_factor = 1.5
 
 
 class Sq4RFlat(Refined, Scalar):

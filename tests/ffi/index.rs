@@ -38,8 +38,8 @@ fn info_of_a_refined_index_tells_its_factor() {
         Index::with_options(description, DIM, IVF_METRIC_L2, &options).info().k_factor
     };
     assert_eq!(
-        [info("Flat", 0.0), info("IVF8,SQ4,RFlat", 0.0), info("IVF8,SQ4,RFlat", 7.5)],
-        [0.0, 4.0, 7.5]
+        [info("Flat", 0.0), info("SQ8,RFlat", 0.0), info("IVF8,SQ4,RFlat", 0.0), info("IVF8,SQ4,RFlat", 7.5)],
+        [0.0, 1.5, 4.0, 7.5]
     );
 }
 

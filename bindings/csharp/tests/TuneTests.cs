@@ -99,7 +99,7 @@ namespace Ivf.Tests
                 Check.True(options.Stats.Refine > TimeSpan.Zero, "time");
                 options.KFactor = 0.5f;
                 Check.Throws<IvfArgumentException>(() => index.Search(x, 1, options));
-                Check.Equal(2f, index.Info.KFactor, "chosen");
+                Check.Equal(1.5f, index.Info.KFactor, "chosen");
             }
             using (IvfIndex index = Data.Trained(x, Dim, "IVF8,SQ4,RFlat"))
             {
@@ -108,8 +108,8 @@ namespace Ivf.Tests
                 Check.Equal(curve.NProbe.Length, curve.KFactor.Length, "points");
                 Check.True(curve.KFactor.All(factor => factor >= 1), "factors");
             }
-            using (var index = new IvfIndex(Dim, "SQ8,RFlat", Metric.L2, new IndexOptions { KFactor = 1.5f }))
-                Check.Equal(1.5f, index.Info.KFactor, "given");
+            using (var index = new IvfIndex(Dim, "SQ8,RFlat", Metric.L2, new IndexOptions { KFactor = 2.5f }))
+                Check.Equal(2.5f, index.Info.KFactor, "given");
         }
     }
 }
