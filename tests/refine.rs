@@ -448,6 +448,28 @@ fn tune_chooses_lists_and_factor_and_held_out_queries_get_the_recall() {
 }
 
 #[test]
+fn tune_begins_with_what_the_codes_need_and_goes_on_in_halves_of_a_power_of_two() {
+    let dim = 24;
+    let (x, sample) = (numbers(3, 3000 * dim), numbers(4, 300 * dim));
+    for (description, k, ladder) in [
+        // A tenth to spare, one at least: k_factor 1 is not scanned in whole numbers.
+        ("SQ8,RFlat", 30, &[1.1, 1.5][..]),
+        ("SQ4,RFlat", 10, &[1.15, 1.5, 2.0, 3.0]),
+        ("SQ4,RFlat", 1, &[2.5, 3.0, 4.0]),
+        ("RaBitQ4,RFlat", 10, &[1.0, 1.5, 2.0, 3.0]),
+        // 1.5 candidates would be the one before.
+        ("RaBitQ4,RFlat", 1, &[1.0, 2.0, 3.0]),
+        ("RaBitQ,RFlat", 10, &[2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0]),
+    ] {
+        let mut index = filled(context(2, None), description, Metric::L2, &x, dim);
+        index.tune(matrix(&sample, dim), k, 0.5, &TuneOptions::default(), &Control::default()).unwrap();
+        let tried: Vec<f32> = index.curve().unwrap().points.iter().map(|point| point.k_factor).collect();
+        let common = tried.len().min(ladder.len());
+        assert!(common > 1 && tried[..common] == ladder[..common], "{description} {k}: {tried:?}");
+    }
+}
+
+#[test]
 fn save_and_load_keep_the_rows_and_refuse_what_is_damaged() {
     let dim = 8;
     let x = numbers(19, 300 * dim);

@@ -63,7 +63,7 @@ def ladder(model, x, k, shares, scale):
 
 def factors(model, x, k, shares, nprobe, scale, cost, points):
     """Points of rising factors, until one more finds next to nothing; the best recall."""
-    again, factor, best = getattr(model, "again", 0), 1, 0.0
+    again, factor, best = getattr(model, "again", 0), first_factor(model, k), 0.0
     while True:
         model.factor = factor
         ids, distances, _ = model.search(x, k, nprobe, 0, scale=scale)
@@ -73,7 +73,18 @@ def factors(model, x, k, shares, nprobe, scale, cost, points):
         gained, best = recall - best, max(recall, best)
         if not again or gained < 0.0005 or best >= 1 or factor * k >= model.count or factor >= 64:
             return best
-        factor *= 2
+        factor = next_factor(factor, k)
+
+
+def first_factor(model, k):
+    """Of scalar codes, which these all are: a tenth of candidates to spare, one at least."""
+    return float(np.float32(1 + max(0.1, 1.5 / k)))
+
+
+def next_factor(factor, k):
+    """Of 1, 1.5, 2, 3, 4, 6, 8 and so on the first that is larger; 1.5 times one result are one candidate."""
+    power = 2.0 ** math.floor(math.log2(factor))
+    return 1.5 * power if factor < 1.5 * power and (k > 1 or power > 1) else 2 * power
 
 
 def by_distance(model, distances, bars, k):
