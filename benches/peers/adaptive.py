@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """As many lists as a query needs (probe_scale), beside one nprobe for all queries.
 
-    benches/peers/adaptive.py [--data glove,sentences,mnist,gaussian]
+    benches/peers/adaptive.py [--data glove,sentences,mnist,gaussian] [--codes SQ8,RFlat]
 
 Prints Markdown, two tables. Rules: what each that says when a query's visit of lists ends, nearest first, meets of the
 vectors that one nprobe for all meets at the same recall; the best of each rule's scales. The last is the library's, cut
-at nprobe. Searches by recall: tuned on half of the queries, measured on the other half, beside the fewest lists for all that find as much.
-GloVe and the sentences by cosine, GloVe also and the others by L2.
+at nprobe. Searches by recall: tuned on half of the queries, measured on the other half, beside the fewest lists for all
+that find as much. `--codes`: of "IVFn,SQ8,RFlat" and the like, where tune chooses k_factor too and the others have the
+index's own. GloVe and the sentences by cosine, GloVe also and the others by L2.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default="glove,sentences,mnist,gaussian")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--codes", default="Flat", help="what the lists hold in the table of searches")
     parser.add_argument("--only", choices=("rules", "searches"), help="one of the tables")
     options = parser.parse_args(arguments)
     chosen = options.data.split(",")
@@ -40,7 +42,7 @@ def main(arguments: list[str]) -> int:
     os.environ["IVF_LIBRARY"] = str(environment.build_library())
     if not environment.is_inside():
         return environment.run_inside(Path(__file__).resolve(), arguments)
-    runs = [Run(*run, options.threads) for run in RUNS if run[0] in chosen]
+    runs = [Run(*run, options.threads, options.codes) for run in RUNS if run[0] in chosen]
     if options.only != "searches":
         print("| vectors met, of those that one nprobe for all meets at recall .90, .95, .99 | "
               + " | ".join(run.title for run in runs) + " |\n|---" + "|---" * len(runs) + "|")
@@ -58,7 +60,7 @@ def main(arguments: list[str]) -> int:
 class Run:
     """One data set by one metric."""
 
-    def __init__(self, name: str, metric: str, threads: int) -> None:
+    def __init__(self, name: str, metric: str, threads: int, codes: str) -> None:
         import datasets
         from contestants.libivf import PACKAGE
 
@@ -71,7 +73,7 @@ class Run:
         self.x, self.queries = data.base(), data.queries()[:10000]
         self.truth = data.truth("l2" if metric == "l2" else "ip", self.k)[0][: len(self.queries)]
         context = ivf.Context(threads=threads, device="cpu")
-        self.index = ivf.Index(self.x.shape[1], f"IVF{self.nlist},Flat", metric, context=context)
+        self.index = ivf.Index(self.x.shape[1], f"IVF{self.nlist},{codes}", metric, context=context)
         self.index.train(self.x[: data.train_points or len(self.x)])
         self.index.add(self.x)
 
@@ -159,6 +161,7 @@ class Run:
             own, other = (statistics.median(rates[name]) for name in ways)
             one, another = (statistics.mean(singles[name]) * 1e3 for name in ways)
             how = f"nprobe {tuned.nprobe}" + (f", scale {tuned.probe_scale:.3g}" if tuned.probe_scale else "")
+            how += f", k_factor {tuned.k_factor:.3g}" if tuned.k_factor else ""
             print(f"| {self.title} | {recall} | {got:.4f} ({how}) | {met:,.0f} | nprobe {low} | {base:,.0f}, {met / base:.2f}x "
                   f"| {own:,.0f}, {own / other:.2f}x | {one:.3f}, {one / another:.2f}x |", flush=True)
 
