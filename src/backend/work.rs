@@ -16,10 +16,11 @@ pub(crate) struct Work<'a> {
     pub(crate) bytes: f64,
     /// What it has to have.
     pub(crate) lists: &'a dyn ListSource,
-    /// Only a CPU saves the work that a filter makes needless.
+    /// Whether only what passes a filter is found. A CPU leaves out blocks of which nothing passes, a device does not; how many
+    /// that are is not known before the filter was asked about each vector: such work is the CPU's.
     pub(crate) filtered: bool,
-    /// How fast a device scans codes is not known.
-    pub(crate) coded: bool,
+    /// The scan, and how many it finds for each query, if lists are of codes: how long these take is seen on it.
+    pub(crate) coded: Option<(&'a ScanJob<'a>, usize)>,
     /// Workers that it may use.
     pub(crate) workers: usize,
 }
@@ -33,7 +34,7 @@ pub(crate) enum Kind {
 
 impl<'a> Work<'a> {
     /// The `k` best of each query.
-    pub(crate) fn best(job: &ScanJob<'a>, k: usize) -> Self {
+    pub(crate) fn best(job: &'a ScanJob<'a>, k: usize) -> Self {
         let nlist = job.lists.list_count().max(1);
         let nprobe = match job.probes {
             Probes::All => nlist,
@@ -43,6 +44,10 @@ impl<'a> Work<'a> {
         let (count, looked, all) = (job.count as f64, codes as f64, job.vectors.max(1) as f64);
         let element =
             if job.lists.list_count() == 0 { 0 } else { job.lists.list(0).vectors.element().size() };
+        let sent = match &job.codes {
+            Codes::Product(codes) => job.count * codes.table_bytes(),
+            _ => size_of_val(job.queries),
+        };
         // As if each query looked at any part of all.
         let met = 1.0 - (1.0 - looked / all).powf(count);
         Self {
@@ -50,16 +55,16 @@ impl<'a> Work<'a> {
             multiply_adds: count * looked * job.dim as f64,
             read: met * all * (job.columns() * element) as f64,
             choices: count * choices(k, looked),
-            bytes: size_of_val(job.queries) as f64,
+            bytes: sent as f64,
             lists: job.lists,
             filtered: job.filter.is_some(),
-            coded: !matches!(job.codes, Codes::Plain),
+            coded: (!matches!(job.codes, Codes::Plain)).then_some((job, k)),
             workers: job.workers,
         }
     }
 
     /// All that is near enough, which is taken to be little.
-    pub(crate) fn within(job: &ScanJob<'a>) -> Self {
+    pub(crate) fn within(job: &'a ScanJob<'a>) -> Self {
         Self::best(job, 1)
     }
 }
@@ -91,7 +96,7 @@ impl<'a> From<&AssignJob<'a>> for Work<'a> {
             bytes,
             lists: job.centroids,
             filtered: false,
-            coded: false,
+            coded: None,
             workers: job.workers,
         }
     }
@@ -112,7 +117,7 @@ impl<'a> From<&SumJob<'a>> for Work<'a> {
             bytes: size_of_val(job.order) as f64 + sums,
             lists: job.centroids,
             filtered: false,
-            coded: false,
+            coded: None,
             workers: job.workers,
         }
     }

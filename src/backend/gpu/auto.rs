@@ -11,10 +11,11 @@ use super::adapter::adapters;
 use super::choice::open;
 use super::cost::{Need, pays};
 use super::device::Gpu;
+use super::forms::factors;
 use super::probe::{Measured, rates};
 use super::resident::Resident;
 use crate::backend::device::DeviceKind;
-use crate::backend::work::{Kind, Work};
+use crate::backend::work::Work;
 use crate::context::Context;
 
 /// How long calls compute on the CPU before a GPU is looked for: about what opening and measuring one takes.
@@ -28,7 +29,15 @@ pub(crate) struct Auto {
     /// Nanoseconds that calls took on the CPU.
     spent: AtomicU64,
     looking: AtomicBool,
-    found: OnceLock<Option<(Arc<Gpu>, Measured)>>,
+    found: OnceLock<Option<Seen>>,
+}
+
+/// A GPU, and what was measured of it.
+struct Seen {
+    gpu: Arc<Gpu>,
+    /// What else is measured goes by it.
+    name: String,
+    measured: Measured,
 }
 
 impl Auto {
@@ -39,7 +48,7 @@ impl Auto {
 
     /// The GPU, once it has been found worth it.
     pub(super) fn found(&self) -> Option<&Arc<Gpu>> {
-        self.found.get()?.as_ref().map(|(gpu, _)| gpu)
+        self.found.get()?.as_ref().map(|seen| &seen.gpu)
     }
 
     /// The device that should do this work before the CPU is asked.
@@ -53,14 +62,15 @@ impl Auto {
             }
             let _ = self.found.set(self.look(context));
         }
-        let (gpu, measured) = self.found.get()?.as_ref()?;
-        (gpu.lost().is_none() && is_faster(gpu, measured, work)).then_some(gpu)
+        let seen = self.found.get()?.as_ref()?;
+        (seen.gpu.lost().is_none() && seen.is_faster(context, work)).then_some(&seen.gpu)
     }
 
-    fn look(&self, context: &Context) -> Option<(Arc<Gpu>, Measured)> {
+    fn look(&self, context: &Context) -> Option<Seen> {
         let adapter = adapters().into_iter().find(|adapter| adapter.info.kind != DeviceKind::Cpu)?;
         let gpu = open(adapter, self.budget, self.timeout);
-        let measured = rates(context, &gpu);
+        let name = format!("{}, {}", gpu.name(), context.kernel_name());
+        let measured = rates(context, &gpu, &name);
         context.inform(|| match measured {
             Some(Measured { cpu, device }) => format!(
                 "device {}: used where it is faster; {:.0} billion multiply-adds of scans a second (the CPU {:.0}), {:.0} \
@@ -81,7 +91,7 @@ impl Auto {
             ),
             None => format!("device {}: not used, for it failed or found other results", gpu.name()),
         });
-        Some((gpu, measured?))
+        Some(Seen { gpu, name, measured: measured? })
     }
 
     /// Does `work` on the CPU, and counts its time until a GPU is looked for.
@@ -97,28 +107,32 @@ impl Auto {
     }
 }
 
-/// Whether this GPU, of these rates, should do the work.
-fn is_faster(gpu: &Gpu, measured: &Measured, work: &Work<'_>) -> bool {
-    let Some(slot) = work.lists.device() else { return false };
-    // Another call that syncs the copy right now will not be long, but is not waited for.
-    let Ok(mut missed) = slot.missed.try_lock() else { return false };
-    if work.filtered || work.coded {
-        return false;
+impl Seen {
+    /// Whether this GPU should do the work.
+    fn is_faster(&self, context: &Context, work: &Work<'_>) -> bool {
+        let Self { gpu, name, measured } = self;
+        let Some(slot) = work.lists.device() else { return false };
+        // Another call that syncs the copy right now will not be long, but is not waited for.
+        let Ok(mut missed) = slot.missed.try_lock() else { return false };
+        if work.filtered {
+            return false;
+        }
+        let missing = || {
+            let copy = slot.copy.try_lock().ok()?;
+            let missing = Resident::missing_bytes(copy.as_ref(), gpu, work.lists);
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            (missing <= gpu.room()).then_some(missing as f64)
+        };
+        let Some(bytes) = missing() else { return false };
+        let mut need = Need::of(work, bytes);
+        if work.coded.is_some() {
+            let Some(factors) = factors(context, (name, gpu, measured), work, &need) else { return false };
+            // To measure them the lists may have been sent.
+            let Some(bytes) = missing() else { return false };
+            need = Need { factors, ..Need::of(work, bytes) };
+        }
+        pays(&need, &measured.cpu, work.workers, &measured.device, &mut missed)
     }
-    let missing = {
-        let Ok(copy) = slot.copy.try_lock() else { return false };
-        Resident::missing_bytes(copy.as_ref(), gpu, work.lists)
-    };
-    if missing > gpu.room() {
-        return false;
-    }
-    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    let missing = missing as f64;
-    // Centroids change with every step of a training: they are sent for one job.
-    let (passing, lists) = if work.kind == Kind::Scan { (0.0, missing) } else { (missing, 0.0) };
-    let Work { kind, multiply_adds, read, choices, bytes, .. } = *work;
-    let need = Need { kind, multiply_adds, read, choices, bytes, passing, lists };
-    pays(&need, &measured.cpu, work.workers, &measured.device, &mut missed)
 }
 
 #[cfg(test)]
@@ -176,6 +190,10 @@ mod tests {
         Some(open(adapter?, 0, None))
     }
 
+    fn seen(gpu: &Arc<Gpu>, measured: Measured) -> Seen {
+        Seen { gpu: gpu.clone(), name: "chosen rates".into(), measured }
+    }
+
     fn context() -> Context {
         Context::new(&Default::default()).expect("a context")
     }
@@ -212,19 +230,17 @@ mod tests {
         let context = context();
         for (cpu, device, chosen) in [(slow, fast, true), (fast, slow, false), (fast, fast, false)] {
             let auto = Auto::new(0, None);
-            assert!(auto.found.set(Some((gpu.clone(), Measured { cpu: all(cpu), device }))).is_ok());
+            assert!(auto.found.set(Some(seen(&gpu, Measured { cpu: all(cpu), device }))).is_ok());
             with_work(|work| {
                 assert_eq!(auto.choose(&context, work).is_some(), chosen);
-                for other in [Work { filtered: true, ..*work }, Work { coded: true, ..*work }] {
-                    assert!(auto.choose(&context, &other).is_none());
-                }
+                assert!(auto.choose(&context, &Work { filtered: true, ..*work }).is_none());
             });
         }
         // Not with less memory than its lists need.
         let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
         let small = open(adapter.expect("there was one"), 100, None);
         let auto = Auto::new(0, None);
-        assert!(auto.found.set(Some((small, Measured { cpu: all(slow), device: fast }))).is_ok());
+        assert!(auto.found.set(Some(seen(&small, Measured { cpu: all(slow), device: fast }))).is_ok());
         with_work(|work| assert!(auto.choose(&context, work).is_none()));
     }
 
@@ -232,7 +248,7 @@ mod tests {
     fn probe_measures_a_device_once_and_finds_its_results_right() {
         let Some(gpu) = emulated() else { return };
         let context = context();
-        let measured = rates(&context, &gpu).expect("a device that works");
+        let measured = rates(&context, &gpu, "tried").expect("a device that works");
         for rates in [measured.cpu.one, measured.cpu.all, measured.device] {
             assert!(rates.scan > 1e6 && rates.scan < 1e15, "{measured:?}");
             assert!(rates.assign > 1e6 && rates.assign < 1e15, "{measured:?}");
@@ -242,7 +258,7 @@ mod tests {
         }
         assert!(measured.device.call > 1e-6 && measured.device.call < 10.0, "{measured:?}");
         let calls = gpu.calls();
-        let again = rates(&context, &gpu).expect("known");
+        let again = rates(&context, &gpu, "tried").expect("known");
         assert_eq!((again.cpu, again.device, gpu.calls()), (measured.cpu, measured.device, calls));
     }
 

@@ -1,6 +1,6 @@
 //! Whether a job pays on a device: what it takes here and there, by rates that were measured.
 
-use crate::backend::work::Kind;
+use crate::backend::work::{Kind, Work};
 
 /// What a device does in a second, all that goes with it included; infinite is what takes it no time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,25 +44,63 @@ pub(super) struct Need {
     pub(super) passing: f64,
     /// Bytes of lists to be sent that later jobs find there.
     pub(super) lists: f64,
+    /// How many times as long its work takes as that of one of plain vectors.
+    pub(super) factors: Factors,
+}
+
+/// How many times as long it takes to scan codes as to scan plain vectors of as many dimensions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Factors {
+    pub(super) cpu: f64,
+    pub(super) device: f64,
+}
+
+impl Factors {
+    /// Of plain vectors.
+    pub(super) const PLAIN: Self = Self { cpu: 1.0, device: 1.0 };
+}
+
+impl Need {
+    /// What `work` needs of a device that misses so many bytes of its lists.
+    pub(super) fn of(work: &Work<'_>, missing: f64) -> Self {
+        let Work { kind, multiply_adds, read, choices, bytes, .. } = *work;
+        // Centroids change with every step of a training: they are sent for one job.
+        let (passing, lists) = if kind == Kind::Scan { (0.0, missing) } else { (missing, 0.0) };
+        Self { kind, multiply_adds, read, choices, bytes, passing, lists, factors: Factors::PLAIN }
+    }
 }
 
 /// How much faster a device must be by its rates, which a job of another shape may miss.
-const MARGIN: f64 = 1.5;
+pub(super) const MARGIN: f64 = 1.5;
 
 impl Rates {
     /// Seconds for a job whose lists are there.
     pub(super) fn seconds(&self, need: &Need) -> f64 {
-        let work = match need.kind {
+        self.way(need) + need.factors.device * self.work(need)
+    }
+
+    /// Seconds for a call and what is sent with it.
+    pub(super) fn way(&self, need: &Need) -> f64 {
+        self.call + need.bytes / self.sent + need.passing / self.lists
+    }
+
+    /// Seconds for what is to be computed, of plain vectors.
+    pub(super) fn work(&self, need: &Need) -> f64 {
+        match need.kind {
             Kind::Scan => need.multiply_adds / self.scan + need.read / self.read + need.choices / self.choose,
             Kind::Assign => need.multiply_adds / self.assign,
-        };
-        self.call + need.bytes / self.sent + need.passing / self.lists + work
+        }
     }
 }
 
 impl Cpu {
     /// Seconds for a job with some of the workers.
     pub(super) fn seconds(&self, need: &Need, workers: usize) -> f64 {
+        need.factors.cpu * self.work(need, workers)
+    }
+
+    /// The same, of plain vectors.
+    pub(super) fn work(&self, need: &Need, workers: usize) -> f64 {
         let share = match self.workers {
             0 | 1 => 0.0,
             all => (workers.clamp(1, all) - 1) as f64 / (all - 1) as f64,
@@ -79,7 +117,7 @@ impl Cpu {
             assign: between(|rates| rates.assign),
             ..self.one
         };
-        rates.seconds(need)
+        rates.work(need)
     }
 }
 
@@ -137,7 +175,8 @@ mod tests {
     const GPU: Rates = Rates { call: 2e-4, sent: 1e10, lists: 1e10, scan: 1e13, assign: 1e13, ..ONE };
 
     fn need(multiply_adds: f64, bytes: f64, lists: f64) -> Need {
-        Need { kind: Kind::Scan, multiply_adds, read: 0.0, choices: 0.0, bytes, passing: 0.0, lists }
+        let (kind, factors) = (Kind::Scan, Factors::PLAIN);
+        Need { kind, multiply_adds, read: 0.0, choices: 0.0, bytes, passing: 0.0, lists, factors }
     }
 
     fn once(need: &Need, workers: usize, device: &Rates) -> bool {
@@ -188,6 +227,38 @@ mod tests {
         let coarse = scan(19_600.0, 512.0, 512.0, 32);
         assert!((0.012..0.016).contains(&XEON.seconds(&coarse, 16)), "{}", XEON.seconds(&coarse, 16));
         assert!((0.005..0.008).contains(&H200.seconds(&coarse)), "{}", H200.seconds(&coarse));
+    }
+
+    #[test]
+    fn pays_where_an_h200_was_faster_with_codes() {
+        // Bytes of a vector, and thousands of queries a second of the Xeon and the card at batches of 128 and 19600.
+        let seen = [
+            ("SQ8", 128.0, 512.0, [42.0, 138.0], [66.0, 755.0]),
+            ("SQ4", 64.0, 512.0, [34.0, 139.0], [66.0, 739.0]),
+            ("PQ32x4fs", 16.0, 512.0, [46.0, 140.0], [102.0, 434.0]),
+            ("PQ16", 16.0, 16384.0, [21.0, 52.0], [43.0, 130.0]),
+            ("RaBitQ", 24.0, 512.0, [55.0, 91.0], [121.0, 761.0]),
+            ("RaBitQ4", 72.0, 512.0, [34.0, 142.0], [74.0, 765.0]),
+        ];
+        for (name, bytes, sent, few, many) in seen {
+            // A form is measured with many queries.
+            let need = |count: f64, factors| {
+                let plain = scan(count, 262_144.0, 16_384.0, 20);
+                Need { read: plain.read / 512.0 * bytes, bytes: count * sent, factors, ..plain }
+            };
+            let large = need(19_600.0, Factors::PLAIN);
+            let [cpu, device] = many.map(|rate| 19.6 / rate);
+            let factors = Factors {
+                cpu: cpu / XEON.work(&large, 16),
+                device: (device - H200.way(&large)).max(device / 4.0) / H200.work(&large),
+            };
+            for (batch, rates) in [(128.0, few), (19_600.0, many)] {
+                let faster = rates[1] > rates[0];
+                let pays = pays(&need(batch, factors), &XEON, 16, &H200, &mut 0.0);
+                assert_eq!(pays, faster, "{name}, batch {batch}, {factors:?}");
+            }
+            assert!(!pays(&need(1.0, factors), &XEON, 16, &H200, &mut 0.0), "{name}, one query");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod cost;
 mod device;
 mod encode;
 mod exact;
+mod forms;
 mod held;
 mod keep;
 mod labels;

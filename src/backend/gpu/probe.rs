@@ -47,8 +47,8 @@ const COARSE: Size = Size { lists: 1, len: 512, nprobe: 1, k: 32, ..LARGE };
 const SPREAD: Size = Size { nprobe: 1, queries: 64, own: true, ..LARGE };
 
 /// Queries of the large samples, and of them those that a worker of the CPU has, and a slow device.
-const QUERIES: usize = 8192;
-const FEWER: usize = 512;
+pub(super) const QUERIES: usize = 8192;
+pub(super) const FEWER: usize = 512;
 
 /// Rows of the assignment to the vectors of a list as centroids, and those that a fast device has.
 const ROWS: usize = 8192;
@@ -64,18 +64,17 @@ pub(super) struct Measured {
 /// What was measured on devices and kernels of these names.
 static KNOWN: Mutex<Option<HashMap<String, Option<Measured>>>> = Mutex::new(None);
 
-/// Rates of `gpu`, measured once a process; `None` if it is not to be used.
-pub(super) fn rates(context: &Context, gpu: &Gpu) -> Option<Measured> {
-    let name = format!("{}, {}", gpu.name(), context.kernel_name());
+/// Rates of `gpu`, measured once a process and name; `None` if it is not to be used.
+pub(super) fn rates(context: &Context, gpu: &Gpu, name: &str) -> Option<Measured> {
     // A lock that is taken may be one that a fork left: then it is measured again.
     if let Ok(known) = KNOWN.try_lock()
-        && let Some(&measured) = known.as_ref().and_then(|known| known.get(&name))
+        && let Some(&measured) = known.as_ref().and_then(|known| known.get(name))
     {
         return measured;
     }
     let measured = measure(context, gpu).ok().flatten();
     if let Ok(mut known) = KNOWN.try_lock() {
-        known.get_or_insert_default().insert(name, measured);
+        known.get_or_insert_default().insert(name.to_owned(), measured);
     }
     measured
 }
@@ -217,10 +216,10 @@ fn assigns(rows: usize) -> f64 {
 }
 
 /// Seconds that a fast device takes at most for the few queries.
-const FAST: f64 = 0.005;
+pub(super) const FAST: f64 = 0.005;
 
 /// The least time of some: a device that was idle takes a while to be as fast as it can.
-fn least(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
+pub(super) fn least(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     let mut least = f64::INFINITY;
     for _ in 0..times {
         least = least.min(timed(&mut work)?);
@@ -228,7 +227,7 @@ fn least(times: usize, mut work: impl FnMut() -> Result<()>) -> Result<f64> {
     Ok(least)
 }
 
-fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
+pub(super) fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     let start = Instant::now();
     work()?;
     Ok(start.elapsed().as_secs_f64())
@@ -360,7 +359,7 @@ impl ListSource for Sample {
 }
 
 /// Takes hits and forgets them: a lock around them would be measured too.
-struct Nobody;
+pub(super) struct Nobody;
 
 impl Sink for Nobody {
     fn take(&self, _: usize, _: &[Hit]) {}

@@ -177,7 +177,7 @@ fn keys_agree<E: Scalar>(
 }
 
 /// A list, and queries.
-struct Sample<E> {
+pub(super) struct Sample<E> {
     vectors: Vec<E>,
     bias: Vec<f32>,
     ids: Vec<i64>,
@@ -225,7 +225,7 @@ impl<E: Scalar> Sample<E> {
 
 impl Sample<u8> {
     /// One of codes of residuals, of so many bits.
-    fn of_codes(bits: u32) -> Self {
+    pub(super) fn of_codes(bits: u32) -> Self {
         let mut random = Random::new(2);
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
         let mut numbers =
@@ -259,7 +259,7 @@ impl Sample<u8> {
 
 impl Sample<u8> {
     /// One of codes of residuals by words, of parts of six dimensions.
-    fn of_words(bits: u32, fast: bool) -> Self {
+    pub(super) fn of_words(bits: u32, fast: bool) -> Self {
         let mut random = Random::new(3);
         let (parts, count) = (DIM / 6, 1 << bits);
         #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
@@ -323,7 +323,7 @@ impl<E: Scalar> Sample<E> {
     }
 
     /// All distances of the first `count` queries.
-    fn job(&self, count: usize) -> ScanJob<'_> {
+    pub(super) fn job(&self, count: usize) -> ScanJob<'_> {
         ScanJob {
             dim: DIM,
             metric: Metric::L2,
