@@ -7,11 +7,11 @@
 @group(0) @binding(8) var<storage, read> book: array<f32>;
 
 // Dimension `d` of a tile's query of this number, as its list's codes see it.
-fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
-    if (number >= tile.pairs || d >= shape.dim) {
+fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
+    if (place == NONE || d >= shape.dim) {
         return 0.0;
     }
-    var value = queries[pairs[tile.pair + number].query * shape.dim + d];
+    var value = queries[place + d];
     if (shape.residuals == 1u) {
         value -= book[(2u + tile.list) * shape.dim + d];
     }

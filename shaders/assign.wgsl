@@ -56,16 +56,24 @@ var<private> last: u32;
 var<private> tile: u32;
 var<private> candidates: u32;
 
-fn row_value(number: u32, d: u32) -> f32 {
+// Where a row's values begin; NONE if there is none.
+fn row_place(number: u32) -> u32 {
     let row = first + number;
-    if (row >= last || d >= shape.dim) {
-        return 0.0;
+    if (row >= last) {
+        return NONE;
     }
     var place = shape.first + row;
     if (shape.direct == 0u) {
         place = places[place];
     }
-    return rows[place * shape.dim + d];
+    return place * shape.dim;
+}
+
+fn row_value(number: u32, place: u32, d: u32) -> f32 {
+    if (place == NONE || d >= shape.dim) {
+        return 0.0;
+    }
+    return rows[place + d];
 }
 
 fn row_start(row: u32, begin: vec4<f32>) -> vec4<f32> {

@@ -12,14 +12,13 @@ fn number_of(pair: u32, number: u32) -> f32 {
 }
 
 // Dimension `d` of a tile's query of this number, as its list's codes see it.
-fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
-    if (number >= tile.pairs || d >= shape.dim) {
+fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
+    if (place == NONE || d >= shape.dim) {
         return 0.0;
     }
-    let pair = tile.pair + number;
-    let value = queries[pairs[pair].query * shape.dim + d] - book[tile.list * shape.dim + d];
+    let value = queries[place + d] - book[tile.list * shape.dim + d];
     if (shape.whole == 1u) {
-        return whole(value, number_of(pair, 5u));
+        return whole(value, number_of(tile.pair + number, 5u));
     }
     return value;
 }

@@ -3,11 +3,11 @@
 @group(0) @binding(5) var<storage, read> queries: array<f32>;
 
 // Dimension `d` of a tile's query of this number.
-fn query_value(tile: Tile, number: u32, d: u32) -> f32 {
-    if (number >= tile.pairs || d >= shape.dim) {
+fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
+    if (place == NONE || d >= shape.dim) {
         return 0.0;
     }
-    return queries[pairs[tile.pair + number].query * shape.dim + d];
+    return queries[place + d];
 }
 
 // The squared length of the query of a pair.

@@ -28,9 +28,27 @@ struct Scores {
     s7: vec4<f32>,
 }
 
+fn places_of(row: u32) -> vec4<u32> {
+    return vec4<u32>(row_place(row), row_place(row + 1u), row_place(row + 2u), row_place(row + 3u));
+}
+
+fn row_values(places: vec4<u32>, row: u32, d: u32) -> vec4<f32> {
+    return vec4<f32>(
+        row_value(row, places.x, d),
+        row_value(row + 1u, places.y, d),
+        row_value(row + 2u, places.z, d),
+        row_value(row + 3u, places.w, d),
+    );
+}
+
 fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
     let across = thread % ACROSS;
     let down = thread / ACROSS;
+    // What a thread stages: a dimension of two groups of rows, and two dimensions of four vectors.
+    let column = thread % CHUNK;
+    let group = thread / CHUNK;
+    let low_places = places_of(group * 4u);
+    let high_places = places_of(32u + group * 4u);
     var t = Scores(
         row_start(down * 8u + 0u, start),
         row_start(down * 8u + 1u, start),
@@ -52,20 +70,15 @@ fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
         var s7 = vec4<f32>();
         let end = min(sum + SUM, dim);
         for (var at = sum; at < end; at += CHUNK) {
+            let low_rows = row_values(low_places, group * 4u, at + column);
+            let high_rows = row_values(high_places, 32u + group * 4u, at + column);
+            let first_vectors = vector_values(across, at + down);
+            let second_vectors = vector_values(across, at + 8u + down);
             workgroupBarrier();
-            for (var i = thread; i < CHUNK * ROWS / 4u; i += THREADS) {
-                let d = i % CHUNK;
-                let row = i / CHUNK * 4u;
-                staged[d * ROW_STRIDE + i / CHUNK] = bitcast<vec4<u32>>(vec4<f32>(
-                    row_value(row, at + d),
-                    row_value(row + 1u, at + d),
-                    row_value(row + 2u, at + d),
-                    row_value(row + 3u, at + d),
-                ));
-            }
-            for (var i = thread; i < CHUNK * ACROSS; i += THREADS) {
-                staged[VECTORS + i] = bitcast<vec4<u32>>(vector_values(i % ACROSS, at + i / ACROSS));
-            }
+            staged[column * ROW_STRIDE + group] = bitcast<vec4<u32>>(low_rows);
+            staged[column * ROW_STRIDE + 8u + group] = bitcast<vec4<u32>>(high_rows);
+            staged[VECTORS + thread] = bitcast<vec4<u32>>(first_vectors);
+            staged[VECTORS + 128u + thread] = bitcast<vec4<u32>>(second_vectors);
             workgroupBarrier();
             for (var d = 0u; d < CHUNK; d += 1u) {
                 let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);

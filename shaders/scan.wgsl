@@ -11,6 +11,12 @@ const SUM: u32 = 256u;
 var<workgroup> staged: array<vec4<f32>, 128>;
 
 fn score_tile(tile: Tile, thread: u32) {
+    // What a thread stages: a dimension of four queries.
+    let q = (thread & 1u) * 4u;
+    let place0 = query_place(tile, q);
+    let place1 = query_place(tile, q + 1u);
+    let place2 = query_place(tile, q + 2u);
+    let place3 = query_place(tile, q + 3u);
     for (var at = 0u; at < tile.blocks; at += THREADS / 8u) {
         // A thread without a block of its own reads the last one and writes nothing.
         let own = at + thread / 8u;
@@ -38,16 +44,13 @@ fn score_tile(tile: Tile, thread: u32) {
             let end = min(sum + SUM, shape.dim);
             for (var start = sum; start < end; start += CHUNK) {
                 workgroupBarrier();
-                for (var i = thread; i < CHUNK * 2u; i += THREADS) {
-                    let d = start + (i >> 1u);
-                    let q = (i & 1u) * 4u;
-                    staged[i] = vec4<f32>(
-                        query_value(tile, q, d),
-                        query_value(tile, q + 1u, d),
-                        query_value(tile, q + 2u, d),
-                        query_value(tile, q + 3u, d),
-                    );
-                }
+                let staged_d = start + (thread >> 1u);
+                staged[thread] = vec4<f32>(
+                    query_value(tile, q, place0, staged_d),
+                    query_value(tile, q + 1u, place1, staged_d),
+                    query_value(tile, q + 2u, place2, staged_d),
+                    query_value(tile, q + 3u, place3, staged_d),
+                );
                 workgroupBarrier();
                 let count = min(CHUNK, end - start);
                 for (var d = 0u; d < count; d += 1u) {

@@ -4,8 +4,12 @@ const STAGED: u32 = 528u;
 
 var<private> own: Tile;
 
-fn row_value(row: u32, d: u32) -> f32 {
-    return query_value(own, row, d);
+fn row_place(row: u32) -> u32 {
+    return query_place(own, row);
+}
+
+fn row_value(row: u32, place: u32, d: u32) -> f32 {
+    return query_value(own, row, place, d);
 }
 
 fn row_start(row: u32, begin: vec4<f32>) -> vec4<f32> {

@@ -74,6 +74,14 @@ fn findable(tile: Tile, quad: u32, begin: vec4<u32>) -> vec4<bool> {
     return found;
 }
 
+// Where the values of a tile's query of this number begin; NONE if there is none.
+fn query_place(tile: Tile, number: u32) -> u32 {
+    if (number >= tile.pairs) {
+        return NONE;
+    }
+    return pairs[tile.pair + number].query * shape.dim;
+}
+
 fn key_of(norm: f32, score: f32) -> u32 {
     return min(ordered(select(-score, norm - 2.0 * score, shape.squared == 1u)), NONE - 1u);
 }
