@@ -33,7 +33,7 @@ pub(super) fn seed(
     };
     let top = lloyd::fit(&part(count), rows, random)?;
     let mut groups = Groups::default();
-    groups.make(&top.labels, count);
+    groups.make(task.context, task.workers, &top.labels, count)?;
     let parts: Vec<(usize, f64)> = (0..count)
         .map(|group| {
             let points = groups.of(group);

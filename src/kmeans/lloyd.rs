@@ -44,7 +44,7 @@ fn refine(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> Result<Fi
     run.neighbourhoods = Neighbourhoods::lasting();
     let first = task.iterations.saturating_sub(PASSES);
     run.centroids = hierarchical::seed(task, rows, first, &mut run.labels, random)?;
-    run.groups.make(&run.labels, task.k);
+    run.groups.make(task.context, task.workers, &run.labels, task.k)?;
     let slot = RowsSlot::default();
     let kept = Kept { slot: &slot, all: rows, places: None };
     let mut objective = 0.0;
@@ -146,7 +146,7 @@ impl<'a, 't, 'c> Run<'a, 't, 'c> {
             neighbourhoods.judge(&before, labels, pass == 0);
         }
         let objective = task.mean(keys);
-        groups.make(labels, task.k);
+        groups.make(task.context, task.workers, labels, task.k)?;
         update(task, rows, kept, groups, centroids)?;
         repair(task, groups, keys, centroids);
         Ok(objective)

@@ -5,15 +5,20 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::centroids::Centroids;
 use super::task::Task;
 use crate::backend::{Kept, Rows, SumJob, sums};
+use crate::context::Context;
 use crate::error::Result;
 
 /// Centroids that a worker takes at a time.
 const CENTROIDS: usize = 16;
+
+/// Points for which another worker is worth its while.
+const POINTS: usize = 1 << 14;
 
 /// Points by label: those of `label` are `order[starts[label]..starts[label + 1]]`, ascending.
 #[derive(Default)]
@@ -23,24 +28,52 @@ pub(super) struct Groups {
 }
 
 impl Groups {
-    /// Groups the points `0..labels.len()`.
-    pub(super) fn make(&mut self, labels: &[u32], k: usize) {
+    /// Groups the points `0..labels.len()`, each of one of `k` labels.
+    pub(super) fn make(&mut self, context: &Context, workers: usize, labels: &[u32], k: usize) -> Result<()> {
+        let workers = workers.min(1 + labels.len() / POINTS);
+        let counts = Mutex::new(vec![0u32; k]);
+        let part = labels.len().div_ceil(workers).max(1);
+        context.each(workers, labels.chunks(part), &|part: &[u32]| {
+            let mut own = vec![0; k];
+            part.iter().for_each(|&label| own[label as usize] += 1);
+            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+            counts.iter_mut().zip(own).for_each(|(count, own)| *count += own);
+            Ok(())
+        })?;
+        let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.starts.clear();
-        self.starts.resize(k + 2, 0);
-        // starts[label + 2] counts a label; summed up, starts[label + 1] is where its points go next, and
-        // when all are placed, where they end.
-        for &label in labels {
-            self.starts[label as usize + 2] += 1;
-        }
-        for label in 0..k {
-            self.starts[label + 2] += self.starts[label + 1];
-        }
+        self.starts.push(0);
+        self.starts.extend(counts.iter().scan(0, |sum, &count| {
+            *sum += count;
+            Some(*sum)
+        }));
         self.order.resize(labels.len(), 0);
-        for (point, &label) in (0u32..).zip(labels) {
-            let place = &mut self.starts[label as usize + 1];
-            self.order[*place as usize] = point;
-            *place += 1;
+        // Each worker places the points of some labels, and passes over the others: less work than to wait for each other.
+        let mut parts = Vec::with_capacity(workers);
+        let (mut rest, mut first) = (&mut self.order[..], 0);
+        for worker in 1..=workers {
+            let most = worker * labels.len() / workers;
+            let end = if worker < workers {
+                self.starts.partition_point(|&start| (start as usize) < most).clamp(first, k)
+            } else {
+                k
+            };
+            let (own, others) = rest.split_at_mut((self.starts[end] - self.starts[first]) as usize);
+            parts.push((first..end, own));
+            (rest, first) = (others, end);
         }
+        let starts = &self.starts;
+        context.each(workers, parts.into_iter(), &|(own, order): (Range<usize>, &mut [u32])| {
+            let begin = starts[own.start];
+            let mut next: Vec<u32> = starts[own.clone()].iter().map(|start| start - begin).collect();
+            for (point, &label) in (0u32..).zip(labels) {
+                if let Some(next) = next.get_mut((label as usize).wrapping_sub(own.start)) {
+                    order[*next as usize] = point;
+                    *next += 1;
+                }
+            }
+            Ok(())
+        })
     }
 
     /// The points of all labels, label after label.
@@ -50,7 +83,7 @@ impl Groups {
 
     /// Where the points of each label begin among those of all, and where the last end.
     pub(super) fn starts(&self) -> &[u32] {
-        &self.starts[..self.starts.len() - 1]
+        &self.starts
     }
 
     /// Those of them that are `wanted`.

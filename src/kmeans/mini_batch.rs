@@ -37,7 +37,7 @@ pub(super) fn run(task: &Task<'_, '_>, random: &mut Random) -> Result<(Centroids
         let rows = Rows { x: task.x, numbers: Some(&numbers) };
         let kept = slot.as_ref().map(|slot| Kept { slot, all, places: Some(&numbers) });
         task.assign(rows, kept, &centroids, false, &mut labels, &mut keys)?;
-        groups.make(&labels, k);
+        groups.make(task.context, task.workers, &labels, k)?;
         let mut moved = labels.clone();
         moved.sort_unstable();
         moved.dedup();

@@ -37,13 +37,35 @@ fn look(x: &[f32], rows: &[f32], spherical: bool, threads: usize, was: &[u32]) -
     centroids.rows.copy_from_slice(rows);
     centroids.pack(&context);
     let mut groups = Groups::default();
-    groups.make(was, k);
+    groups.make(&context, threads, was, k).expect("groups");
     let (mut labels, mut keys) = (was.to_vec(), vec![0.0; was.len()]);
     let mut near = Neighbourhoods::default();
     let rows = Rows { x, numbers: None };
     let kept = Kept { slot: &RowsSlot::default(), all: rows, places: None };
     near.assign(&task, rows, kept, &groups, &centroids, &mut labels, &mut keys).expect("labels");
     (labels, keys)
+}
+
+#[test]
+fn groups_are_the_points_of_each_label_in_order_for_any_number_of_workers() {
+    let context = Context::new(&ContextOptions { threads: 4, ..Default::default() }).expect("a context");
+    let mut random = Random::new(9);
+    // More labels than points a worker, and fewer labels than workers; some labels have no points.
+    for (n, k) in [(0, 3), (7, 100), (100_000, 300), (100_000, 2), (70_000, 50_000)] {
+        let label = |_| u32::try_from(random.below(k) / 2).expect("a label");
+        let labels: Vec<u32> = (0..n).map(label).collect();
+        for workers in [1, 2, 3, 4] {
+            let mut groups = Groups::default();
+            groups.make(&context, workers, &labels, k).expect("groups");
+            assert_eq!(groups.starts().len(), k + 1);
+            let mut points: Vec<u32> = (0u32..).take(n).collect();
+            points.sort_by_key(|&point| labels[point as usize]);
+            assert_eq!(groups.all(), points);
+            assert!(
+                (0..k).all(|label| groups.of(label).iter().all(|&p| labels[p as usize] as usize == label))
+            );
+        }
+    }
 }
 
 #[test]
@@ -89,7 +111,7 @@ fn near_is_trusted_while_it_overlooks_little() {
     centroids.pack(&context);
     let right: Vec<u32> = (0..1000).map(|point| point % 200).collect();
     let (mut labels, mut keys, mut groups) = (right.clone(), vec![0.0; 1000], Groups::default());
-    groups.make(&labels, 200);
+    groups.make(&context, 1, &labels, 200).expect("groups");
     let mut near = Neighbourhoods::default();
     let mut look = |near: &mut Neighbourhoods| {
         let rows = Rows { x, numbers: None };
