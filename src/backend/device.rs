@@ -144,6 +144,14 @@ impl Device {
         None
     }
 
+    /// Whether a GPU that works is in use.
+    pub(crate) fn has_gpu(&self) -> bool {
+        #[cfg(feature = "gpu")]
+        return self.choice.gpu().is_some_and(|gpu| gpu.lost().is_none());
+        #[cfg(not(feature = "gpu"))]
+        false
+    }
+
     /// Runs `work`, which is done on the CPU.
     pub(super) fn on_cpu<T>(&self, work: impl FnOnce() -> T) -> T {
         #[cfg(feature = "gpu")]

@@ -8,8 +8,9 @@ use super::exact::Candidate;
 use super::held::{Book, Held, affine};
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
+use super::planner::{self, Planner};
 use super::resident::Resident;
-use super::rounds::{Limits, Round, Rounds, Row, Sorter};
+use super::rounds::{Limits, Round, Row};
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
 use crate::backend::prepared::Prepared;
@@ -19,11 +20,11 @@ use crate::kernel::{Kernels, Steps, most};
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
-/// Lanes of a round: at least enough to fill a device; at most what memory is kept for, and what leaves a large job in
-/// enough rounds for the CPU's part to be done meanwhile.
-const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 25;
+/// Lanes of a round: at least enough to fill a device; at most what memory is kept for.
+const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 26;
 
-/// Bytes of queries and their squared lengths in a round, and how many there are at most, for the same reason.
+/// Bytes of queries and their squared lengths in a round, and how many there are at most, so that a large job has rounds
+/// enough for the CPU's part to be done meanwhile.
 const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 12;
 
@@ -34,7 +35,7 @@ const TABLE_NUMBERS: usize = 3;
 /// A job under way.
 pub(super) struct Call<'a> {
     sender: Sender<'a>,
-    rounds: Rounds<'a>,
+    planner: Planner<'a>,
 }
 
 /// The part that talks to the device.
@@ -53,35 +54,28 @@ pub(super) struct Sender<'a> {
 /// What rounds use again.
 #[derive(Default)]
 pub(super) struct Spare {
-    sorter: Sorter,
-    rounds: Vec<Round>,
+    planner: planner::Spare,
     prepared: Prepared,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let (sorter, rounds) = self.rounds.take_spare();
         let prepared = std::mem::take(&mut self.sender.prepared);
-        self.sender.engine.spare = Spare { sorter, rounds, prepared };
+        self.sender.engine.spare = Spare { planner: self.planner.take_spare(), prepared };
     }
 }
 
 impl<'a> Call<'a> {
-    pub(super) fn new(context: &Context, engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
-        let Spare { sorter, rounds, prepared } = std::mem::take(&mut engine.spare);
-        let (rounds, kernels) = (Rounds::new(job, sorter, rounds), context.kernels());
-        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0, kernels, prepared }, rounds }
+    pub(super) fn new(context: &'a Context, engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
+        let Spare { planner, prepared } = std::mem::take(&mut engine.spare);
+        let (planner, kernels) = (Planner::new(context, job, planner), context.kernels());
+        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0, kernels, prepared }, planner }
     }
 
     /// The next round; `None` when there is none.
     pub(super) fn plan(&mut self, resident: &Resident) -> Outcome<Option<Round>> {
         let limits = self.limits()?;
-        Ok(self.rounds.next(&limits, resident)?)
-    }
-
-    /// The part that talks to the device, and the one that plans.
-    pub(super) fn split(&mut self) -> (&mut Sender<'a>, &mut Rounds<'a>) {
-        (&mut self.sender, &mut self.rounds)
+        Ok(self.planner.next(&limits, resident)?)
     }
 
     /// Hands a round to the device, the keys of all that its queries visit and the `k` best of each.
@@ -111,11 +105,11 @@ impl<'a> Call<'a> {
 
     /// Takes the memory of a round that is done with.
     pub(super) fn reuse(&mut self, round: Round) {
-        self.rounds.reuse(round);
+        self.planner.reuse(round);
     }
 
     /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
-    pub(super) fn limits(&self) -> Outcome<Limits> {
+    fn limits(&self) -> Outcome<Limits> {
         let Sender { engine, job, .. } = &self.sender;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
         let work = (engine.rate * SUBMISSION_SECONDS) as usize / job.dim;

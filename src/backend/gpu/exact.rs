@@ -100,14 +100,14 @@ impl<'a> Judge<'a> {
         carried: &mut Carried,
         sink: &dyn Sink,
         left: &mut Vec<usize>,
-        tasks: [Task<'_>; 2],
+        meanwhile: Task<'_>,
     ) -> Result<()> {
         let &Judged { from, to, k, landed } = judged;
         let before = std::mem::take(carried);
         let unproven = Mutex::new(Vec::new());
         let next = AtomicUsize::new(from);
         let workers = self.job.workers.min(1 + (to - from) / QUERIES);
-        beside(self.context, workers, tasks, &|| {
+        beside(self.context, workers, [meanwhile], &|| {
             let mut arithmetic = Arithmetic::new(self.context);
             let (mut hits, mut own) = (Vec::new(), Vec::new());
             loop {
@@ -164,8 +164,14 @@ impl<'a> Judge<'a> {
         let coded = !matches!(self.job.codes, Codes::Plain);
         let scorer = Scorer::new(self.job.metric, self.query(query), norm);
         let mut again = Vec::new();
+        let mut known: Option<(u32, ListView<'_>)> = None;
         for candidate in candidates {
-            let list = self.job.lists.list(candidate.list as usize);
+            // Centroids are all in one.
+            let list = match &known {
+                Some((number, list)) if *number == candidate.list => *list,
+                _ => self.job.lists.list(candidate.list as usize),
+            };
+            known = Some((candidate.list, list));
             let (slot, key) = (candidate.slot as usize, from_ordered(candidate.key));
             let key = match coded {
                 false => scorer.settled(key, &list, slot),

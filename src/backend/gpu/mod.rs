@@ -20,6 +20,7 @@ mod keep;
 mod labels;
 mod land;
 mod pipelines;
+mod planner;
 mod probe;
 mod rescan;
 mod resident;

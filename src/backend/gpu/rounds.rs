@@ -159,8 +159,9 @@ pub(super) struct Limits {
 /// The way through a job.
 pub(super) struct Rounds<'a> {
     job: &'a ScanJob<'a>,
-    /// The next query, its next probe, and that list's next block.
+    /// The next query, its next probe, and that list's next block; the query at which to end.
     query: usize,
+    end: usize,
     rank: usize,
     block: usize,
     /// Vectors that the query may still look at.
@@ -187,12 +188,19 @@ pub(super) struct Sorter {
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Rounds<'a> {
-    pub(super) fn new(job: &'a ScanJob<'a>, sorter: Sorter, spare: Vec<Round>) -> Self {
+    /// The way through some of a job's queries.
+    pub(super) fn new(
+        job: &'a ScanJob<'a>,
+        queries: std::ops::Range<usize>,
+        sorter: Sorter,
+        spare: Vec<Round>,
+    ) -> Self {
         let lists = if job.filter.is_some() { job.lists.list_count() } else { 0 };
         let words = vec![UNKNOWN; lists];
         Self {
             job,
-            query: 0,
+            query: queries.start,
+            end: queries.end,
             rank: 0,
             block: 0,
             budget: job.max_codes,
@@ -204,9 +212,10 @@ impl<'a> Rounds<'a> {
         }
     }
 
-    /// What the next job can use.
-    pub(super) fn take_spare(&mut self) -> (Sorter, Vec<Round>) {
-        (std::mem::take(&mut self.sorter), std::mem::take(&mut self.spare))
+    /// Hands over what others can use.
+    pub(super) fn give_back(self, sorters: &mut Vec<Sorter>, rounds: &mut Vec<Round>) {
+        sorters.push(self.sorter);
+        rounds.extend(self.spare);
     }
 
     /// Takes the memory of a round that is done with.
@@ -216,7 +225,7 @@ impl<'a> Rounds<'a> {
 
     /// The next round; `None` when there is none.
     pub(super) fn next(&mut self, limits: &Limits, resident: &Resident) -> Result<Option<Round>> {
-        if self.query == self.job.count {
+        if self.query == self.end {
             return Ok(None);
         }
         let mut round = self.spare.pop().unwrap_or_default();
@@ -229,7 +238,7 @@ impl<'a> Rounds<'a> {
         self.sorter.ends.resize(self.job.lists.list_count(), 0);
         let first = self.query;
         let mut last = first;
-        while self.query < self.job.count && self.query - first < limits.queries {
+        while self.query < self.end && self.query - first < limits.queries {
             self.job.cancel.check()?;
             last = self.query + 1;
             let start = (round.lanes, round.pieces.len());

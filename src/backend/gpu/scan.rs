@@ -1,6 +1,6 @@
 //! Runs a job on the device, round by round: keys of all that the queries visit, then what is best of each row.
 //!
-//! While the device works on a round, the CPU plans one, sends another and judges a third: a little more than k is
+//! While the device works on a round, the CPU has planned the next, sends it and judges the last: a little more than k is
 //! selected, and [`super::exact`] proves that nothing else can be among the k best; queries for which it cannot go to
 //! the CPU.
 
@@ -89,26 +89,22 @@ pub(super) fn best(
 ) -> Outcome<Vec<usize>> {
     let (mut left, mut carried, mut done) = (Vec::new(), Carried::default(), 0);
     let mut flying = VecDeque::new();
-    let mut planned = call.plan(resident)?;
-    for _ in 1..TURNS {
-        if let Some(round) = planned.take() {
+    loop {
+        let mut next = call.plan(resident)?;
+        while flying.len() < TURNS - 1
+            && let Some(round) = next
+        {
             flying.push_back(call.launch(round, resident, more)?);
-            planned = call.plan(resident)?;
+            next = call.plan(resident)?;
         }
-    }
-    while let Some(flight) = flying.pop_front() {
+        let Some(flight) = flying.pop_front() else { break };
         let landed = call.land(flight)?;
         let ready = landed.round.ready;
         let judged = Judged { from: done, to: ready, k, landed: &landed };
-        let (mut launched, mut next) = (None, Ok(None));
-        let mut waiting = planned.take();
-        let limits = call.limits()?;
-        let (sender, planner) = call.split();
-        let mut launch = || launched = waiting.take().map(|round| sender.launch(round, resident, more));
-        let mut plan = || next = planner.next(&limits, resident);
-        judge.best(&judged, &mut carried, sink, &mut left, [&mut launch, &mut plan])?;
+        let mut launched = None;
+        let mut launch = || launched = next.take().map(|round| call.launch(round, resident, more));
+        judge.best(&judged, &mut carried, sink, &mut left, &mut launch)?;
         flying.extend(launched.transpose()?);
-        planned = next?;
         done = ready;
         call.reuse(landed.round);
     }
