@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Union
 
 from . import _abi, _library
+from ._arrays import ArrayArgument
 from ._errors import CancelledError, error
 from ._progress import reporter
 
@@ -64,6 +65,14 @@ def make(function: Callable[..., int], *arguments: Any) -> int | None:
     pointer = ctypes.c_void_p()
     call(function, *arguments, ctypes.byref(pointer))
     return pointer.value
+
+
+def by_address(name: str) -> Any:
+    """A function of the library that is given the addresses of arrays, not the arrays."""
+    function = library[name]
+    function.restype, kinds = _abi.FUNCTIONS[name]
+    function.argtypes = [ctypes.c_void_p if kind is ArrayArgument else kind for kind in kinds]
+    return function
 
 
 def call(function: Callable[..., int], *arguments: Any) -> None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import ctypes
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _abi
-from ._arrays import Bfloat16, Rows, address, integers, typed_rows, unsigned
-from ._call import Cancel, Progress, call_long, library
+from ._arrays import FLOAT, INT, Bfloat16, Rows, borrow, integers, typed_rows, unsigned
+from ._call import LONG_CALL_ROWS, Cancel, Progress, by_address, call_long, last_error, library
 from ._core import Core
+from ._errors import error
 from .budget import Budget, Profile, set_budget
 from .filter import Filter, Selection
 from .neighbors import Neighbors, RangeNeighbors, room_for, view
@@ -56,6 +58,11 @@ class Searching(Core):
         tune finds what is good, and recall takes it. stats: receives what the search did. threads: 0 = all of the
         context's.
         """
+        special = filter is not None or profile is not None or budget is not None or stats is not None
+        if not special and cancel is None and not progress:
+            few = self._search_few(queries, k, threads, max_codes, nprobe, recall, probe_scale, k_factor)
+            if few is not None:
+                return few
         options = _search_options(
             *(threads, filter, max_codes, nprobe, recall, probe_scale),
             profile=profile,
@@ -64,6 +71,29 @@ class Searching(Core):
             stats=stats,
         )
         return self._search(queries, k, None, options, progress, cancel)
+
+    def _search_few(self, queries: npt.ArrayLike | Bfloat16, k: int, *given: Any) -> Neighbors | None:
+        """Searches for a few float32 queries, with nothing that a single one would feel; None = no such case."""
+        if type(queries) is not np.ndarray or queries.dtype is not FLOAT:
+            return None
+        shape, flags, live = queries.shape, queries.flags, self._live
+        n = shape[0] if len(shape) == 2 else 1
+        if shape[-1:] != (self._dim,) or len(shape) > 2 or not 0 < n < LONG_CALL_ROWS or live is None:
+            return None
+        if not flags.c_contiguous or not flags.aligned:
+            return None
+        try:
+            k, options = _plain_options(k, *given)
+            distances, ids = np.empty((n, k), FLOAT), np.empty((n, k), INT)
+            places = borrow(queries), borrow(distances), borrow(ids)
+        except (TypeError, ValueError):
+            # Options that are not numbers, or queries that are read-only.
+            return None
+        x, *found = places
+        status = _search_typed(live._as_parameter_, x, _abi.ELEMENT_F32, n, self._dim, k, *found, options)
+        if status:
+            raise error(status, last_error())
+        return tuple.__new__(Neighbors, (distances, ids))
 
     def search_and_reconstruct(
         self,
@@ -98,7 +128,6 @@ class Searching(Core):
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
         vectors = np.empty((n, k, self._dim), np.float32)
-        options.point("hits", address(found.hits), found.hits)
         call_long(
             *(library.ivf_search_and_reconstruct_typed, self._handle, x, element, n, self._dim, k),
             *(found.distances, found.ids, vectors, options),
@@ -143,7 +172,6 @@ class Searching(Core):
         x, element = typed_rows("queries", queries, self._dim, one=True)
         n, k = len(x), unsigned("k", k)
         found = room_for(n, k)
-        options.point("hits", address(found.hits), found.hits)
         function = library.ivf_search_typed
         given: tuple[Any, ...] = ()
         if lists is not None:
@@ -259,6 +287,25 @@ class Searching(Core):
         )
         given = queries.bits if isinstance(queries, Bfloat16) else queries
         return out if np.ndim(given) > 1 else out[0]
+
+
+#: The same function, given addresses.
+_search_typed = by_address("ivf_search_typed")
+
+
+@lru_cache(maxsize=64, typed=True)
+def _plain_options(
+    k: int,
+    threads: int,
+    max_codes: int | None,
+    nprobe: int | None,
+    recall: float | None,
+    probe_scale: float | None,
+    k_factor: float | None,
+) -> tuple[int, _abi.SearchOptions]:
+    """k and options that hold no pointer, which nobody writes to: single queries ask for the same again and again."""
+    options = _search_options(threads, None, max_codes, nprobe, recall, probe_scale, k_factor=k_factor)
+    return unsigned("k", k), options
 
 
 def _search_options(

@@ -102,7 +102,6 @@ def knn(
     n, k = len(wanted), unsigned("k", k)
     found = room_for(n, k)
     options = _abi.SearchOptions(threads=unsigned("threads", threads))
-    options.point("hits", address(found.hits), found.hits)
     if filter is not None:
         made = Filter.of(filter)
         options.point("filter", made._handle._as_parameter_, made)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +27,10 @@ class Neighbors(_Pair):
     query's k there are; the rest have id -1 and the distance +inf ("l2") or -inf.
     """
 
-    hits: Ids
+    @cached_property
+    def hits(self) -> Ids:
+        """Counted when first asked for: a single query would feel a third array."""
+        return np.asarray(np.count_nonzero(self.ids >= 0, axis=1), np.int64)
 
 
 class RangeNeighbors(NamedTuple):
@@ -42,9 +46,7 @@ class RangeNeighbors(NamedTuple):
 
 def room_for(n: int, k: int) -> Neighbors:
     """Uninitialised results of n queries with k each."""
-    found = Neighbors(np.empty((n, k), np.float32), np.empty((n, k), np.int64))
-    found.hits = np.empty(n, np.int64)
-    return found
+    return Neighbors(np.empty((n, k), np.float32), np.empty((n, k), np.int64))
 
 
 def view(pointer: int | None) -> RangeNeighbors:
