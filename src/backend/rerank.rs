@@ -10,7 +10,7 @@ use crate::topk::Hit;
 type Read<'a> = &'a dyn for<'b> Fn(&'b [u8], &'b mut [f32]) -> &'b [f32];
 
 /// Rows that are on their way while one is compared.
-const AHEAD: usize = 4;
+const AHEAD: usize = 6;
 
 /// What is kept of a hit that carries its place.
 #[derive(Clone, Copy)]
@@ -40,8 +40,8 @@ impl<'a> Scores<'a> {
         Self { kernels: context.kernels(), metric, row }
     }
 
-    /// Gives each of `hits` its id, and the key of `query` with its vector: `kept` tells what is kept of it, and `read` the
-    /// vector that this stands for.
+    /// Gives each of `hits` the key of `query` with its vector: `kept` tells what is kept of it, and `read` the vector
+    /// that this stands for. Their ids stay as they are: few of them are wanted.
     pub(crate) fn rekey<'r>(
         &mut self,
         query: &[f32],
@@ -49,17 +49,16 @@ impl<'a> Scores<'a> {
         kept: &dyn Fn(&Hit) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
-        hits.iter().take(AHEAD).for_each(|hit| kept(hit).fetch());
+        let fetch = |hit: &Hit| prefetch(begin(kept(hit).row));
+        hits.iter().take(AHEAD).for_each(fetch);
         for at in 0..hits.len() {
-            if let Some(later) = hits.get(at + AHEAD) {
-                kept(later).fetch();
-            }
-            hits[at] = self.hit(query, kept(&hits[at]), read);
+            hits.get(at + AHEAD).into_iter().for_each(fetch);
+            hits[at].key = self.key(query, kept(&hits[at]).row, read);
         }
     }
 
-    /// The same of the hits of many queries, `query` being that of the hit in a place. In the order of `places`, which
-    /// is best that of the rows: memory is read as it lies.
+    /// The same of the hits of many queries, `query` being that of the hit in a place, and their ids with it. In the order
+    /// of `places`, which is best that of the rows: memory is read as it lies.
     pub(crate) fn rekey_in_order<'q, 'r>(
         &mut self,
         query: &dyn Fn(usize) -> &'q [f32],
@@ -78,22 +77,22 @@ impl<'a> Scores<'a> {
             if let Some(later) = later.next() {
                 fetch(later, hits);
             }
-            hits[place] = self.hit(query(place), kept(&hits[place]), read);
+            let KeptRow { row, id } = kept(&hits[place]);
+            hits[place] = Hit { key: self.key(query(place), row, read), id: *id };
         }
     }
 
-    /// What `query` finds in that of which `kept` is.
+    /// The key of `query` with the vector of which `kept` is.
     #[inline]
-    fn hit(&mut self, query: &[f32], kept: KeptRow<'_>, read: Read<'_>) -> Hit {
+    fn key(&mut self, query: &[f32], kept: &[u8], read: Read<'_>) -> f32 {
         let Self { kernels, metric, row } = self;
         row.resize(query.len(), 0.0);
-        let (vector, pairs) = (read(kept.row, row), &kernels.pairs);
-        let key = match metric {
+        let (vector, pairs) = (read(kept, row), &kernels.pairs);
+        match metric {
             Metric::L2 => pairs.difference(query, vector),
             // + 0.0: a similarity of 0 has one key, not two.
             Metric::InnerProduct => 0.0 - pairs.product(query, vector) + 0.0,
             Metric::Cosine => 0.0 - pairs.product(query, vector).clamp(-1.0, 1.0) + 0.0,
-        };
-        Hit { key, id: *kept.id }
+        }
     }
 }

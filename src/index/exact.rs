@@ -156,6 +156,7 @@ impl Index {
             }
             let to = seen + count;
             self.rekey(codec, query, &mut hits[seen..to], scores);
+            self.name(&mut hits[seen..to]);
             hits.copy_within(seen..to, kept);
             kept = best(&mut hits[..kept + count], k).len();
             worst = if kept < k { f32::INFINITY } else { hits[k - 1].key };

@@ -9,6 +9,7 @@ use crate::backend::{KeptRow, Place, ScanJob, Scores};
 use crate::codec::Codec;
 use crate::collect::Sink;
 use crate::error::Result;
+use crate::kernel::prefetch;
 use crate::progress::Cancel;
 use crate::rows::RowsRef;
 use crate::topk::{self, Hit};
@@ -51,7 +52,9 @@ impl Index {
         if each.min(most) < least {
             return self.rerank(queries, &|query| query, candidates, job, &|query, row, hits, scores| {
                 self.rekey(codec, row, hits, scores);
-                sink.take(query, best(hits, k));
+                let reaching = reaching(hits, k);
+                self.name(reaching);
+                sink.take(query, best(reaching, k));
             });
         }
         // Even shares.
@@ -143,10 +146,16 @@ impl Index {
         hits.for_each(|hit| hit.id = self.lists.kept_at(Place::of_id(hit.id)).to_id());
     }
 
-    /// Gives hits that carry places their keys by the kept rows, and their ids.
+    /// Gives hits that carry places their keys by the kept rows.
     pub(super) fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
         let kernels = self.context.kernels();
         scores.rekey(query, hits, &|hit| self.kept(hit), &|row, out| codec.row_values(kernels, row, out));
+    }
+
+    /// Gives hits that carry places their ids.
+    pub(super) fn name(&self, hits: &mut [Hit]) {
+        hits.iter().for_each(|hit| prefetch(bytemuck::bytes_of(self.kept(hit).id)));
+        hits.iter_mut().for_each(|hit| hit.id = *self.kept(hit).id);
     }
 
     /// What is kept of a hit that carries its place.
@@ -186,6 +195,7 @@ impl Index {
                 hits.clear();
                 hits.extend(piece.iter().map(|&(_, hit)| hit));
                 self.rekey(codec, queries.row(piece[0].0 as usize, panel), hits, &mut scores);
+                self.name(hits);
                 piece.iter_mut().zip(&*hits).for_each(|((_, to), hit)| *to = *hit);
             }
             self.context.workspaces().put(workspace);
@@ -196,6 +206,22 @@ impl Index {
     }
 }
 
+/// Those of `hits` whose key is no worse than the `k`-th best, `k` of them if no keys are equal: ids are not compared.
+fn reaching(hits: &mut [Hit], k: usize) -> &mut [Hit] {
+    if k == 0 || k >= hits.len() {
+        return hits;
+    }
+    let (_, &mut Hit { key: bar, .. }, worse) = hits.select_nth_unstable_by(k - 1, Hit::order);
+    let mut count = k;
+    for place in 0..worse.len() {
+        if worse[place].key <= bar {
+            worse.swap(place, count - k);
+            count += 1;
+        }
+    }
+    &mut hits[..count]
+}
+
 /// The `k` best, best first.
 pub(super) fn best(hits: &mut [Hit], k: usize) -> &[Hit] {
     let k = hits.len().min(k);
@@ -204,4 +230,26 @@ pub(super) fn best(hits: &mut [Hit], k: usize) -> &[Hit] {
     }
     hits[..k].sort_unstable_by(Hit::order);
     &hits[..k]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reaching_equal_keys_at_the_cut_are_all_there() {
+        let hits =
+            |keys: &[f32]| -> Vec<Hit> { keys.iter().zip(0..).map(|(&key, id)| Hit { key, id }).collect() };
+        let keys = |hits: &mut [Hit], k| {
+            let mut keys: Vec<f32> = reaching(hits, k).iter().map(|hit| hit.key).collect();
+            keys.sort_unstable_by(f32::total_cmp);
+            keys
+        };
+        let mut many = hits(&[5.0, 2.0, 7.0, 2.0, 1.0, 9.0, 2.0, 3.0]);
+        assert_eq!(keys(&mut many, 2), [1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(keys(&mut many, 4), [1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(keys(&mut many, 5), [1.0, 2.0, 2.0, 2.0, 3.0]);
+        assert_eq!(keys(&mut hits(&[4.0, 3.0]), 2), [3.0, 4.0]);
+        assert_eq!(keys(&mut hits(&[4.0]), 3), [4.0]);
+    }
 }
