@@ -236,7 +236,8 @@ pub unsafe extern "C" fn ivf_reset(index: *mut ivf_index) -> ivf_status {
     })
 }
 
-/// Packs the lists: returns the space of removed vectors and the room that the lists keep to grow.
+/// Packs the lists: returns the space of removed vectors and the room that the lists keep to grow. On Linux 6.1 and later
+/// their memory becomes huge pages where those can be had, which makes single queries faster.
 ///
 /// Threads: changes the index. Cost: one copy of the vectors; `ivf_compact_v2` can be cancelled. Errors: `IVF_E_NULL`; `IVF_E_MEMORY`.
 #[unsafe(no_mangle)]

@@ -191,7 +191,8 @@ impl Index {
         self.curve = None;
     }
 
-    /// Packs the lists and gives the space of removed vectors back.
+    /// Packs the lists and gives the space of removed vectors back. On Linux 6.1 and later the lists' memory becomes huge
+    /// pages where they can be had, which makes single queries faster.
     pub fn compact(&mut self) -> Result<()> {
         self.compact_under(0, &Control::default())
     }
@@ -210,6 +211,7 @@ impl Index {
             list.sort(columns, &mut list.like(), &check).map(drop)
         })?;
         self.lists.link_anew(&check);
+        self.lists.collapse(&self.context, workers, cancel);
         control.report("compact", self.count, self.count, 0.0).or(Ok(()))
     }
 

@@ -6,8 +6,11 @@
 //! is not taken, or the system is not Linux, nothing changes.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Lists;
+use crate::context::Context;
+use crate::progress::Cancel;
 
 /// Gaps between allocations up to this size are bridged: the allocator's own bookkeeping.
 const GAP: usize = 64 * 1024;
@@ -15,11 +18,39 @@ const GAP: usize = 64 * 1024;
 /// Shorter stretches hold no huge page.
 const HUGE_PAGE: usize = 2 << 20;
 
+/// Huge pages between two looks at the cancel flag: a millisecond each or so.
+const PAGES_A_STEP: usize = 8;
+
 impl Lists {
     /// Asks for huge pages where the lists lie.
     pub(crate) fn advise_huge_pages(&self) {
+        self.stretches().into_iter().for_each(advise);
+    }
+
+    /// Has huge pages made of what is written, which copies it: the allocator's own bookkeeping touches every stretch of
+    /// lists that are smaller than a huge page before anybody can ask. Stops when a page can't be had, or when cancelled:
+    /// nothing hangs on it.
+    pub(crate) fn collapse(&self, context: &Context, workers: usize, cancel: Cancel<'_>) {
+        let pieces = self.stretches().into_iter().flat_map(|stretch| {
+            let (first, end) = (stretch.start.div_ceil(HUGE_PAGE), stretch.end / HUGE_PAGE);
+            let piece = move |page: usize| page * HUGE_PAGE..end.min(page + PAGES_A_STEP) * HUGE_PAGE;
+            (first..end).step_by(PAGES_A_STEP).map(piece)
+        });
+        let failed = AtomicBool::new(false);
+        let each = |piece| {
+            cancel.check()?;
+            if !failed.load(Ordering::Relaxed) && !collapse(piece) {
+                failed.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        };
+        context.each(workers, pieces, &each).ok();
+    }
+
+    /// Where the lists lie, if that is long enough for a huge page.
+    fn stretches(&self) -> Vec<Range<usize>> {
         if !cfg!(target_os = "linux") {
-            return;
+            return Vec::new();
         }
         let mut places: Vec<Range<usize>> = Vec::with_capacity(5 * self.lists.len());
         for list in self.all() {
@@ -32,11 +63,9 @@ impl Lists {
             ];
             places.extend(own.into_iter().filter(|place| !place.is_empty()));
         }
-        for stretch in stretches(places) {
-            if stretch.len() >= HUGE_PAGE {
-                advise(stretch);
-            }
-        }
+        let mut stretches = stretches(places);
+        stretches.retain(|stretch| stretch.len() >= HUGE_PAGE);
+        stretches
     }
 }
 
@@ -66,8 +95,26 @@ fn advise(stretch: Range<usize>) {
     }
 }
 
+/// Makes huge pages of what is mapped in a range of them; false if not all could be had, or the system knows no such call.
+#[cfg(target_os = "linux")]
+fn collapse(pages: Range<usize>) -> bool {
+    /// Of Linux 6.1 and later; libc has it for some targets only.
+    const MADV_COLLAPSE: libc::c_int = 25;
+    // SAFETY: what the pages hold stays the same, whoever owns it; what is not mapped is passed over.
+    #[expect(unsafe_code, reason = "a call of the system")]
+    let done = unsafe {
+        libc::madvise(std::ptr::with_exposed_provenance_mut(pages.start), pages.len(), MADV_COLLAPSE)
+    };
+    done == 0
+}
+
 #[cfg(not(target_os = "linux"))]
 fn advise(_: Range<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn collapse(_: Range<usize>) -> bool {
+    false
+}
 
 #[cfg(test)]
 mod tests {

@@ -877,7 +877,8 @@ public:
 
     /// Drops all vectors; the training stays.
     void reset() { detail::check(ivf_reset(get())); }
-    /// Packs the lists and gives the space of removed vectors back.
+    /// Packs the lists and gives the space of removed vectors back; where it can be, in huge pages, which makes single
+    /// queries faster.
     void compact(const AddOptions& options = {}) {
         detail::Call call(options.progress);
         const auto to = call.options<ivf_add_options>(options);
