@@ -18,7 +18,7 @@ class LibivfIndex(Contestant):
     library = "libivf"
 
     #: Candidates a result that are compared again.
-    _FACTORS = (2, 5, 10, 20)
+    _FACTORS = (2, 3, 5, 10, 20)
     _SCALAR_FACTORS = (1.1, 1.5)
     #: For as many lists as a query needs; what tune finds for the three data sets is 0.3 to 0.6.
     _SCALE = 0.4
@@ -42,6 +42,9 @@ class LibivfIndex(Contestant):
         # Parts as large as those that faiss is fastest with.
         parts = task.dim // (2 if task.dim < 128 else 4)
         codes = ("Flat", "SQfp16", "SQ8", "SQ8,RFlat", "RaBitQfs,RFlat", "RaBitQ4,RFlat", f"PQ{parts}x4fs,RFlat")
+        if task.dim < 128:
+            # Where a vector has few bytes anyway, four bits a dimension leave little to compare again.
+            codes += (f"PQ{task.dim}x4fsr,RFlat",)
         return [f"IVF{task.nlist},{code}" for code in codes]
 
     @property
@@ -51,6 +54,7 @@ class LibivfIndex(Contestant):
     def build(self, x):
         self._index.train(x)
         self._index.add(x)
+        self._index.compact()
 
     def sweep(self):
         settings = [{"nprobe": probes} for probes in self._probes()]
