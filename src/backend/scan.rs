@@ -13,7 +13,6 @@ use crate::element::{Values, with_values};
 use crate::error::Result;
 use crate::kernel::{GROUP, Kernels, TileOutput, begin, bitpack, prefetch};
 use crate::lists::block::{BLOCK, blocks};
-use crate::metric::Metric;
 
 /// What of a list is scanned.
 pub(super) struct Ground<'a> {
@@ -138,16 +137,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let list = self.job.lists.list(unit.list as usize);
         let (first, columns) = (unit.blocks.0 as usize * BLOCK, self.job.columns());
         with_values!(list.vectors, values => prefetch(begin(bytemuck::cast_slice(&values[first * columns..]))));
-        if !self.starts_at_zero(&list) {
-            prefetch(begin(bytemuck::cast_slice(&list.bias[first..])));
-        }
-    }
-
-    /// Whether all scores of a list begin with nothing, so that its biases, a third as much as codes of four bits, are not
-    /// read: they would tell which lanes are empty, and those behind the last vector are passed over anyway.
-    pub(super) fn starts_at_zero(&self, list: &ListView<'_>) -> bool {
-        let product = matches!(self.job.codes, Codes::Product(_)) && self.job.metric != Metric::L2;
-        product && list.live == list.ids.len()
+        prefetch(begin(bytemuck::cast_slice(&list.bias[first..])));
     }
 
     /// Scans a unit for all its pairs.

@@ -146,7 +146,6 @@ impl<C: Collector> Scanner<'_, C> {
             _ => self.kernels.blocks_per_tile(count),
         };
         let lanes = list.bias.len();
-        let plain = self.starts_at_zero(list) && std::ptr::eq(ground.bias, list.bias);
         let slots = pairs.iter().map(|pair| pair.slots as usize).max().unwrap_or(0);
         for &(begin, end) in ground.runs {
             let mut block = begin;
@@ -158,8 +157,7 @@ impl<C: Collector> Scanner<'_, C> {
                     // The narrow last block is a tile of its own.
                     last -= NARROW;
                 }
-                let bias = if plain { &ZEROS[..last - first] } else { &ground.bias[first..last] };
-                let part = Part { first, halves: &[], bias };
+                let part = Part { first, halves: &[], bias: &ground.bias[first..last] };
                 self.pass(ground, scanned, &mut queries, &part);
                 block += (last - first).div_ceil(BLOCK);
             }
@@ -309,9 +307,6 @@ impl<C: Collector> Scanner<'_, C> {
         moved
     }
 }
-
-/// The biases of lanes that need none.
-const ZEROS: [f32; MAX_BLOCKS * BLOCK] = [0.0; MAX_BLOCKS * BLOCK];
 
 /// The factors of lanes that have none.
 const ONES: [f32; MAX_BLOCKS * BLOCK] = [1.0; MAX_BLOCKS * BLOCK];
