@@ -35,8 +35,9 @@ pub fn words() -> Vec<f32> {
 }
 
 pub fn context(threads: usize, kernel: Option<&str>) -> Arc<Context> {
-    let options = ContextOptions { threads, kernel: kernel.map(Into::into), ..Default::default() };
-    Arc::new(Context::new(&options).unwrap())
+    // Never "auto", which looks for a GPU after a second of work: on a busy machine that took the memory of a driver.
+    let (device, kernel) = (Some("cpu".into()), kernel.map(Into::into));
+    Arc::new(Context::new(&ContextOptions { threads, device, kernel, ..Default::default() }).unwrap())
 }
 
 /// The kernels that this CPU has.
