@@ -484,8 +484,8 @@ void recall_asked_for_is_found() {
     lists.add({x, dim});
     CHECK(lists.tune({sample, dim}, 5, 0.9f).k_factor >= 1);
     ivf::IndexOptions own;
-    own.k_factor = 1.5f;
-    CHECK(twice.info().k_factor == 2 && ivf::Index(dim, "SQ8,RFlat", ivf::Metric::l2, own).info().k_factor == 1.5f);
+    own.k_factor = 3.0f;
+    CHECK(twice.info().k_factor == 1.5f && ivf::Index(dim, "SQ8,RFlat", ivf::Metric::l2, own).info().k_factor == 3.0f);
     ivf::SearchStats stats{};
     options.stats = &stats;
     CHECK(index.search({sample, dim}, 5, options).ids == by_recall.ids);
