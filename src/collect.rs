@@ -97,7 +97,8 @@ pub(crate) fn ordered(key: f32) -> u32 {
     if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
 }
 
-fn from_ordered(bits: u32) -> f32 {
+/// The float of [`ordered`].
+pub(crate) fn from_ordered(bits: u32) -> f32 {
     f32::from_bits(if bits >> 31 == 1 { bits & !(1 << 31) } else { !bits })
 }
 

@@ -19,22 +19,29 @@ pub(crate) fn keys(
 ) -> Result<()> {
     multiply(context, x, list, 1, out)?;
     for (number, keys) in out.chunks_exact_mut(list.live).enumerate() {
-        let row = x.row(number);
-        if metric != Metric::L2 {
-            // + 0.0: a similarity of 0 has one key, not two.
-            keys.iter_mut().for_each(|key| *key = 0.0 - *key + 0.0);
-            continue;
-        }
-        let norm = squared_norm(row);
-        let mut cancelled = false;
-        for (key, bias) in keys.iter_mut().zip(list.bias) {
-            *key = norm - 2.0 * *key;
-            cancelled |= *key < CANCELLED * (norm - 2.0 * bias);
-        }
-        if cancelled {
-            let scorer = Scorer::new(metric, row, norm);
-            keys.iter_mut().enumerate().for_each(|(slot, key)| *key = scorer.settled(*key, &list, slot));
-        }
+        settle(metric, x.row(number), &list, keys);
     }
     Ok(())
+}
+
+/// Makes the keys of a row of its scores with every vector of a list, NaN of NaN.
+pub(super) fn settle(metric: Metric, row: &[f32], list: &ListView<'_>, keys: &mut [f32]) {
+    match metric {
+        // + 0.0: a similarity of 0 has one key, not two.
+        Metric::InnerProduct => keys.iter_mut().for_each(|key| *key = 0.0 - *key + 0.0),
+        Metric::Cosine => keys.iter_mut().for_each(|key| *key = (0.0 - *key).clamp(-1.0, 1.0) + 0.0),
+        Metric::L2 => {
+            let norm = squared_norm(row);
+            let mut cancelled = false;
+            for (key, bias) in keys.iter_mut().zip(list.bias) {
+                *key = norm - 2.0 * *key;
+                cancelled |= *key < CANCELLED * (norm - 2.0 * bias);
+            }
+            if cancelled {
+                let scorer = Scorer::new(metric, row, norm);
+                let keys = keys.iter_mut().enumerate().filter(|(_, key)| !key.is_nan());
+                keys.for_each(|(slot, key)| *key = scorer.settled(*key, list, slot));
+            }
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod allot;
 mod assign;
 mod cpu;
 pub(crate) mod device;
+mod few;
 mod finite;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
@@ -218,6 +219,24 @@ fn fits_device(job: &ScanJob<'_>) -> bool {
 
 /// The `k` best hits of each query.
 pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+    scan_best_or(context, job, k, sink, || cpu::best(context, job, k, sink))
+}
+
+/// The same of lists whose ids are numbers below 2^32, a vector's own each, as those of centroids are.
+pub(crate) fn scan_numbered(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+    scan_best_or(context, job, k, sink, || {
+        if few::fits(job) { few::best(context, job, k, sink) } else { cpu::best(context, job, k, sink) }
+    })
+}
+
+/// [`scan_best`] with the CPU's way to do it.
+fn scan_best_or(
+    context: &Context,
+    job: &ScanJob<'_>,
+    k: usize,
+    sink: &dyn Sink,
+    on_cpu: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     if fits_device(job)
         && let Some(device) = context.device().backend(context, || Work::best(job, k))
     {
@@ -226,7 +245,7 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
         }
         context.notice_loss();
     }
-    context.device().on_cpu(|| cpu::best(context, job, k, sink))
+    context.device().on_cpu(on_cpu)
 }
 
 /// All vectors whose key is below `key`, as (query, hit) in no order.

@@ -41,24 +41,27 @@ pub(crate) fn multiply(
             let Some((panel, out)) = next else { break };
             let from = panel * PANEL;
             let x = x.slice(from, from + out.len() / vectors);
-            multiply_panel(context.kernels(), x, &list, &mut scratch.packed, &mut scratch.tile, out);
+            // Every score reaches it, those of padding too.
+            let least = f32::NEG_INFINITY;
+            multiply_panel(context.kernels(), x, &list, least, &mut scratch.packed, &mut scratch.tile, out);
         }
         context.workspaces().put(workspace);
     })
 }
 
-fn multiply_panel(
+/// Writes the products of some rows, on the calling thread; NaN for what is less than `least`.
+pub(super) fn multiply_panel(
     kernels: &'static Kernels,
     x: MatrixRef<'_>,
     list: &ListView<'_>,
+    least: f32,
     packed: &mut Vec<f32>,
     tile: &mut TileOutput,
     out: &mut [f32],
 ) {
     let (dim, lanes) = (x.dim(), list.bias.len());
     let stripe = (STRIPE / dim).next_multiple_of(BLOCK);
-    // Every score reaches it, those of padding too.
-    let thresholds = [f32::NEG_INFINITY; MAX_QUERIES];
+    let thresholds = [least; MAX_QUERIES];
     // Tiles of even size: 7 + 6 rather than 12 + 1.
     let tiles = x.rows().div_ceil(kernels.max_queries);
     let rows_a_tile = x.rows().div_ceil(tiles);
@@ -103,8 +106,12 @@ fn multiply_panel(
 /// Writes the tile's scores of one query.
 fn copy_scores(tile: &TileOutput, q: usize, out: &mut [f32]) {
     for ((out, scores), &hits) in out.chunks_mut(BLOCK).zip(&tile.scores[q]).zip(&tile.hits[q]) {
+        if hits == u32::MAX && out.len() == BLOCK {
+            out.copy_from_slice(scores);
+            continue;
+        }
         for (lane, (place, &score)) in out.iter_mut().zip(scores).enumerate() {
-            // What does not even reach -inf is NaN, and may not have been written.
+            // What is no hit may not have been written.
             *place = if hits >> lane & 1 == 1 { score } else { f32::NAN };
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
+use super::few;
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::scan::Scratch;
@@ -14,6 +15,8 @@ use crate::topk::{Hit, State};
 pub(crate) struct Workspace {
     /// What a scanner uses for each unit.
     pub(crate) scratch: Scratch,
+    /// The keys of a few queries.
+    pub(crate) few: few::Room,
     /// Selection buffers, one a query.
     pub(crate) hits: Vec<Hit>,
     /// Selection states, one a query.
@@ -52,6 +55,7 @@ impl Workspace {
     fn new() -> Self {
         Self {
             scratch: Scratch::new(),
+            few: few::Room::default(),
             found: Vec::new(),
             hits: Vec::new(),
             states: Vec::new(),

@@ -38,8 +38,20 @@ pub(super) fn scan(
     lists: &mut [i64],
     keys: &mut [f32],
 ) -> Result<()> {
-    let Probing { context, metric, dim, queries, nprobe, workers, cancel } = probing;
-    let job = ScanJob {
+    let Probing { context, nprobe, .. } = probing;
+    let keys = (!keys.is_empty()).then(|| Rows::new(keys, nprobe));
+    let sink = ListSink { lists: Rows::new(lists, nprobe), keys };
+    backend::scan_numbered(context, &job(probing, centroids, len, probes), nprobe, &sink)
+}
+
+fn job<'a>(
+    probing: Probing<'a, 'a>,
+    centroids: &'a dyn ListSource,
+    len: usize,
+    probes: Probes<'a>,
+) -> ScanJob<'a> {
+    let Probing { metric, dim, queries, workers, cancel, .. } = probing;
+    ScanJob {
         dim,
         metric,
         queries,
@@ -57,9 +69,7 @@ pub(super) fn scan(
         max_codes: usize::MAX,
         workers,
         cancel,
-    };
-    let keys = (!keys.is_empty()).then(|| Rows::new(keys, nprobe));
-    backend::scan_best(context, &job, nprobe, &ListSink { lists: Rows::new(lists, nprobe), keys })
+    }
 }
 
 /// Writes the ids of hits, and their keys if they are wanted.
@@ -83,6 +93,103 @@ impl Sink for ListSink<'_> {
                     *key = hit.key;
                 }
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::Encoder;
+    use crate::context::ContextOptions;
+    use crate::element::Element;
+    use crate::kernel::Kernels;
+    use crate::lists::Lists;
+    use crate::matrix::MatrixRef;
+    use crate::random::Random;
+
+    /// What a scan of any number of queries finds, and one of a few: ids, and bits of keys.
+    fn found(job: &ScanJob<'_>, context: &Context, nprobe: usize) -> [(Vec<i64>, Vec<u32>); 2] {
+        type Scan = fn(&Context, &ScanJob<'_>, usize, &dyn Sink) -> Result<()>;
+        [backend::scan_best as Scan, backend::scan_numbered].map(|scan| {
+            let (mut lists, mut keys) = (vec![-2; job.count * nprobe], vec![7.0; job.count * nprobe]);
+            let (rows, of_keys) = (Rows::new(&mut lists, nprobe), Rows::new(&mut keys, nprobe));
+            scan(context, job, nprobe, &ListSink { lists: rows, keys: Some(of_keys) }).unwrap();
+            (lists, keys.into_iter().map(f32::to_bits).collect())
+        })
+    }
+
+    /// Vectors of small numbers, so that many keys are equal, some of them times `huge`.
+    fn vectors(random: &mut Random, count: usize, dim: usize, huge: f32) -> Vec<f32> {
+        let mut vector = |_| -> Vec<f32> {
+            let scale = [1.0, 1.0, 1.0, 0.0, huge, 0.37][random.below(6)];
+            #[expect(clippy::cast_possible_truncation, reason = "small whole numbers")]
+            (0..dim).map(|_| (random.normal() * 1.5).round() as f32 * scale).collect()
+        };
+        (0..count).flat_map(&mut vector).collect()
+    }
+
+    fn lists(context: &Context, centroids: MatrixRef<'_>, metric: Metric, groups: usize) -> Lists {
+        let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
+        let mut lists = Lists::new(groups, Element::F32, 0);
+        for (group, list) in lists.lists.iter_mut().enumerate() {
+            let of: Vec<u32> = (0u32..).take(centroids.rows()).skip(group).step_by(groups).collect();
+            list.append(centroids.into(), &of, |row| row as i64, &encoder, None, &[]).unwrap();
+            list.compact(centroids.dim(), &|| Ok(())).unwrap();
+        }
+        lists
+    }
+
+    #[test]
+    fn few_queries_find_what_many_do_bit_by_bit() {
+        let mut random = Random::new(5);
+        for kernels in Kernels::available() {
+            let kernel = Some(kernels.name.to_owned());
+            let options =
+                ContextOptions { threads: 1, device: Some("cpu".into()), kernel, ..Default::default() };
+            let context = Context::new(&options).unwrap();
+            let huge = [3.0, 1e-22, 4e17, 2e18, 1e19];
+            let shapes = [(1, 5), (16, 3), (31, 7), (33, 17), (100, 50), (129, 300), (1000, 12)];
+            for ((len, dim), metric) in shapes.into_iter().flat_map(|shape| {
+                [Metric::L2, Metric::InnerProduct, Metric::Cosine].map(|metric| (shape, metric))
+            }) {
+                let huge = huge[random.below(5)];
+                let mut centroids = vectors(&mut random, len, dim, huge);
+                let mut queries = vectors(&mut random, 8, dim, huge);
+                // One that is there.
+                queries[..dim].copy_from_slice(&centroids[len / 2 * dim..][..dim]);
+                if metric == Metric::Cosine {
+                    for row in centroids.chunks_exact_mut(dim).chain(queries.chunks_exact_mut(dim)) {
+                        let length = crate::matrix::squared_norm(row).sqrt();
+                        row.iter_mut().for_each(|value| *value /= length.max(1e-30));
+                    }
+                }
+                let matrix = MatrixRef::new("centroids", &centroids, len, dim).unwrap();
+                for groups in [1, 7.min(len)] {
+                    let lists = lists(&context, matrix, metric, groups);
+                    for (count, nprobe) in [(1, 1), (1, 6), (2, 24), (5, 33), (1, 64), (8, len / 3), (3, len)]
+                    {
+                        let nprobe = nprobe.clamp(1, len);
+                        let queries = &queries[..count * dim];
+                        let (workers, cancel) = (1, Cancel::default());
+                        let probing =
+                            Probing { context: &context, metric, dim, queries, nprobe, workers, cancel };
+                        // The groups of each query, in an order of its own, with a place that is empty.
+                        let some: Vec<i64> = (0..count as i64)
+                            .flat_map(|query| [(query + 4) % groups as i64, -1, (query + 6) % groups as i64])
+                            .collect();
+                        let some = Probes::Lists { lists: &some, nprobe: 3 };
+                        for probes in if groups < 3 { vec![Probes::All] } else { vec![Probes::All, some] } {
+                            let [many, few] = found(&job(probing, &lists, len, probes), &context, nprobe);
+                            assert_eq!(
+                                many, few,
+                                "{} {metric:?} {len} x {dim}, {huge}, {groups} groups, {count} queries, {nprobe}",
+                                kernels.name
+                            );
+                        }
+                    }
+                }
+            }
         }
     }
 }
