@@ -107,10 +107,8 @@ fn best_by_query(
             let best = selections(hits, states, job, (from, to), k, None)?;
             let capacity = best.capacity;
             let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
-            for (unit, number) in plan.units.iter().zip(1..) {
-                if let Some(next) = plan.units.get(number) {
-                    scanner.approach(next);
-                }
+            for (number, unit) in plan.units.iter().enumerate() {
+                scanner.approach(plan, number + 1);
                 scanner.scan(plan, unit)?;
             }
             for (query, (hits, state)) in hits.chunks_exact_mut(capacity).zip(states).enumerate() {

@@ -24,6 +24,7 @@ mod rerank;
 mod rounded;
 mod scan;
 mod scorer;
+mod single;
 mod slot;
 mod subset;
 mod sums;
@@ -78,6 +79,10 @@ pub(crate) trait ListSource: Sync {
     fn list_count(&self) -> usize;
     /// One of them.
     fn list(&self, list: usize) -> ListView<'_>;
+    /// Has fetched what [`Self::list`] reads to tell where a list is.
+    fn announce(&self, list: usize) {
+        let _ = list;
+    }
     /// The states of a list's vectors and of its biases.
     fn version(&self, list: usize) -> [Version; 2];
     /// Where a device keeps what it has of the lists, and of what their values stand for, which may not change; `None` =

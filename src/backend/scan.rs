@@ -9,9 +9,9 @@ use super::rounded::{Rounded, Roundings};
 use super::{Codes, IdFilter, ListView, Place, ScanJob};
 use crate::collect::Collector;
 use crate::context::Context;
-use crate::element::{Values, with_values};
+use crate::element::Values;
 use crate::error::Result;
-use crate::kernel::{GROUP, Kernels, TileOutput, begin, bitpack, prefetch};
+use crate::kernel::{Found, GROUP, Kernels, TileOutput, bitpack};
 use crate::lists::block::{BLOCK, blocks};
 
 /// What of a list is scanned.
@@ -37,6 +37,14 @@ pub(super) struct Ground<'a> {
     pub(super) half_bias: &'a [f32],
 }
 
+impl Ground<'_> {
+    /// What a hit is called.
+    #[inline]
+    pub(super) fn id(&self, slot: usize) -> i64 {
+        if self.places { Place { list: self.number, slot }.to_id() } else { self.list.ids[slot] }
+    }
+}
+
 /// What a tile reads of a list.
 pub(super) struct Scanned<'a> {
     pub(super) values: Values<'a>,
@@ -59,6 +67,8 @@ pub(super) struct Scanner<'a, C> {
     pub(super) prepared: &'a Prepared,
     pub(super) scratch: &'a mut Scratch,
     pub(super) collector: C,
+    /// What a single query reads next of another list.
+    pub(super) next: &'a [u8],
 }
 
 /// Memory that a scanner uses again for each unit.
@@ -67,6 +77,8 @@ pub(crate) struct Scratch {
     pub(super) packed: Vec<f32>,
     /// What the kernel writes.
     pub(super) tile: Box<TileOutput>,
+    /// The same of a single query.
+    pub(super) found: Box<Found>,
     filtered: Filtered,
     /// A tile's queries, as codes see them.
     pub(super) shifted: Vec<f32>,
@@ -99,10 +111,10 @@ struct Filtered {
 
 impl Scratch {
     pub(super) fn new() -> Self {
-        let tile = Box::new(TileOutput::new());
         Self {
             packed: Vec::new(),
-            tile,
+            tile: Box::new(TileOutput::new()),
+            found: Box::new(Found::new()),
             filtered: Filtered::default(),
             shifted: Vec::new(),
             unpacked: Vec::new(),
@@ -125,19 +137,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         scratch: &'a mut Scratch,
         collector: C,
     ) -> Self {
-        Self { kernels: context.kernels(), job, first_query, prepared, scratch, collector }
-    }
-
-    /// Has the beginning of a unit fetched that comes next. A few queries wait for memory, and what lies ahead within a
-    /// list is fetched by itself.
-    pub(super) fn approach(&self, unit: &Unit) {
-        if (unit.pairs.1 - unit.pairs.0) as usize > FEW {
-            return;
-        }
-        let list = self.job.lists.list(unit.list as usize);
-        let (first, columns) = (unit.blocks.0 as usize * BLOCK, self.job.columns());
-        with_values!(list.vectors, values => prefetch(begin(bytemuck::cast_slice(&values[first * columns..]))));
-        prefetch(begin(bytemuck::cast_slice(&list.bias[first..])));
+        Self { kernels: context.kernels(), job, first_query, prepared, scratch, collector, next: &[] }
     }
 
     /// Scans a unit for all its pairs.
@@ -186,6 +186,11 @@ impl<'a, C: Collector> Scanner<'a, C> {
     }
 
     fn scan_ground(&mut self, ground: &Ground<'_>, pairs: &[Pair]) -> Result<()> {
+        if let (Some(codes), [pair]) = (self.looks_words_up(), pairs) {
+            self.job.cancel.check()?;
+            self.scan_one(ground, codes, pair);
+            return Ok(());
+        }
         let mut unpacked = std::mem::take(&mut self.scratch.unpacked);
         let mut factors = std::mem::take(&mut self.scratch.factors);
         let mut fours = std::mem::take(&mut self.scratch.fours);

@@ -21,6 +21,19 @@ struct Queries<'a> {
     scorers: [Scorer<'a>; MAX_QUERIES],
     thresholds: [f32; MAX_QUERIES],
     steps: [Steps; MAX_QUERIES],
+    /// See [`LookupInput::least`].
+    least: [u16; MAX_QUERIES],
+}
+
+impl Queries<'_> {
+    /// Sets the bar of a query.
+    #[inline]
+    fn set_bar(&mut self, q: usize, bar: f32, is_least: bool) {
+        self.thresholds[q] = self.scorers[q].threshold(bar);
+        if is_least {
+            self.least[q] = self.steps[q].least(self.thresholds[q]);
+        }
+    }
 }
 
 /// A tile's lanes.
@@ -52,7 +65,6 @@ impl<C: Collector> Scanner<'_, C> {
         let count = pairs.len();
         let mut rows = [&[][..]; MAX_QUERIES];
         let mut scorers = [Scorer::new(job.metric, &[], 0.0); MAX_QUERIES];
-        let mut thresholds = [0f32; MAX_QUERIES];
         let mut steps = [Steps::default(); MAX_QUERIES];
         let mut lengths = [0f32; MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
@@ -137,10 +149,11 @@ impl<C: Collector> Scanner<'_, C> {
                 }
             }
         }
+        let mut queries =
+            Queries { pairs, scorers, thresholds: [0.0; MAX_QUERIES], steps, least: [0; MAX_QUERIES] };
         for (q, pair) in pairs.iter().enumerate() {
-            thresholds[q] = scorers[q].threshold(self.collector.bar(pair.query as usize));
+            queries.set_bar(q, self.collector.bar(pair.query as usize), self.looks_words_up().is_some());
         }
-        let mut queries = Queries { pairs, scorers, thresholds, steps };
         let step = match job.codes {
             Codes::Rounded(_) => MAX_BLOCKS,
             _ => self.kernels.blocks_per_tile(count),
@@ -189,7 +202,7 @@ impl<C: Collector> Scanner<'_, C> {
             if self.select(ground, scanned, &queries.pairs[q], &queries.scorers[q], q, part) {
                 let query = queries.pairs[q].query as usize;
                 self.collector.moved(query);
-                queries.thresholds[q] = queries.scorers[q].threshold(self.collector.bar(query));
+                queries.set_bar(q, self.collector.bar(query), self.looks_words_up().is_some());
             }
         }
     }
@@ -199,7 +212,7 @@ impl<C: Collector> Scanner<'_, C> {
     fn reach(&mut self, scanned: &Scanned<'_>, part: &Part<'_>, queries: &Queries<'_>) -> u32 {
         let Scratch { packed, tables, words, tile, .. } = &mut *self.scratch;
         let &Part { first, halves, bias } = part;
-        let Queries { pairs, thresholds, steps, .. } = queries;
+        let Queries { pairs, thresholds, steps, least, .. } = queries;
         let count = pairs.len();
         let thresholds = &thresholds[..count];
         let (from, to) = match halves {
@@ -243,8 +256,18 @@ impl<C: Collector> Scanner<'_, C> {
         };
         if let Some((columns, codes, factors)) = looked_up {
             let (tables, stride) = (&of_queries[..count], scanned.columns);
-            let input =
-                LookupInput { count, columns, tables, steps, thresholds, codes, stride, bias, factors };
+            let input = LookupInput {
+                count,
+                columns,
+                tables,
+                steps,
+                thresholds,
+                least,
+                codes,
+                stride,
+                bias,
+                factors,
+            };
             return self.kernels.lookup(input, tile);
         }
         let bases;
@@ -296,8 +319,7 @@ impl<C: Collector> Scanner<'_, C> {
                 if slot >= end {
                     break;
                 }
-                let id =
-                    if ground.places { Place { list: ground.number, slot }.to_id() } else { list.ids[slot] };
+                let id = ground.id(slot);
                 let score = self.scratch.tile.scores[q][block][lane];
                 let (place, factor) = (|| Place::of_id(id).slot, || scanned.factors[slot - scanned.first]);
                 let key = scorer.key(scorer.own(score, place, factor), list, slot);

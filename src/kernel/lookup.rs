@@ -2,7 +2,7 @@
 //! fits a vector register, so that a shuffle looks up 16 or 32 lanes at once. A score is made of whole numbers, and of
 //! products and sums that are rounded apart: all instruction sets give the same bits.
 
-use super::{MAX_QUERIES, TileOutput};
+use super::{MAX_BLOCKS, MAX_QUERIES, TileOutput, prefetch};
 use crate::lists::block::BLOCK;
 
 /// Entries of a table.
@@ -18,6 +18,21 @@ pub(crate) struct Steps {
     pub(crate) step: f32,
 }
 
+impl Steps {
+    /// A sum below which `step * sum + base` is below a threshold, however it is rounded.
+    pub(crate) fn least(self, threshold: f32) -> u16 {
+        let (base, step) = (f64::from(self.base), f64::from(self.step));
+        let most = f64::from(u16::MAX);
+        // By more than two roundings of numbers of that size make.
+        let rounding = (base.abs() + step * most) * f64::from(f32::EPSILON);
+        let sum = (f64::from(threshold) - base - rounding) / step;
+        // A step of 0 makes it NaN or infinite: nothing is known of sums that count nothing.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+        let least = sum.clamp(0.0, most) as u16;
+        if sum.is_finite() { least } else { 0 }
+    }
+}
+
 /// What a tile of look-ups reads.
 #[derive(Clone, Copy)]
 pub(crate) struct LookupInput<'a> {
@@ -31,6 +46,9 @@ pub(crate) struct LookupInput<'a> {
     pub(crate) steps: &'a [Steps],
     /// A score at or above its query's threshold is a hit; `[count]`.
     pub(crate) thresholds: &'a [f32],
+    /// Sums below which no lane of a query can be one, as [`Steps::least`] tells where factors are 1 and no bias is
+    /// above 0: lanes need not be looked at closely then; `[count]`.
+    pub(crate) least: &'a [u16],
     /// Blocks of bytes, `[blocks][stride][width]`, the first columns of each those of codes.
     pub(crate) codes: &'a [u8],
     /// Columns of a block.
@@ -50,6 +68,7 @@ impl LookupInput<'_> {
         assert!(self.tables.len() >= self.count);
         assert!(self.tables[..self.count].iter().all(|tables| tables.len() == self.columns * 2 * ENTRIES));
         assert!(self.steps.len() >= self.count && self.thresholds.len() >= self.count);
+        assert!(self.least.len() >= self.count);
         assert!(self.codes.len() == self.stride * lanes && self.factors.len() == lanes);
     }
 
@@ -70,6 +89,57 @@ impl LookupInput<'_> {
 
 /// Scores a tile; a bit for each query that has a hit, as for [`super::TileFn`].
 pub(super) type LookupFn = fn(LookupInput<'_>, &mut TileOutput) -> u32;
+
+/// Lanes of a run: what one query is compared with at once.
+pub(crate) const RUN: usize = 8 * BLOCK;
+
+/// The hits of a run, and room for as many as a register holds beyond them.
+pub(crate) struct Found {
+    /// Rising.
+    pub(crate) lanes: [u32; RUN + BLOCK],
+    pub(crate) scores: [f32; RUN + BLOCK],
+}
+
+impl Found {
+    pub(crate) const fn new() -> Self {
+        Self { lanes: [0; RUN + BLOCK], scores: [0.0; RUN + BLOCK] }
+    }
+}
+
+/// Scores a run for one query, while what is scanned next is fetched; the number of hits. See
+/// [`super::Kernels::lookup_run`].
+pub(super) type LookupRunFn = fn(LookupInput<'_>, &[u8], &mut TileOutput, &mut Found) -> usize;
+
+/// The same by tiles.
+pub(super) fn run_of_tiles(
+    lookup: LookupFn,
+    input: LookupInput<'_>,
+    next: &[u8],
+    output: &mut TileOutput,
+    found: &mut Found,
+) -> usize {
+    prefetch(next);
+    let mut hits = 0;
+    let each = MAX_BLOCKS * BLOCK;
+    let tiles = input.bias.chunks(each).zip(input.factors.chunks(each));
+    for (tile, ((bias, factors), codes)) in tiles.zip(input.codes.chunks(each * input.stride)).enumerate() {
+        if lookup(LookupInput { codes, bias, factors, ..input }, output) == 0 {
+            continue;
+        }
+        for (block, (&mask, scores)) in output.hits[0].iter().zip(&output.scores[0]).enumerate() {
+            let mut mask = if block * BLOCK < bias.len() { mask } else { 0 };
+            while mask != 0 {
+                let lane = mask.trailing_zeros() as usize;
+                mask &= mask - 1;
+                #[expect(clippy::cast_possible_truncation, reason = "below RUN")]
+                let number = (tile * each + block * BLOCK + lane) as u32;
+                (found.lanes[hits], found.scores[hits]) = (number, scores[lane]);
+                hits += 1;
+            }
+        }
+    }
+    hits
+}
 
 /// Fills tables; see [`super::Kernels::subsets`].
 pub(super) type SubsetsFn = fn(&[f32], &mut [u8]) -> Steps;

@@ -27,7 +27,7 @@ use dot::ROWS_QUERIES;
 pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};
 #[cfg(feature = "gpu")]
 pub(crate) use lookup::most;
-pub(crate) use lookup::{ENTRIES, LookupInput, Residual, Steps};
+pub(crate) use lookup::{ENTRIES, Found, LookupInput, RUN, Residual, Steps};
 pub(crate) use pair::{Coded, Pairs, begin, prefetch};
 pub(crate) use round::{RoundInput, Rounded};
 pub(crate) use tables::{Book, SumInput};
@@ -135,6 +135,8 @@ pub(crate) struct Kernels {
     squares: SquaresFn,
     unpack: UnpackFn,
     lookup: lookup::LookupFn,
+    /// The same for one query.
+    lookup_run: lookup::LookupRunFn,
     subsets: lookup::SubsetsFn,
     residual: lookup::ResidualFn,
     dots: dot::DotFn,
@@ -214,6 +216,21 @@ impl Kernels {
         input.check();
         assert!(input.bias.len() <= BLOCK * MAX_BLOCKS);
         (self.lookup)(input, output)
+    }
+
+    /// Scores up to [`RUN`] lanes for one query by look-ups and writes what it finds to `found`; the number of hits.
+    /// Meanwhile `next` is fetched. `output` is memory.
+    #[inline]
+    pub(crate) fn lookup_run(
+        &self,
+        input: LookupInput<'_>,
+        next: &[u8],
+        output: &mut TileOutput,
+        found: &mut Found,
+    ) -> usize {
+        input.check();
+        assert!(input.count == 1 && input.bias.len() <= RUN);
+        (self.lookup_run)(input, next, output, found)
     }
 
     /// Writes the differences of a query from a centroid.

@@ -127,21 +127,22 @@ pub(crate) fn begin(bytes: &[u8]) -> &[u8] {
     &bytes[..bytes.len().min(BYTES)]
 }
 
-/// Has bytes fetched that are soon to be read.
+/// Has a value fetched that is soon to be read.
 #[inline]
-pub(crate) fn prefetch(bytes: &[u8]) {
+pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        for line in bytes.chunks(LINE) {
+        let start = std::ptr::from_ref(value).cast::<i8>();
+        for line in (0..size_of_val(value)).step_by(LINE) {
             #[expect(unsafe_code, reason = "a hint")]
             // SAFETY: a prefetch of any address does no harm.
             unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
             }
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
+    let _ = value;
 }

@@ -13,6 +13,7 @@ pub(super) static KERNELS: Kernels = Kernels {
     squares,
     unpack: bitpack::unpack,
     lookup: lookup::scalar,
+    lookup_run: |input, next, output, found| lookup::run_of_tiles(lookup::scalar, input, next, output, found),
     subsets: lookup::scalar_subsets,
     residual: lookup::residual,
     dots: dot::scalar,

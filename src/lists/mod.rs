@@ -20,6 +20,7 @@ pub(crate) use storage::{Check, Region, Storage};
 use crate::backend::{DeviceSlot, ListSource, ListView, Version};
 use crate::element::Element;
 use crate::error::Result;
+use crate::kernel::prefetch;
 
 /// All lists of an index. A flat index has one.
 pub(crate) struct Lists {
@@ -111,6 +112,10 @@ impl ListSource for Lists {
 
     fn list(&self, list: usize) -> ListView<'_> {
         self.any(list).view()
+    }
+
+    fn announce(&self, list: usize) {
+        prefetch(self.any(list));
     }
 
     fn version(&self, list: usize) -> [Version; 2] {

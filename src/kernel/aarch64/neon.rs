@@ -6,6 +6,7 @@ use std::arch::aarch64::*;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
+use crate::kernel::lookup::run_of_tiles;
 use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput, bitmap, dot, pair, round, tables};
 
@@ -16,6 +17,7 @@ static KERNELS: Kernels = Kernels {
     squares: safe_squares,
     unpack: safe_unpack,
     lookup: safe_lookup,
+    lookup_run: |input, next, output, found| run_of_tiles(safe_lookup, input, next, output, found),
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::dot::safe_dots,

@@ -26,6 +26,7 @@ fn lookup_any_shape_agrees_with_scalar_bit_by_bit() {
                         tables: &of_queries,
                         steps: &steps,
                         thresholds,
+                        least: &[0; MAX_QUERIES],
                         codes: &codes,
                         stride,
                         bias: &bias,
@@ -58,6 +59,99 @@ fn lookup_any_shape_agrees_with_scalar_bit_by_bit() {
             }
         }
     }
+}
+
+/// A query's inputs for so many lanes whose biases are 0, or -inf for one of them, and whose factors are 1.
+struct Unbiased {
+    tables: Vec<u8>,
+    codes: Vec<u8>,
+    bias: Vec<f32>,
+    steps: [Steps; 1],
+}
+
+impl Unbiased {
+    fn new(columns: usize, lanes: usize) -> Self {
+        let entry = |byte: &u8| byte & crate::kernel::lookup::MOST;
+        let mut bias = vec![0.0; lanes];
+        bias[lanes / 2] = f32::NEG_INFINITY;
+        Self {
+            tables: bytes(1, columns * 2 * ENTRIES).iter().map(entry).collect(),
+            codes: bytes(2, columns * lanes),
+            bias,
+            steps: [Steps { base: -0.5, step: 1e-3 }],
+        }
+    }
+}
+
+#[test]
+fn lookup_run_any_shape_finds_the_hits_of_tiles() {
+    let ones = [1.0; RUN];
+    for kernels in Kernels::available() {
+        for columns in [1, 2, 7, 13, 48, 63, 258] {
+            for lanes in [16, 32, 96, 128, 160, RUN] {
+                let of = Unbiased::new(columns, lanes);
+                let tables = [&of.tables[..]];
+                // About a half, a few and none of them.
+                let middle = of.steps[0].base + of.steps[0].step * 127.0 * columns as f32;
+                for threshold in [f32::MIN, middle, middle * 1.2, f32::MAX] {
+                    let input = LookupInput {
+                        count: 1,
+                        columns,
+                        tables: &tables,
+                        steps: &of.steps,
+                        thresholds: &[threshold],
+                        least: &[of.steps[0].least(threshold)],
+                        codes: &of.codes,
+                        stride: columns,
+                        bias: &of.bias,
+                        factors: &ones[..lanes],
+                    };
+                    let (mut tile, mut want, mut got) = (TileOutput::new(), Found::new(), Found::new());
+                    let all = LookupInput { least: &[0], ..input };
+                    let hits = (scalar::KERNELS.lookup_run)(all, &[], &mut tile, &mut want);
+                    for next in [&[][..], &of.codes, &of.codes[..columns]] {
+                        assert_eq!(kernels.lookup_run(input, next, &mut tile, &mut got), hits);
+                        assert_eq!(got.lanes[..hits], want.lanes[..hits], "{}", kernels.name);
+                        let bits = |found: &Found| {
+                            found.scores[..hits].iter().map(|s| s.to_bits()).collect::<Vec<_>>()
+                        };
+                        assert_eq!(
+                            bits(&got),
+                            bits(&want),
+                            "{} {columns} columns, {lanes} lanes",
+                            kernels.name
+                        );
+                    }
+                    if threshold == f32::MIN {
+                        assert_eq!(hits, lanes - 1, "all but what holds nothing");
+                    }
+                    assert!(threshold < f32::MAX || hits == 0);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn least_any_steps_lets_no_sum_below_it_reach_the_threshold() {
+    let numbers = numbers(7, 4 * 4096);
+    for four in numbers.as_chunks::<4>().0 {
+        let scale = 10f32.powf(8.0 * four[0]);
+        let steps = Steps { base: four[1] * scale, step: four[2].abs() * 1e-3 * scale };
+        let threshold = steps.base + steps.step * 40_000.0 * four[3].abs();
+        let least = steps.least(threshold);
+        // As kernels have it.
+        let score = |sum: u16| steps.step * f32::from(sum) + steps.base;
+        assert!(least == 0 || score(least - 1) < threshold, "{steps:?} {threshold}: {least}");
+        if steps.base.abs() < 1e3 * steps.step && least > 0 {
+            let some = least.saturating_add(8);
+            assert!(score(some) >= threshold, "nothing is gained: {steps:?} {threshold}: {least}");
+        }
+    }
+    assert_eq!(Steps { base: 1.0, step: 0.0 }.least(2.0), 0);
+    assert_eq!(Steps { base: 1.0, step: 0.0 }.least(1.0), 0);
+    let steps = Steps { base: 0.0, step: 1.0 };
+    assert_eq!((steps.least(f32::MIN), steps.least(f32::MAX)), (0, u16::MAX));
 }
 
 #[test]

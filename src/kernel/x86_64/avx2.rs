@@ -7,6 +7,7 @@ use super::bitmap::safe_members;
 use super::lookup::{safe_lookup, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
+use crate::kernel::lookup::run_of_tiles;
 use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
@@ -17,6 +18,7 @@ static KERNELS: Kernels = Kernels {
     squares: safe_squares,
     unpack: safe_unpack,
     lookup: safe_lookup,
+    lookup_run: |input, next, output, found| run_of_tiles(safe_lookup, input, next, output, found),
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::eights::safe_avx2,

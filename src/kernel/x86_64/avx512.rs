@@ -5,7 +5,7 @@ use std::arch::x86_64::*;
 
 use super::bitmap::safe_members;
 use super::lookup::{safe_residual, safe_subsets};
-use super::permute::safe_lookup_avx512;
+use super::permute::{safe_lookup_avx512, safe_lookup_run_avx512};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
 use crate::kernel::tile::{self, Finish, Load, Simd};
@@ -18,6 +18,7 @@ static KERNELS: Kernels = Kernels {
     squares: safe_squares,
     unpack: safe_unpack,
     lookup: safe_lookup_avx512,
+    lookup_run: safe_lookup_run_avx512,
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::dot::safe_avx512,

@@ -6,19 +6,38 @@ use std::arch::x86_64::*;
 
 use super::lookup::safe_lookup;
 use crate::kernel::TileOutput;
-use crate::kernel::lookup::{ENTRIES, LookupInput, Steps};
+use crate::kernel::lookup::{ENTRIES, Found, LookupInput, Steps, run_of_tiles};
 use crate::lists::block::{BLOCK, NARROW};
 
 pub(super) fn safe_lookup_avx512(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
-    let has = is_x86_feature_detected!("avx512vbmi")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl");
-    if has && input.bias.len() >= BLOCK {
+    if permutes(&input) {
         // SAFETY: the CPU has the features, and `Kernels::lookup` checked the shape.
         unsafe { tile(input, output) }
     } else {
         safe_lookup(input, output)
     }
+}
+
+pub(super) fn safe_lookup_run_avx512(
+    input: LookupInput<'_>,
+    next: &[u8],
+    output: &mut TileOutput,
+    found: &mut Found,
+) -> usize {
+    if permutes(&input) {
+        // SAFETY: the CPU has the features, and `Kernels::lookup_run` checked the shape.
+        unsafe { run(input, next, found) }
+    } else {
+        run_of_tiles(safe_lookup, input, next, output, found)
+    }
+}
+
+/// Whether the CPU has the features, and the input whole blocks.
+fn permutes(input: &LookupInput<'_>) -> bool {
+    let has = is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    has && input.bias.len() >= BLOCK
 }
 
 /// Queries that share a block's bytes.
@@ -50,6 +69,41 @@ unsafe fn tile(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
     any
 }
 
+/// Scores blocks for one query; beside each a block's bytes of `next` are fetched, as far as they go.
+///
+/// # Safety
+/// As for [`tile`]; there are at most [`RUN`](crate::kernel::lookup::RUN) lanes.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn run(input: LookupInput<'_>, next: &[u8], found: &mut Found) -> usize {
+    let first = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    let mut lanes = [first, _mm512_add_epi32(first, _mm512_set1_epi32(16))];
+    let each = input.stride * BLOCK;
+    let mut ahead = next.chunks_exact(each);
+    let mut hits = 0;
+    for block in 0..input.bias.len() / BLOCK {
+        // Without another block its own: those are there already.
+        let ahead = ahead.next().unwrap_or(&input.codes[block * each..]).as_ptr();
+        // SAFETY: as for this function; the block is one of the input.
+        let [sums] = unsafe { sums::<1>(&input, block, 0, ahead) };
+        if let Some(halves) = reaching(sums, input.least[0]) {
+            // SAFETY: as above.
+            let (scores, masks) = unsafe { scores(&input, block, 0, halves) };
+            for ((scores, mask), lanes) in scores.into_iter().zip(masks).zip(lanes) {
+                // SAFETY: `found` has room for a register beyond the hits of all lanes before these.
+                unsafe {
+                    let to = found.lanes.as_mut_ptr().add(hits);
+                    _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi32(mask, lanes));
+                    let to = found.scores.as_mut_ptr().add(hits);
+                    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(mask, scores));
+                }
+                hits += mask.count_ones() as usize;
+            }
+        }
+        lanes = lanes.map(|lanes| _mm512_add_epi32(lanes, _mm512_set1_epi32(32)));
+    }
+    hits
+}
+
 /// Scores a block for the queries from `first` on.
 ///
 /// # Safety
@@ -63,36 +117,70 @@ unsafe fn queries<const Q: usize>(
     output: &mut TileOutput,
 ) -> u32 {
     let (codes, _, _) = input.block(block, BLOCK);
-    let tables = std::array::from_fn::<_, Q, _>(|q| input.tables[first + q].as_ptr());
-    let half = _mm512_set1_epi8(15);
-    // Which of the 64 bytes of two columns' tables their halves of bytes choose from.
-    let (lower, upper) = (of_columns(0, 2), of_columns(1, 3));
-    // Sums of both lanes of each pair, the upper one's times 256, and of the upper ones.
-    let mut sums = [[_mm512_setzero_si512(); 2]; Q];
-    for column in (0..input.columns).step_by(2) {
-        let whole = column + 1 < input.columns;
-        // SAFETY: a row of codes is 32 bytes, and so are each query's tables of a column.
-        unsafe {
-            let row = codes.as_ptr().add(column * BLOCK);
-            _mm_prefetch::<_MM_HINT_T0>(row.wrapping_add(AHEAD).cast());
-            let bytes = columns(row, whole);
-            // Half of a byte, or the table.
-            let low = _mm512_ternarylogic_epi32::<AND_OR>(bytes, half, lower);
-            let high = _mm512_ternarylogic_epi32::<AND_OR>(_mm512_srli_epi16::<4>(bytes), half, upper);
-            for (sums, tables) in sums.iter_mut().zip(&tables) {
-                let entries = columns(tables.add(column * BLOCK), whole);
-                let found = _mm512_add_epi8(
-                    _mm512_permutexvar_epi8(low, entries),
-                    _mm512_permutexvar_epi8(high, entries),
-                );
-                sums[0] = _mm512_add_epi16(sums[0], found);
-                sums[1] = _mm512_add_epi16(sums[1], _mm512_srli_epi16::<8>(found));
-            }
-        }
-    }
     // SAFETY: as for this function.
+    let sums = unsafe { sums::<Q>(input, block, first, codes.as_ptr().wrapping_add(AHEAD)) };
+    // SAFETY: as above.
     let finished = |(q, &sums)| unsafe { finish(input, block, first + q, sums, output) };
     sums.iter().enumerate().map(finished).fold(0, |any, hit| any | hit)
+}
+
+/// A query's sums with a block: of both lanes of each pair, the upper one's times 256, and of the upper ones; the even
+/// columns' apart from the odd ones'.
+type Sums = [__m512i; 2];
+
+/// Adds up what the queries from `first` on look up in a block; as many bytes are fetched from `ahead`.
+///
+/// # Safety
+/// As for [`tile`]; the block and the queries are those of the input.
+// Always inlined, so that sums stay in registers: where the features are enabled, then.
+#[inline(always)]
+unsafe fn sums<const Q: usize>(
+    input: &LookupInput<'_>,
+    block: usize,
+    first: usize,
+    ahead: *const u8,
+) -> [Sums; Q] {
+    let (codes, _, _) = input.block(block, BLOCK);
+    let tables = std::array::from_fn::<_, Q, _>(|q| input.tables[first + q].as_ptr());
+    // SAFETY: the CPU has the features.
+    let mut sums = [[unsafe { _mm512_setzero_si512() }; 2]; Q];
+    for column in (0..input.columns & !1).step_by(2) {
+        let at = column * BLOCK;
+        // SAFETY: a row of codes is 32 bytes, and so are each query's tables of a column; there is another.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
+            let bytes = _mm512_loadu_si512(codes.as_ptr().add(at).cast());
+            look_up(&mut sums, bytes, tables.map(|tables| _mm512_loadu_si512(tables.add(at).cast())));
+        }
+    }
+    if input.columns % 2 == 1 {
+        let at = (input.columns - 1) * BLOCK;
+        // SAFETY: as above, of one.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
+            let bytes = _mm256_loadu_si256(codes.as_ptr().add(at).cast());
+            let entries =
+                tables.map(|tables| _mm512_zextsi256_si512(_mm256_loadu_si256(tables.add(at).cast())));
+            look_up(&mut sums, _mm512_zextsi256_si512(bytes), entries);
+        }
+    }
+    sums
+}
+
+/// Adds what the bytes of two columns choose from each query's tables of them.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+fn look_up<const Q: usize>(sums: &mut [Sums; Q], bytes: __m512i, tables: [__m512i; Q]) {
+    let half = _mm512_set1_epi8(15);
+    // Half of a byte, or which of the 64 bytes of tables it chooses from.
+    let low = _mm512_ternarylogic_epi32::<AND_OR>(bytes, half, of_columns(0, 2));
+    let high = _mm512_ternarylogic_epi32::<AND_OR>(_mm512_srli_epi16::<4>(bytes), half, of_columns(1, 3));
+    for (sums, entries) in sums.iter_mut().zip(tables) {
+        let found =
+            _mm512_add_epi8(_mm512_permutexvar_epi8(low, entries), _mm512_permutexvar_epi8(high, entries));
+        sums[0] = _mm512_add_epi16(sums[0], found);
+        sums[1] = _mm512_add_epi16(sums[1], _mm512_srli_epi16::<8>(found));
+    }
 }
 
 /// `a & b | c`.
@@ -108,48 +196,41 @@ fn of_columns(one: i8, next: i8) -> __m512i {
     _mm512_inserti64x4::<1>(one, _mm256_set1_epi8(next * EACH))
 }
 
-/// The bytes of two columns, or of the last one.
-///
-/// # Safety
-/// There must be 64 bytes, or 32.
+/// A query's sums with lanes 0 to 15 and 16 to 31 of a block, if any is so large.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn columns(bytes: *const u8, whole: bool) -> __m512i {
-    // SAFETY: as for this function.
-    unsafe {
-        if whole {
-            _mm512_loadu_si512(bytes.cast())
-        } else {
-            _mm512_zextsi256_si512(_mm256_loadu_si256(bytes.cast()))
-        }
-    }
-}
-
-/// Makes scores of a query's sums with a block, and tells which are hits: a bit for the query if there are any.
-///
-/// # Safety
-/// As for [`tile`]; the block and the query are those of the input.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
-unsafe fn finish(
-    input: &LookupInput<'_>,
-    block: usize,
-    query: usize,
-    sums: [__m512i; 2],
-    output: &mut TileOutput,
-) -> u32 {
-    let (_, bias, factors) = input.block(block, BLOCK);
+fn reaching(sums: Sums, least: u16) -> Option<[__m256i; 2]> {
     let [all, odd] =
         sums.map(|sums| _mm256_add_epi16(_mm512_castsi512_si256(sums), _mm512_extracti64x4_epi64::<1>(sums)));
     let even = _mm256_sub_epi16(all, _mm256_slli_epi16::<8>(odd));
+    let least = _mm256_set1_epi16(least.cast_signed());
+    if _mm256_cmpge_epu16_mask(even, least) | _mm256_cmpge_epu16_mask(odd, least) == 0 {
+        return None;
+    }
     // Lanes 0 to 7 and 16 to 23, then the others.
     let (a, b) = (_mm256_unpacklo_epi16(even, odd), _mm256_unpackhi_epi16(even, odd));
-    let halves = [_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)];
+    Some([_mm256_permute2x128_si256::<0x20>(a, b), _mm256_permute2x128_si256::<0x31>(a, b)])
+}
+
+/// The scores that a query's sums with a block make, and which are hits.
+///
+/// # Safety
+/// As for [`tile`]; the block and the query are those of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn scores(
+    input: &LookupInput<'_>,
+    block: usize,
+    query: usize,
+    halves: [__m256i; 2],
+) -> ([__m512; 2], [__mmask16; 2]) {
+    let (_, bias, factors) = input.block(block, BLOCK);
     let Steps { base, step } = input.steps[query];
     let (base, step) = (_mm512_set1_ps(base), _mm512_set1_ps(step));
     let threshold = _mm512_set1_ps(input.thresholds[query]);
-    let mut hits = 0;
+    let mut hits = [0; 2];
     let mut scores = [_mm512_setzero_ps(); 2];
-    for (part, (score, sums)) in scores.iter_mut().zip(halves).enumerate() {
+    for (part, ((score, hits), sums)) in scores.iter_mut().zip(&mut hits).zip(halves).enumerate() {
         // SAFETY: 16 lanes from `part * 16` on are those of the block.
         unsafe {
             let sum = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(sums));
@@ -158,8 +239,31 @@ unsafe fn finish(
             *score =
                 _mm512_add_ps(_mm512_mul_ps(factor, _mm512_add_ps(_mm512_mul_ps(step, sum), base)), bias);
         }
-        hits |= u32::from(_mm512_cmp_ps_mask::<_CMP_GE_OQ>(*score, threshold)) << (part * NARROW);
+        *hits = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(*score, threshold);
     }
+    (scores, hits)
+}
+
+/// Writes the scores of a query with a block, and tells which are hits: a bit for the query if there are any.
+///
+/// # Safety
+/// As for [`tile`]; the block and the query are those of the input.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi")]
+unsafe fn finish(
+    input: &LookupInput<'_>,
+    block: usize,
+    query: usize,
+    sums: Sums,
+    output: &mut TileOutput,
+) -> u32 {
+    let Some(halves) = reaching(sums, input.least[query]) else {
+        output.hits[query][block] = 0;
+        return 0;
+    };
+    // SAFETY: as for this function.
+    let (scores, [low, high]) = unsafe { scores(input, block, query, halves) };
+    let hits = u32::from(low) | u32::from(high) << NARROW;
     output.hits[query][block] = hits;
     if hits == 0 {
         return 0;
