@@ -25,7 +25,7 @@ class Task:
 Settings = dict[str, float]
 
 #: How many lists are visited.
-PROBES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
+PROBES = (1, 2, 3, 4, 6, 8, 12, 16, 20, 24, 32, 40, 48, 56, 64, 96, 128)
 
 
 class Contestant:

@@ -18,7 +18,7 @@ class LibivfIndex(Contestant):
     library = "libivf"
 
     #: Candidates a result that are compared again.
-    _FACTORS = (2, 3, 5, 10, 20)
+    _FACTORS = (2, 3, 4, 5, 10, 20)
     _SCALAR_FACTORS = (1.1, 1.5)
     #: For as many lists as a query needs; what tune finds for the three data sets is 0.3 to 0.6.
     _SCALE = 0.4
