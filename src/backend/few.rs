@@ -1,16 +1,21 @@
 //! A few queries against some hundreds or thousands of vectors, as the coarse step has them: what a scan of many pays for
 //! once (plans, tiles of queries, a selection that each hit passes by itself) would take longer than the products. All
-//! keys of a query are written down, then the best of them are picked.
+//! keys of a query are written down, then the best of them are picked. Where a sketch of them is there, only those that may be
+//! among the best have theirs computed.
 
 use super::keys::settle;
 use super::multiply::multiply_panel;
 use super::scan::Scratch;
+use super::scorer::Scorer;
+use super::sketch::{Rounding, Sketch};
 use super::workspace::Workspace;
 use super::{Codes, ListView, Probes, ScanJob};
 use crate::collect::{Sink, from_ordered, ordered};
 use crate::context::Context;
 use crate::error::Result;
-use crate::matrix::MatrixRef;
+use crate::kernel::{Kernels, ROWS, prefetch};
+use crate::matrix::{MatrixRef, squared_norm};
+use crate::metric::Metric;
 use crate::topk::Hit;
 
 /// Most queries of a job, and most keys of all of them.
@@ -20,6 +25,21 @@ const KEYS: usize = 1 << 16;
 /// Multiply-adds from which on several threads that share them are faster.
 const WORTH_THREADS: usize = 1 << 20;
 
+/// A sketch is looked at where one of so many vectors at most is wanted, and trusted where it leaves one of so many.
+const WANTED: usize = 8;
+const LEFT: usize = 4;
+
+/// Bytes of a row that are fetched before its turn: what follows comes by itself.
+const AHEAD: usize = 256;
+
+/// What is known of the vectors of a list besides: a sketch of them, and they themselves as rows.
+#[derive(Clone, Copy)]
+pub(crate) struct Sketched<'a> {
+    pub(crate) sketch: &'a Sketch,
+    /// `[vectors, dim]`.
+    pub(crate) rows: &'a [f32],
+}
+
 /// Memory for keys and for what is picked of them.
 #[derive(Default)]
 pub(crate) struct Room {
@@ -28,6 +48,8 @@ pub(crate) struct Room {
     /// `[vectors]`, where they lie in several lists.
     ids: Vec<i64>,
     picked: Picked,
+    rounding: Rounding,
+    left: Left,
 }
 
 /// Whether [`best`] is the faster way, and can do it.
@@ -40,21 +62,44 @@ pub(super) fn fits(job: &ScanJob<'_>) -> bool {
         && job.max_codes == usize::MAX;
     let keys = job.count.saturating_mul(job.vectors);
     plain
-        && job.count <= QUERIES
+        && (1..=QUERIES).contains(&job.count)
         && keys <= KEYS
         && (job.workers == 1 || keys.saturating_mul(job.dim) <= WORTH_THREADS)
 }
 
 /// The `k` best of each query, of ids below 2^32.
-pub(super) fn best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+pub(super) fn best(
+    context: &Context,
+    job: &ScanJob<'_>,
+    k: usize,
+    sketched: Option<Sketched<'_>>,
+    sink: &dyn Sink,
+) -> Result<()> {
     let mut workspace = context.workspaces().take();
-    let Workspace { scratch, few: Room { keys, ids, picked }, .. } = &mut workspace;
+    let Workspace { scratch, few: Room { keys, ids, picked, rounding, left }, .. } = &mut workspace;
     if let (Probes::All, 1) = (job.probes, job.lists.list_count()) {
         job.cancel.check()?;
-        let list = job.lists.list(0);
+        let (kernels, list) = (context.kernels(), job.lists.list(0));
         keys.resize(job.count * list.live, 0.0);
-        score(context, job, (0, job.count), &list, scratch, keys)?;
-        for (query, keys) in keys.chunks_exact(list.live.max(1)).enumerate() {
+        let sketched = sketched.filter(|_| k <= list.live / WANTED);
+        match &sketched {
+            Some(of) => of.sketch.estimate(kernels, job.queries, scratch, rounding, keys),
+            None => score(context, job, (0, job.count), &list, scratch, keys)?,
+        }
+        for (query, keys) in keys.chunks_exact_mut(list.live.max(1)).enumerate() {
+            if let Some(of) = &sketched {
+                let margin = rounding.margin(query);
+                if margin.is_some_and(|margin| left.choose(keys, k, margin, &mut picked.minima)) {
+                    let row = &job.queries[query * job.dim..][..job.dim];
+                    left.score(kernels, job.metric, row, of.rows, &list);
+                    let best = picked.pick(&left.keys, &left.ids, k);
+                    if is_proven(job.metric, best, k) {
+                        sink.take(query, best);
+                        continue;
+                    }
+                }
+                score(context, job, (query, query + 1), &list, scratch, keys)?;
+            }
             sink.take(query, picked.pick(keys, list.ids, k));
         }
     } else {
@@ -74,6 +119,63 @@ pub(super) fn best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Si
     }
     context.workspaces().put(workspace);
     Ok(())
+}
+
+/// Whether the `k` best of what a sketch leaves are those of all: there are so many, and the last one's key is not one that
+/// similarities beyond 1 are cut to, which a vector that was left out could share.
+fn is_proven(metric: Metric, best: &[Hit], k: usize) -> bool {
+    best.len() == k && (metric != Metric::Cosine || best.last().is_some_and(|hit| hit.key.abs() < 1.0))
+}
+
+/// What a sketch leaves of a query's vectors.
+#[derive(Default)]
+struct Left {
+    /// Those that may be among the best, their ids, and their keys.
+    slots: Vec<u32>,
+    ids: Vec<i64>,
+    keys: Vec<f32>,
+}
+
+impl Left {
+    /// Chooses those that may be among the `k` best by keys that lie off by `margin` at most; false = too many.
+    fn choose(&mut self, keys: &[f32], k: usize, margin: f32, minima: &mut Vec<f32>) -> bool {
+        // So many have a key up to a margin above the bar, and what is more than two above it has a larger one.
+        let bar = bar(keys, k, minima) + 2.0 * margin;
+        self.slots.resize(keys.len(), 0);
+        let mut count = 0;
+        for (slot, &key) in (0u32..).zip(keys) {
+            self.slots[count] = slot;
+            count += usize::from(key <= bar);
+        }
+        self.slots.truncate(count);
+        count <= keys.len() / LEFT
+    }
+
+    /// Computes their keys as a scan does, bit by bit; NaN = none.
+    fn score(&mut self, kernels: &Kernels, metric: Metric, query: &[f32], rows: &[f32], list: &ListView<'_>) {
+        let Self { slots, ids, keys, .. } = self;
+        let norm = if metric == Metric::L2 { squared_norm(query) } else { 0.0 };
+        let scorer = Scorer::new(metric, query, norm);
+        let row = |slot: u32| &rows[slot as usize * query.len()..][..query.len()];
+        ids.clear();
+        keys.clear();
+        ids.extend(slots.iter().map(|&slot| list.ids[slot as usize]));
+        let mut parts = slots.chunks(ROWS).peekable();
+        while let Some(part) = parts.next() {
+            for &slot in parts.peek().copied().unwrap_or_default() {
+                let bytes: &[u8] = bytemuck::cast_slice(row(slot));
+                prefetch(&bytes[..bytes.len().min(AHEAD)]);
+            }
+            // The last is there several times, if need be.
+            let place = |at: usize| part[at.min(part.len() - 1)];
+            let mut scores: [f32; ROWS] = std::array::from_fn(|at| list.bias[place(at) as usize]);
+            kernels.pairs.in_order(query, &std::array::from_fn(|at| row(place(at))), &mut scores);
+            keys.extend(part.iter().zip(scores).map(|(&slot, score)| {
+                // As in any scan, what is less is no hit.
+                if score >= f32::MIN { scorer.key(score, list, slot as usize) } else { f32::NAN }
+            }));
+        }
+    }
 }
 
 /// The lists that a query visits.
@@ -150,6 +252,9 @@ impl Picked {
 /// Halvings of the span in which the bar lies: what is left of it is a millionth.
 const HALVINGS: usize = 20;
 
+/// Groups of keys at least.
+const GROUPS: usize = 256;
+
 /// A key that `k` of `keys` at least do not lie beyond, and not many more do not; infinite if there are not so many.
 ///
 /// Of groups of keys the least are looked at: as many groups as have one below a bar, so many keys at least lie below.
@@ -157,7 +262,7 @@ fn bar(keys: &[f32], k: usize, minima: &mut Vec<f32>) -> f32 {
     if k >= keys.len() {
         return f32::INFINITY;
     }
-    let groups = (2 * k).next_multiple_of(16).clamp(16, keys.len().max(16));
+    let groups = (4 * k).max(GROUPS).min(keys.len());
     minima.clear();
     minima.resize(groups, f32::INFINITY);
     for keys in keys.chunks(groups) {

@@ -25,6 +25,7 @@ mod rounded;
 mod scan;
 mod scorer;
 mod single;
+mod sketch;
 mod slot;
 mod subset;
 mod sums;
@@ -34,6 +35,7 @@ pub(crate) mod workspace;
 
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
+pub(crate) use few::Sketched;
 pub(crate) use finite::check_finite;
 pub(crate) use keys::keys;
 pub(crate) use multiply::multiply;
@@ -44,6 +46,7 @@ pub(crate) use product::Product;
 pub(crate) use rabitq::{Deviations, Number, RaBitQ, centre};
 pub(crate) use rerank::{KeptRow, Scores};
 pub(crate) use rounded::{Bound, Rounded};
+pub(crate) use sketch::Sketch;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 pub(crate) use subset::Subset;
 pub(crate) use sums::{SumJob, sums};
@@ -227,10 +230,21 @@ pub(crate) fn scan_best(context: &Context, job: &ScanJob<'_>, k: usize, sink: &d
     scan_best_or(context, job, k, sink, || cpu::best(context, job, k, sink))
 }
 
-/// The same of lists whose ids are numbers below 2^32, a vector's own each, as those of centroids are.
-pub(crate) fn scan_numbered(context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<()> {
+/// The same of lists whose ids are numbers below 2^32, a vector's own each, as those of centroids are; `sketched` = what is
+/// known besides of them, where they are in one list.
+pub(crate) fn scan_numbered(
+    context: &Context,
+    job: &ScanJob<'_>,
+    k: usize,
+    sketched: Option<Sketched<'_>>,
+    sink: &dyn Sink,
+) -> Result<()> {
     scan_best_or(context, job, k, sink, || {
-        if few::fits(job) { few::best(context, job, k, sink) } else { cpu::best(context, job, k, sink) }
+        if few::fits(job) {
+            few::best(context, job, k, sketched, sink)
+        } else {
+            cpu::best(context, job, k, sink)
+        }
     })
 }
 

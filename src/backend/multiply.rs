@@ -104,7 +104,7 @@ pub(super) fn multiply_panel(
 }
 
 /// Writes the tile's scores of one query.
-fn copy_scores(tile: &TileOutput, q: usize, out: &mut [f32]) {
+pub(super) fn copy_scores(tile: &TileOutput, q: usize, out: &mut [f32]) {
     for ((out, scores), &hits) in out.chunks_mut(BLOCK).zip(&tile.scores[q]).zip(&tile.hits[q]) {
         if hits == u32::MAX && out.len() == BLOCK {
             out.copy_from_slice(scores);

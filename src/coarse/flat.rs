@@ -1,7 +1,9 @@
 //! Centroids in one list: every query is compared with every centroid.
 
 use super::probe::{self, Probing};
-use crate::backend::{self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, Version};
+use crate::backend::{
+    self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, Sketch, Sketched, Version,
+};
 use crate::codec::Encoder;
 use crate::context::Context;
 use crate::element::Element;
@@ -16,6 +18,8 @@ use crate::rows::RowsRef;
 pub(super) struct Flat {
     metric: Metric,
     blocks: List,
+    /// What tells a few queries which to look at.
+    sketch: Option<Sketch>,
     /// What a GPU has of the centroids.
     device: DeviceSlot,
 }
@@ -27,7 +31,8 @@ impl Flat {
         let encoder = Encoder::plain(context.kernels(), metric, Element::F32);
         blocks.append(centroids.into(), &rows, |row| row as i64, &encoder, None, &[])?;
         blocks.compact(centroids.dim(), &|| Ok(()))?;
-        Ok(Self { metric, blocks, device: DeviceSlot::default() })
+        let sketch = Sketch::new(centroids, metric, &blocks.bias);
+        Ok(Self { metric, blocks, sketch, device: DeviceSlot::default() })
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,7 +41,8 @@ impl Flat {
 
     pub(super) fn memory_bytes(&self) -> usize {
         let list = &self.blocks;
-        list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes()
+        let sketch = self.sketch.as_ref().map_or(0, Sketch::memory_bytes);
+        list.vectors.memory_bytes() + list.bias.memory_bytes() + list.ids.memory_bytes() + sketch
     }
 
     pub(super) fn assign(
@@ -61,8 +67,16 @@ impl Flat {
         backend::assign(context, &job, labels, keys)
     }
 
-    pub(super) fn probe(&self, probing: Probing<'_, '_>, lists: &mut [i64], keys: &mut [f32]) -> Result<()> {
-        probe::scan(probing, self, self.len(), Probes::All, lists, keys)
+    /// As [`super::Coarse::probe`]; `rows` are the centroids again.
+    pub(super) fn probe(
+        &self,
+        probing: Probing<'_, '_>,
+        rows: &[f32],
+        lists: &mut [i64],
+        keys: &mut [f32],
+    ) -> Result<()> {
+        let sketched = self.sketch.as_ref().map(|sketch| Sketched { sketch, rows });
+        probe::scan(probing, self, self.len(), Probes::All, sketched, lists, keys)
     }
 }
 

@@ -137,7 +137,7 @@ impl Coarse {
         let probing =
             Probing { context, metric: self.metric, dim: self.dim, queries, nprobe, workers, cancel };
         match &self.store {
-            Store::Flat(flat) => flat.probe(probing, lists, keys),
+            Store::Flat(flat) => flat.probe(probing, &self.rows, lists, keys),
             Store::Tree(tree) => tree.probe(probing, lists, keys),
         }
     }

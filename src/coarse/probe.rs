@@ -1,6 +1,6 @@
 //! The scan of centroids.
 
-use crate::backend::{self, Codes, ListSource, Probes, ScanJob};
+use crate::backend::{self, Codes, ListSource, Probes, ScanJob, Sketched};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
@@ -35,13 +35,14 @@ pub(super) fn scan(
     centroids: &dyn ListSource,
     len: usize,
     probes: Probes<'_>,
+    sketched: Option<Sketched<'_>>,
     lists: &mut [i64],
     keys: &mut [f32],
 ) -> Result<()> {
     let Probing { context, nprobe, .. } = probing;
     let keys = (!keys.is_empty()).then(|| Rows::new(keys, nprobe));
     let sink = ListSink { lists: Rows::new(lists, nprobe), keys };
-    backend::scan_numbered(context, &job(probing, centroids, len, probes), nprobe, &sink)
+    backend::scan_numbered(context, &job(probing, centroids, len, probes), nprobe, sketched, &sink)
 }
 
 fn job<'a>(
@@ -100,6 +101,7 @@ impl Sink for ListSink<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backend::Sketch;
     use crate::codec::Encoder;
     use crate::context::ContextOptions;
     use crate::element::Element;
@@ -109,12 +111,21 @@ mod tests {
     use crate::random::Random;
 
     /// What a scan of any number of queries finds, and one of a few: ids, and bits of keys.
-    fn found(job: &ScanJob<'_>, context: &Context, nprobe: usize) -> [(Vec<i64>, Vec<u32>); 2] {
-        type Scan = fn(&Context, &ScanJob<'_>, usize, &dyn Sink) -> Result<()>;
-        [backend::scan_best as Scan, backend::scan_numbered].map(|scan| {
+    fn found(
+        job: &ScanJob<'_>,
+        context: &Context,
+        nprobe: usize,
+        sketched: Option<Sketched<'_>>,
+    ) -> [(Vec<i64>, Vec<u32>); 2] {
+        [false, true].map(|few| {
             let (mut lists, mut keys) = (vec![-2; job.count * nprobe], vec![7.0; job.count * nprobe]);
             let (rows, of_keys) = (Rows::new(&mut lists, nprobe), Rows::new(&mut keys, nprobe));
-            scan(context, job, nprobe, &ListSink { lists: rows, keys: Some(of_keys) }).unwrap();
+            let sink = ListSink { lists: rows, keys: Some(of_keys) };
+            if few {
+                backend::scan_numbered(context, job, nprobe, sketched, &sink).unwrap();
+            } else {
+                backend::scan_best(context, job, nprobe, &sink).unwrap();
+            }
             (lists, keys.into_iter().map(f32::to_bits).collect())
         })
     }
@@ -149,7 +160,17 @@ mod tests {
                 ContextOptions { threads: 1, device: Some("cpu".into()), kernel, ..Default::default() };
             let context = Context::new(&options).unwrap();
             let huge = [3.0, 1e-22, 4e17, 2e18, 1e19];
-            let shapes = [(1, 5), (16, 3), (31, 7), (33, 17), (100, 50), (129, 300), (1000, 12)];
+            let shapes = [
+                (1, 5),
+                (16, 3),
+                (31, 7),
+                (33, 17),
+                (100, 50),
+                (129, 300),
+                (1000, 12),
+                (300, 131),
+                (1000, 50),
+            ];
             for ((len, dim), metric) in shapes.into_iter().flat_map(|shape| {
                 [Metric::L2, Metric::InnerProduct, Metric::Cosine].map(|metric| (shape, metric))
             }) {
@@ -167,6 +188,10 @@ mod tests {
                 let matrix = MatrixRef::new("centroids", &centroids, len, dim).unwrap();
                 for groups in [1, 7.min(len)] {
                     let lists = lists(&context, matrix, metric, groups);
+                    // Of enough centroids in one list, whose numbers are not too large.
+                    let new = |_| Sketch::new(matrix, metric, &lists.lists[0].bias);
+                    let sketch = Some(()).filter(|()| groups == 1).and_then(new);
+                    let sketched = sketch.as_ref().map(|sketch| Sketched { sketch, rows: &centroids });
                     for (count, nprobe) in [(1, 1), (1, 6), (2, 24), (5, 33), (1, 64), (8, len / 3), (3, len)]
                     {
                         let nprobe = nprobe.clamp(1, len);
@@ -180,7 +205,8 @@ mod tests {
                             .collect();
                         let some = Probes::Lists { lists: &some, nprobe: 3 };
                         for probes in if groups < 3 { vec![Probes::All] } else { vec![Probes::All, some] } {
-                            let [many, few] = found(&job(probing, &lists, len, probes), &context, nprobe);
+                            let job = job(probing, &lists, len, probes);
+                            let [many, few] = found(&job, &context, nprobe, sketched);
                             assert_eq!(
                                 many, few,
                                 "{} {metric:?} {len} x {dim}, {huge}, {groups} groups, {count} queries, {nprobe}",

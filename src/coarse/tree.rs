@@ -150,14 +150,15 @@ impl Tree {
     pub(super) fn probe(&self, probing: Probing<'_, '_>, lists: &mut [i64], keys: &mut [f32]) -> Result<()> {
         let visited = self.visited(probing.nprobe);
         if visited == self.groups.len() {
-            return probe::scan(probing, &self.lists, self.len, Probes::All, lists, keys);
+            return probe::scan(probing, &self.lists, self.len, Probes::All, None, lists, keys);
         }
         let mut workspace = probing.context.workspaces().take();
         let groups = &mut workspace.lists;
         groups.resize(probing.count() * visited, -1);
-        self.groups.probe(Probing { nprobe: visited, ..probing }, groups, &mut [])?;
+        let of_groups = Probing { nprobe: visited, ..probing };
+        self.groups.probe(of_groups, &self.grouping.centroids, groups, &mut [])?;
         let probes = Probes::Lists { lists: groups, nprobe: visited };
-        probe::scan(probing, &self.lists, self.len, probes, lists, keys)?;
+        probe::scan(probing, &self.lists, self.len, probes, None, lists, keys)?;
         probing.context.workspaces().put(workspace);
         Ok(())
     }

@@ -4,13 +4,20 @@
 //! Written once, without intrinsics, to be inlined where an instruction set is enabled. Terms are added up side by
 //! side in one order and rounded apart: all instruction sets give the same bits.
 
-use super::bitpack;
+use super::{CHUNK, bitpack};
 
 /// Sums side by side: enough to hide the latency of the adds.
 const SUMS: usize = 32;
 
+/// Rows that are scored at a time in the order of a tile: sums that do not wait for each other.
+pub(crate) const ROWS: usize = 8;
+
+/// See [`Pairs::in_order`].
+pub(super) type InOrderFn = fn(&[f32], &[&[f32]; ROWS], &mut [f32; ROWS]);
+
 /// The functions of one instruction set.
 pub(crate) struct Pairs {
+    pub(super) in_order: InOrderFn,
     pub(super) product: fn(&[f32], &[f32]) -> f32,
     pub(super) difference: fn(&[f32], &[f32]) -> f32,
     pub(super) decode: fn(Coded<'_>, &mut [f32]),
@@ -30,7 +37,17 @@ pub(crate) struct Coded<'a> {
 }
 
 /// Those of none in particular: the oracle.
-pub(super) const SCALAR: Pairs = Pairs { product, difference, decode };
+pub(super) const SCALAR: Pairs = Pairs {
+    in_order: |query, rows, scores| in_order(query, rows, scores, |a, b, sum| sum + a * b),
+    product,
+    difference,
+    decode,
+};
+
+/// The same where multiply-adds are fused by default.
+#[cfg(target_arch = "aarch64")]
+pub(super) const FUSED: Pairs =
+    Pairs { in_order: |query, rows, scores| in_order(query, rows, scores, f32::mul_add), ..SCALAR };
 
 impl Pairs {
     /// The product of two vectors.
@@ -38,6 +55,14 @@ impl Pairs {
     pub(crate) fn product(&self, a: &[f32], b: &[f32]) -> f32 {
         assert!(a.len() == b.len());
         (self.product)(a, b)
+    }
+
+    /// Adds the products of a query with rows to `scores`, which start from the rows' biases: bit by bit what a tile of
+    /// these kernels has, see [`super::Kernels::tile`].
+    #[inline]
+    pub(crate) fn in_order(&self, query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
+        assert!(rows.iter().all(|row| row.len() == query.len()));
+        (self.in_order)(query, rows, scores);
     }
 
     /// The squared length of the difference of two vectors.
@@ -79,6 +104,38 @@ fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
         width /= 2;
     }
     sums[0]
+}
+
+/// See [`Pairs::in_order`]; `add` gives the product of two numbers plus a third.
+#[inline(always)]
+pub(super) fn in_order(
+    query: &[f32],
+    rows: &[&[f32]; ROWS],
+    scores: &mut [f32; ROWS],
+    add: impl Fn(f32, f32, f32) -> f32,
+) {
+    // So many values at a time, whose number the compiler knows.
+    const STEP: usize = 16;
+    for from in (0..query.len()).step_by(CHUNK) {
+        let to = (from + CHUNK).min(query.len());
+        let (query, rest) = query[from..to].as_chunks::<STEP>();
+        let rows = rows.map(|row| row[from..to].as_chunks::<STEP>());
+        let mut sums = [0f32; ROWS];
+        for (at, values) in query.iter().enumerate() {
+            let rows = rows.map(|(row, _)| &row[at]);
+            for (d, &value) in values.iter().enumerate() {
+                for (sum, row) in sums.iter_mut().zip(&rows) {
+                    *sum = add(value, row[d], *sum);
+                }
+            }
+        }
+        for (d, &value) in rest.iter().enumerate() {
+            for (sum, (_, row)) in sums.iter_mut().zip(&rows) {
+                *sum = add(value, row[d], *sum);
+            }
+        }
+        scores.iter_mut().zip(sums).for_each(|(score, sum)| *score += sum);
+    }
 }
 
 /// See [`Pairs::product`].

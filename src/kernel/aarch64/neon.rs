@@ -25,7 +25,7 @@ static KERNELS: Kernels = Kernels {
     // Compiled for NEON as all code for this processor is.
     interleave: dot::interleave,
     round: round::round,
-    pairs: pair::SCALAR,
+    pairs: pair::FUSED,
     tables: tables::SCALAR,
     members: bitmap::scalar,
 };

@@ -158,6 +158,43 @@ fn pairs_any_length_agree_bit_by_bit_and_with_f64() {
 }
 
 #[test]
+fn in_order_any_length_agrees_with_the_tile_bit_by_bit() {
+    for kernels in Kernels::available() {
+        for dim in [1, 15, 16, 17, 50, 255, 256, 257, 300, 784] {
+            let (query, bias) = (numbers(45, dim), numbers(46, BLOCK));
+            let vectors: Vec<Vec<f32>> = (0..BLOCK as u64).map(|row| numbers(50 + row, dim)).collect();
+            let block: Vec<f32> = (0..dim).flat_map(|d| vectors.iter().map(move |row| row[d])).collect();
+            let mut queries = Vec::new();
+            pack(&[&query[..]], dim, &mut queries);
+            let input = TileInput {
+                dim,
+                count: 1,
+                queries: &queries,
+                thresholds: &[f32::MIN],
+                vectors: Values::F32(&block),
+                halves: &[],
+                bias: &bias,
+                scaled: None,
+            };
+            let mut output = TileOutput::new();
+            assert_eq!(kernels.tile(input, &mut output), 1);
+            for first in (0..BLOCK).step_by(ROWS) {
+                let rows = std::array::from_fn(|at| &vectors[first + at][..]);
+                let mut scores: [f32; ROWS] = std::array::from_fn(|at| bias[first + at]);
+                kernels.pairs.in_order(&query, &rows, &mut scores);
+                let want = &output.scores[0][0][first..first + ROWS];
+                assert_eq!(scores.map(f32::to_bits)[..], bits(want), "{}: {dim}", kernels.name);
+            }
+        }
+    }
+}
+
+/// As numbers whose equality is that of bits.
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
 fn decode_any_width_and_length_is_offset_plus_scaled_code() {
     for kernels in Kernels::available() {
         for (bits, dim) in [4, 6, 8].into_iter().flat_map(|bits| [1, 3, 8, 50, 131].map(|dim| (bits, dim))) {

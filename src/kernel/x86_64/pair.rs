@@ -4,10 +4,11 @@
     reason = "functions of an instruction set; entered only through kernels that `detect` hands out"
 )]
 
-use crate::kernel::pair::{self, Coded, Pairs};
+use crate::kernel::pair::{self, Coded, Pairs, ROWS};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
+    in_order,
     // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
     product: |a, b| unsafe { product_avx2(a, b) },
     // SAFETY: as above.
@@ -18,6 +19,7 @@ pub(super) const AVX2: Pairs = Pairs {
 
 /// Those of AVX-512.
 pub(super) const AVX512: Pairs = Pairs {
+    in_order,
     // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F.
     product: |a, b| unsafe { product_avx512(a, b) },
     // SAFETY: as above.
@@ -25,6 +27,17 @@ pub(super) const AVX512: Pairs = Pairs {
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx512(row, out) },
 };
+
+/// One number a register: wider ones would not serve a sum that is in order.
+fn in_order(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
+    // SAFETY: both kernels are only reached through `detect`, which saw FMA, or AVX-512F, which has it.
+    unsafe { in_order_fused(query, rows, scores) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+unsafe fn in_order_fused(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
+    pair::in_order(query, rows, scores, f32::mul_add);
+}
 
 #[target_feature(enable = "avx2")]
 unsafe fn product_avx2(a: &[f32], b: &[f32]) -> f32 {
