@@ -2,15 +2,18 @@
 //! what they were found by.
 
 use crate::context::Context;
-use crate::kernel::{Kernels, begin, prefetch};
+use crate::kernel::{Kernels, Pair, SIDE_BY_SIDE, begin, prefetch, prefetch_early};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
 /// The vector that a kept row stands for: in place, or written to the memory given.
 type Read<'a> = &'a dyn for<'b> Fn(&'b [u8], &'b mut [f32]) -> &'b [f32];
 
-/// Rows that are on their way while one is compared.
-const AHEAD: usize = 6;
+/// Bytes that are on their way while rows are compared: more than all lines that can be at a time.
+const AHEAD: usize = 12 << 10;
+
+/// Of so many rows at least, and at most.
+const ROWS_AHEAD: (usize, usize) = (SIDE_BY_SIDE, 60);
 
 /// What is kept of a hit that carries its place.
 #[derive(Clone, Copy)]
@@ -20,10 +23,16 @@ pub(crate) struct KeptRow<'a> {
 }
 
 impl KeptRow<'_> {
-    /// Has it fetched.
+    /// How many rows such as this are fetched before one is compared.
+    fn ahead(self) -> usize {
+        let (least, most) = ROWS_AHEAD;
+        (AHEAD / self.row.len().max(1)).clamp(least, most)
+    }
+
+    /// Has the row fetched.
+    #[inline]
     fn fetch(self) {
-        prefetch(begin(self.row));
-        prefetch(bytemuck::bytes_of(self.id));
+        prefetch_early(&self.row[..self.row.len().min(AHEAD)]);
     }
 }
 
@@ -31,13 +40,13 @@ impl KeptRow<'_> {
 pub(crate) struct Scores<'a> {
     kernels: &'static Kernels,
     metric: Metric,
-    /// Memory for a row that is not held as float32.
-    row: &'a mut Vec<f32>,
+    /// Memory for rows that are not held as float32.
+    rows: &'a mut Vec<f32>,
 }
 
 impl<'a> Scores<'a> {
-    pub(crate) fn new(context: &Context, metric: Metric, row: &'a mut Vec<f32>) -> Self {
-        Self { kernels: context.kernels(), metric, row }
+    pub(crate) fn new(context: &Context, metric: Metric, rows: &'a mut Vec<f32>) -> Self {
+        Self { kernels: context.kernels(), metric, rows }
     }
 
     /// Gives each of `hits` the key of `query` with its vector: `kept` tells what is kept of it, and `read` the vector
@@ -49,50 +58,90 @@ impl<'a> Scores<'a> {
         kept: &dyn Fn(&Hit) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
-        let fetch = |hit: &Hit| prefetch(begin(kept(hit).row));
-        hits.iter().take(AHEAD).for_each(fetch);
-        for at in 0..hits.len() {
-            hits.get(at + AHEAD).into_iter().for_each(fetch);
-            hits[at].key = self.key(query, kept(&hits[at]).row, read);
-        }
+        self.rekey_some(&|_| query, hits, None, kept, read);
     }
 
     /// The same of the hits of many queries, `query` being that of the hit in a place, and their ids with it. In the order
-    /// of `places`, which is best that of the rows: memory is read as it lies.
+    /// of `places`, each behind its row's, which is best that of the rows: memory is read as it lies.
     pub(crate) fn rekey_in_order<'q, 'r>(
         &mut self,
         query: &dyn Fn(usize) -> &'q [f32],
         hits: &mut [Hit],
-        places: impl Iterator<Item = usize> + Clone,
+        places: &[(i64, usize)],
         kept: &dyn Fn(&Hit) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
-        let fetch = |place: usize, hits: &[Hit]| {
-            kept(&hits[place]).fetch();
-            prefetch(begin(bytemuck::cast_slice(query(place))));
-        };
-        places.clone().take(AHEAD).for_each(|place| fetch(place, hits));
-        let mut later = places.clone().skip(AHEAD);
-        for place in places {
-            if let Some(later) = later.next() {
-                fetch(later, hits);
+        self.rekey_some(query, hits, Some(places), kept, read);
+    }
+
+    /// Gives the hits in these places, or all, their keys; those in places their ids too.
+    fn rekey_some<'q, 'r>(
+        &mut self,
+        query: &dyn Fn(usize) -> &'q [f32],
+        hits: &mut [Hit],
+        places: Option<&[(i64, usize)]>,
+        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
+        read: Read<'_>,
+    ) {
+        let count = places.map_or(hits.len(), <[_]>::len);
+        let place = |nth: usize| places.map_or(nth, |places| places[nth].1);
+        let Some(first) = (0..count).next().map(place) else { return };
+        let (dim, first) = (query(first).len(), kept(&hits[first]));
+        let ahead = first.ahead();
+        let mut on_their_way = [first; ROWS_AHEAD.1 + SIDE_BY_SIDE];
+        let mut fetched = 0;
+        for from in (0..count).step_by(SIDE_BY_SIDE) {
+            let now = from..count.min(from + SIDE_BY_SIDE);
+            while fetched < count.min(now.end + ahead) {
+                let kept = kept(&hits[place(fetched)]);
+                kept.fetch();
+                if places.is_some() {
+                    prefetch(kept.id);
+                    prefetch(begin(bytemuck::cast_slice(query(place(fetched)))));
+                }
+                on_their_way[fetched % on_their_way.len()] = kept;
+                fetched += 1;
             }
-            let KeptRow { row, id } = kept(&hits[place]);
-            hits[place] = Hit { key: self.key(query(place), row, read), id: *id };
+            let kept = |nth: usize| on_their_way[nth % on_their_way.len()];
+            let keys = self.keys(dim, now.clone().map(|nth| (query(place(nth)), kept(nth).row)), read);
+            for (nth, key) in now.zip(keys) {
+                let hit = &mut hits[place(nth)];
+                hit.key = key;
+                if places.is_some() {
+                    hit.id = *kept(nth).id;
+                }
+            }
         }
     }
 
-    /// The key of `query` with the vector of which `kept` is.
+    /// The keys of queries with the vectors of which these rows are kept.
     #[inline]
-    fn key(&mut self, query: &[f32], kept: &[u8], read: Read<'_>) -> f32 {
-        let Self { kernels, metric, row } = self;
-        row.resize(query.len(), 0.0);
-        let (vector, pairs) = (read(kept, row), &kernels.pairs);
-        match metric {
-            Metric::L2 => pairs.difference(query, vector),
-            // + 0.0: a similarity of 0 has one key, not two.
-            Metric::InnerProduct => 0.0 - pairs.product(query, vector) + 0.0,
-            Metric::Cosine => 0.0 - pairs.product(query, vector).clamp(-1.0, 1.0) + 0.0,
+    fn keys<'r>(
+        &mut self,
+        dim: usize,
+        rows: impl Iterator<Item = (&'r [f32], &'r [u8])>,
+        read: Read<'_>,
+    ) -> [f32; SIDE_BY_SIDE] {
+        let Self { kernels, metric, rows: memory } = self;
+        let mut keys = [0.0; SIDE_BY_SIDE];
+        let mut pairs: [Pair<'_>; SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
+        memory.resize(SIDE_BY_SIDE * dim, 0.0);
+        let mut count = 0;
+        for ((query, row), memory) in rows.zip(memory.chunks_exact_mut(dim)) {
+            pairs[count] = (query, read(row, memory));
+            count += 1;
         }
+        let (pairs, out) = (&pairs[..count], &mut keys[..count]);
+        match metric {
+            Metric::L2 => kernels.pairs.differences(pairs, out),
+            Metric::InnerProduct | Metric::Cosine => kernels.pairs.products(pairs, out),
+        }
+        // + 0.0: a similarity of 0 has one key, not two.
+        match metric {
+            Metric::L2 => {}
+            Metric::InnerProduct => keys.iter_mut().for_each(|key| *key = 0.0 - *key + 0.0),
+            Metric::Cosine => keys.iter_mut().for_each(|key| *key = 0.0 - key.clamp(-1.0, 1.0) + 0.0),
+        }
+        keys
     }
 }

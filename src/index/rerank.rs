@@ -84,8 +84,7 @@ impl Index {
             let kernels = self.context.kernels();
             for pairs in order.chunks(PAIRS) {
                 job.cancel.check()?;
-                let places = pairs.iter().map(|&(_, at)| at);
-                scores.rekey_in_order(&query, hits, places, &|hit| self.kept(hit), &|row, out| {
+                scores.rekey_in_order(&query, hits, pairs, &|hit| self.kept(hit), &|row, out| {
                     codec.row_values(kernels, row, out)
                 });
             }

@@ -1,13 +1,18 @@
-//! A query against one row that lies in memory by itself, as values or as codes that stand for them: what the second
+//! A query against rows that lie in memory by themselves, as values or as codes that stand for them: what the second
 //! stage of a search compares.
 //!
-//! Written once, without intrinsics, to be inlined where an instruction set is enabled. Terms are added up side by
-//! side in one order and rounded apart: all instruction sets give the same bits.
+//! Terms are added up side by side in one order and rounded apart: all instruction sets give the same bits.
 
 use super::{CHUNK, bitpack};
 
 /// Sums side by side: enough to hide the latency of the adds.
-const SUMS: usize = 32;
+pub(super) const SUMS: usize = 32;
+
+/// Two vectors, as long as one another.
+pub(crate) type Pair<'a> = (&'a [f32], &'a [f32]);
+
+/// Pairs that are worth handing over together: rows that lie apart are then waited for together.
+pub(crate) const SIDE_BY_SIDE: usize = 4;
 
 /// Rows that are scored at a time in the order of a tile: sums that do not wait for each other.
 pub(crate) const ROWS: usize = 8;
@@ -18,8 +23,8 @@ pub(super) type InOrderFn = fn(&[f32], &[&[f32]; ROWS], &mut [f32; ROWS]);
 /// The functions of one instruction set.
 pub(crate) struct Pairs {
     pub(super) in_order: InOrderFn,
-    pub(super) product: fn(&[f32], &[f32]) -> f32,
-    pub(super) difference: fn(&[f32], &[f32]) -> f32,
+    pub(super) products: fn(&[Pair<'_>], &mut [f32]),
+    pub(super) differences: fn(&[Pair<'_>], &mut [f32]),
     pub(super) decode: fn(Coded<'_>, &mut [f32]),
 }
 
@@ -39,8 +44,8 @@ pub(crate) struct Coded<'a> {
 /// Those of none in particular: the oracle.
 pub(super) const SCALAR: Pairs = Pairs {
     in_order: |query, rows, scores| in_order(query, rows, scores, |a, b, sum| sum + a * b),
-    product,
-    difference,
+    products,
+    differences,
     decode,
 };
 
@@ -53,8 +58,9 @@ impl Pairs {
     /// The product of two vectors.
     #[inline]
     pub(crate) fn product(&self, a: &[f32], b: &[f32]) -> f32 {
-        assert!(a.len() == b.len());
-        (self.product)(a, b)
+        let mut product = [0.0];
+        self.products(&[(a, b)], &mut product);
+        product[0]
     }
 
     /// Adds the products of a query with rows to `scores`, which start from the rows' biases: bit by bit what a tile of
@@ -68,8 +74,23 @@ impl Pairs {
     /// The squared length of the difference of two vectors.
     #[inline]
     pub(crate) fn difference(&self, a: &[f32], b: &[f32]) -> f32 {
-        assert!(a.len() == b.len());
-        (self.difference)(a, b)
+        let mut difference = [0.0];
+        self.differences(&[(a, b)], &mut difference);
+        difference[0]
+    }
+
+    /// The products of pairs that are all of one length; `[pairs]`.
+    #[inline]
+    pub(crate) fn products(&self, pairs: &[Pair<'_>], out: &mut [f32]) {
+        check(pairs, out);
+        (self.products)(pairs, out);
+    }
+
+    /// The squared lengths of the differences of pairs that are all of one length; `[pairs]`.
+    #[inline]
+    pub(crate) fn differences(&self, pairs: &[Pair<'_>], out: &mut [f32]) {
+        check(pairs, out);
+        (self.differences)(pairs, out);
     }
 
     /// Writes what a row of codes stands for.
@@ -80,6 +101,12 @@ impl Pairs {
         assert!(row.codes.len() == bitpack::columns(dim, row.bits));
         (self.decode)(row, out);
     }
+}
+
+#[inline]
+fn check(pairs: &[Pair<'_>], out: &[f32]) {
+    let len = pairs.first().map_or(0, |(a, _)| a.len());
+    assert!(pairs.len() == out.len() && pairs.iter().all(|(a, b)| a.len() == len && b.len() == len));
 }
 
 /// Adds up what `term` makes of each pair of values.
@@ -138,16 +165,16 @@ pub(super) fn in_order(
     }
 }
 
-/// See [`Pairs::product`].
+/// See [`Pairs::products`].
 #[inline(always)]
-pub(super) fn product(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |a, b| a * b)
+pub(super) fn products(pairs: &[Pair<'_>], out: &mut [f32]) {
+    pairs.iter().zip(out).for_each(|((a, b), out)| *out = sum(a, b, |a, b| a * b));
 }
 
-/// See [`Pairs::difference`].
+/// See [`Pairs::differences`].
 #[inline(always)]
-pub(super) fn difference(a: &[f32], b: &[f32]) -> f32 {
-    sum(a, b, |a, b| (a - b) * (a - b))
+pub(super) fn differences(pairs: &[Pair<'_>], out: &mut [f32]) {
+    pairs.iter().zip(out).for_each(|((a, b), out)| *out = sum(a, b, |a, b| (a - b) * (a - b)));
 }
 
 /// See [`Pairs::decode`].
@@ -188,18 +215,31 @@ pub(crate) fn begin(bytes: &[u8]) -> &[u8] {
 #[inline]
 pub(crate) fn prefetch<T: ?Sized>(value: &T) {
     #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        const LINE: usize = 64;
-        let start = std::ptr::from_ref(value).cast::<i8>();
-        for line in (0..size_of_val(value)).step_by(LINE) {
-            #[expect(unsafe_code, reason = "a hint")]
-            // SAFETY: a prefetch of any address does no harm.
-            unsafe {
-                _mm_prefetch::<_MM_HINT_T0>(start.wrapping_add(line));
-            }
-        }
-    }
+    hint::<{ std::arch::x86_64::_MM_HINT_T0 }, T>(value);
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
+}
+
+/// Has one fetched that is to be read after others: to the second cache, to which twice as many lines can be on their
+/// way as to the first, and no load waits for their places.
+#[inline]
+pub(crate) fn prefetch_early<T: ?Sized>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    hint::<{ std::arch::x86_64::_MM_HINT_T1 }, T>(value);
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn hint<const HINT: i32, T: ?Sized>(value: &T) {
+    const LINE: usize = 64;
+    let start = std::ptr::from_ref(value).cast::<i8>();
+    for line in (0..size_of_val(value)).step_by(LINE) {
+        #[expect(unsafe_code, reason = "a hint")]
+        // SAFETY: a prefetch of any address does no harm.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<HINT>(start.wrapping_add(line));
+        }
+    }
 }

@@ -195,6 +195,29 @@ fn bits(values: &[f32]) -> Vec<u32> {
 }
 
 #[test]
+fn pairs_any_count_agree_bit_by_bit_with_the_oracle_one_at_a_time() {
+    for kernels in Kernels::available() {
+        for dim in [1, 15, 16, 17, 31, 32, 33, 48, 50, 784] {
+            // Rows between others: what lies beyond a row's end counts for nothing.
+            let (a, b) = (numbers(45, 11 * dim), numbers(46, 11 * dim));
+            let row = |of: usize| of * dim..(of + 1) * dim;
+            for count in 0..10 {
+                let pairs: Vec<_> = (0..count).map(|of| (&a[row(of)], &b[row(of)])).collect();
+                let mut out = vec![f32::NAN; count];
+                kernels.pairs.products(&pairs, &mut out);
+                for (got, (a, b)) in out.iter().zip(&pairs) {
+                    assert_eq!(*got, scalar::KERNELS.pairs.product(a, b), "{} {dim}", kernels.name);
+                }
+                kernels.pairs.differences(&pairs, &mut out);
+                for (got, (a, b)) in out.iter().zip(&pairs) {
+                    assert_eq!(*got, scalar::KERNELS.pairs.difference(a, b), "{} {dim}", kernels.name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn decode_any_width_and_length_is_offset_plus_scaled_code() {
     for kernels in Kernels::available() {
         for (bits, dim) in [4, 6, 8].into_iter().flat_map(|bits| [1, 3, 8, 50, 131].map(|dim| (bits, dim))) {

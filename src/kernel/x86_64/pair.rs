@@ -1,18 +1,20 @@
 //! Single rows by AVX2 and by AVX-512.
 #![expect(
     unsafe_code,
-    reason = "functions of an instruction set; entered only through kernels that `detect` hands out"
+    reason = "intrinsics and functions of an instruction set; entered only through kernels that `detect` hands out"
 )]
 
-use crate::kernel::pair::{self, Coded, Pairs, ROWS};
+use std::arch::x86_64::*;
+
+use crate::kernel::pair::{self, Coded, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
     in_order,
     // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
-    product: |a, b| unsafe { product_avx2(a, b) },
+    products: |pairs, out| unsafe { products_avx2(pairs, out) },
     // SAFETY: as above.
-    difference: |a, b| unsafe { difference_avx2(a, b) },
+    differences: |pairs, out| unsafe { differences_avx2(pairs, out) },
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx2(row, out) },
 };
@@ -20,10 +22,10 @@ pub(super) const AVX2: Pairs = Pairs {
 /// Those of AVX-512.
 pub(super) const AVX512: Pairs = Pairs {
     in_order,
-    // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F.
-    product: |a, b| unsafe { product_avx512(a, b) },
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F; `Pairs` checked the lengths.
+    products: |pairs, out| unsafe { products_avx512(pairs, out) },
     // SAFETY: as above.
-    difference: |a, b| unsafe { difference_avx512(a, b) },
+    differences: |pairs, out| unsafe { differences_avx512(pairs, out) },
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx512(row, out) },
 };
@@ -40,23 +42,100 @@ unsafe fn in_order_fused(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn product_avx2(a: &[f32], b: &[f32]) -> f32 {
-    pair::product(a, b)
+unsafe fn products_avx2(pairs: &[Pair<'_>], out: &mut [f32]) {
+    pair::products(pairs, out);
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn difference_avx2(a: &[f32], b: &[f32]) -> f32 {
-    pair::difference(a, b)
+unsafe fn differences_avx2(pairs: &[Pair<'_>], out: &mut [f32]) {
+    pair::differences(pairs, out);
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn product_avx512(a: &[f32], b: &[f32]) -> f32 {
-    pair::product(a, b)
+unsafe fn products_avx512(pairs: &[Pair<'_>], out: &mut [f32]) {
+    // SAFETY: the caller promises the same.
+    unsafe { each(pairs, out, |a, b| _mm512_mul_ps(a, b)) }
 }
 
 #[target_feature(enable = "avx512f")]
-unsafe fn difference_avx512(a: &[f32], b: &[f32]) -> f32 {
-    pair::difference(a, b)
+unsafe fn differences_avx512(pairs: &[Pair<'_>], out: &mut [f32]) {
+    let square = |a| _mm512_mul_ps(a, a);
+    // SAFETY: the caller promises the same.
+    unsafe { each(pairs, out, |a, b| square(_mm512_sub_ps(a, b))) }
+}
+
+/// Registers that the sums of a pair are in, and the lanes of one.
+const REGISTERS: usize = SUMS / LANES;
+const LANES: usize = 16;
+
+/// Adds up what `term` makes of the values of each pair, some pairs side by side.
+///
+/// # Safety
+/// The CPU has AVX-512F, and all vectors are of one length.
+#[inline(always)]
+unsafe fn each(pairs: &[Pair<'_>], out: &mut [f32], term: impl Fn(__m512, __m512) -> __m512 + Copy) {
+    let (several, rest) = pairs.as_chunks::<SIDE_BY_SIDE>();
+    let (several_out, rest_out) = out.as_chunks_mut::<SIDE_BY_SIDE>();
+    // SAFETY: the caller promises the same.
+    unsafe {
+        several.iter().zip(several_out).for_each(|(pairs, out)| *out = sums(pairs, term));
+        rest.as_chunks().0.iter().zip(rest_out).for_each(|(pair, out)| [*out] = sums(pair, term));
+    }
+}
+
+/// # Safety
+/// As for [`each`].
+#[inline(always)]
+unsafe fn sums<const N: usize>(
+    pairs: &[Pair<'_>; N],
+    term: impl Fn(__m512, __m512) -> __m512 + Copy,
+) -> [f32; N] {
+    let len = pairs[0].0.len();
+    // SAFETY: `at` and the lanes beyond it that are read lie within vectors of this length.
+    unsafe {
+        let mut sums = [[_mm512_setzero_ps(); REGISTERS]; N];
+        let mut at = 0;
+        while at + SUMS <= len {
+            for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
+                for (sum, at) in sums.iter_mut().zip((at..).step_by(LANES)) {
+                    let load = |values: &[f32]| _mm512_loadu_ps(values.as_ptr().add(at));
+                    *sum = _mm512_add_ps(*sum, term(load(a), load(b)));
+                }
+            }
+            at += SUMS;
+        }
+        if at < len {
+            // Terms of 0 for the lanes without values: they leave a sum that began with 0 as it is.
+            let lanes = u32::MAX >> (SUMS - (len - at));
+            for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
+                for (register, sum) in sums.iter_mut().enumerate() {
+                    let mask = (lanes >> (register * LANES) & 0xffff) as __mmask16;
+                    let load = |values: &[f32]| {
+                        _mm512_maskz_loadu_ps(mask, values.as_ptr().wrapping_add(at + register * LANES))
+                    };
+                    *sum = _mm512_add_ps(*sum, term(load(a), load(b)));
+                }
+            }
+        }
+        sums.map(|sums| total(sums))
+    }
+}
+
+/// The sum of all lanes, in the order of the oracle: half of them on the other, again and again.
+///
+/// # Safety
+/// The CPU has AVX-512F.
+#[inline(always)]
+unsafe fn total([low, high]: [__m512; REGISTERS]) -> f32 {
+    // SAFETY: the caller has AVX-512F.
+    unsafe {
+        let sum = _mm512_add_ps(low, high);
+        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sum)));
+        let sum = _mm256_add_ps(_mm512_castps512_ps256(sum), high);
+        let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
+        let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+        _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)))
+    }
 }
 
 #[target_feature(enable = "avx2")]
