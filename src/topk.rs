@@ -24,16 +24,71 @@ impl Hit {
     /// A number in that order: one comparison, of no branch.
     #[inline]
     fn rank(&self) -> i128 {
-        // As `f32::total_cmp` has it.
+        i128::from(self.key_rank()) << 64 | i128::from((self.id ^ i64::MIN).cast_unsigned())
+    }
+
+    /// A number in the order of keys, as `f32::total_cmp` has it.
+    #[inline]
+    fn key_rank(&self) -> i32 {
         let bits = self.key.to_bits().cast_signed();
-        let key = bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed();
-        i128::from(key) << 64 | i128::from((self.id ^ i64::MIN).cast_unsigned())
+        bits ^ ((bits >> 31).cast_unsigned() >> 1).cast_signed()
     }
 
     #[inline]
     fn is_better(&self, other: &Self) -> bool {
         self.key < other.key || (self.key == other.key && self.id < other.id)
     }
+}
+
+/// Brings the `k` best of at least as many to the front, in no order, and tells the worst of them.
+pub(crate) fn select(hits: &mut [Hit], k: usize) -> Hit {
+    let (better, equal) = part(hits, k);
+    let equals = &mut hits[better..better + equal];
+    let wanted = k - better;
+    if wanted < equal {
+        equals.select_nth_unstable_by_key(wanted - 1, |hit| hit.id);
+    }
+    let worst = equals[..wanted].iter().max_by_key(|hit| hit.id);
+    *worst.expect("invariant: the k-th best has its own key")
+}
+
+/// Brings those to the front whose key is no worse than that of the `k`-th best: `k` of them if no keys are equal. Ids
+/// are not compared.
+pub(crate) fn reaching(hits: &mut [Hit], k: usize) -> &mut [Hit] {
+    if k >= hits.len() {
+        return hits;
+    }
+    let (better, equal) = part(hits, k);
+    &mut hits[..better + equal]
+}
+
+/// Brings those to the front whose keys are better than that of the `k`-th best, and behind them those of the same key:
+/// how many there are of either.
+fn part(hits: &mut [Hit], k: usize) -> (usize, usize) {
+    /// Hits of which the keys are copied: they alone are a quarter of the memory.
+    const FEW: usize = 1024;
+    let mut keys = [0; FEW];
+    let bar = if let Some(keys) = keys.get_mut(..hits.len()) {
+        keys.iter_mut().zip(&*hits).for_each(|(key, hit)| *key = hit.key_rank());
+        *keys.select_nth_unstable(k - 1).1
+    } else {
+        hits.select_nth_unstable_by_key(k - 1, Hit::key_rank).1.key_rank()
+    };
+    let mut better = 0;
+    for place in 0..hits.len() {
+        // Without a branch, which would be foreseen half of the time.
+        let hit = hits[place];
+        hits.swap(place, better);
+        better += usize::from(hit.key_rank() < bar);
+    }
+    let mut end = better;
+    for place in better..hits.len() {
+        if hits[place].key_rank() == bar {
+            hits.swap(place, end);
+            end += 1;
+        }
+    }
+    (better, end - better)
 }
 
 /// Brings one hit of each id to the front, the better of two, by id.
@@ -132,9 +187,52 @@ impl TopK<'_> {
     #[cold]
     #[inline(never)]
     fn select(&mut self) {
-        let hits = &mut self.hits[..self.state.len as usize];
-        hits.select_nth_unstable_by_key(self.k - 1, Hit::rank);
-        self.state.bar = hits[self.k - 1];
+        self.state.bar = select(&mut self.hits[..self.state.len as usize], self.k);
         self.state.len = u32::try_from(self.k).expect("invariant: k fits in a buffer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hits of `keys` with ids that fall.
+    fn hits(keys: &[f32]) -> Vec<Hit> {
+        keys.iter().zip((0..).map(|n: i64| -n)).map(|(&key, id)| Hit { key, id }).collect()
+    }
+
+    #[test]
+    fn select_any_size_keeps_the_first_in_order_and_tells_the_last_of_them() {
+        for len in [1, 2, 31, 400, 1023, 1024, 1025, 3000] {
+            for values in [1, 7, 1 << 20] {
+                // Negative keys, and few or many that are equal.
+                let keys: Vec<f32> = (0..len).map(|n| (n * 7919 % 10007 % values) as f32 - 3.0).collect();
+                let mut sorted = hits(&keys);
+                sorted.sort_by(Hit::order);
+                for k in [1, 2, len / 2, len - 1, len].into_iter().filter(|k| (1..=len).contains(k)) {
+                    let mut found = hits(&keys);
+                    assert_eq!(select(&mut found, k), sorted[k - 1], "{k} of {len}");
+                    found[..k].sort_by(Hit::order);
+                    assert_eq!(found[..k], sorted[..k], "{k} of {len}");
+                    found.sort_by(Hit::order);
+                    assert_eq!(found, sorted, "{k} of {len}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn reaching_equal_keys_at_the_cut_are_all_there() {
+        let keys = |hits: &mut [Hit], k| {
+            let mut keys: Vec<f32> = reaching(hits, k).iter().map(|hit| hit.key).collect();
+            keys.sort_unstable_by(f32::total_cmp);
+            keys
+        };
+        let mut many = hits(&[5.0, 2.0, 7.0, 2.0, 1.0, 9.0, 2.0, 3.0]);
+        assert_eq!(keys(&mut many, 2), [1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(keys(&mut many, 4), [1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(keys(&mut many, 5), [1.0, 2.0, 2.0, 2.0, 3.0]);
+        assert_eq!(keys(&mut hits(&[4.0, 3.0]), 2), [3.0, 4.0]);
+        assert_eq!(keys(&mut hits(&[4.0]), 3), [4.0]);
     }
 }

@@ -52,7 +52,7 @@ impl Index {
         if each.min(most) < least {
             return self.rerank(queries, &|query| query, candidates, job, &|query, row, hits, scores| {
                 self.rekey(codec, row, hits, scores);
-                let reaching = reaching(hits, k);
+                let reaching = topk::reaching(hits, k);
                 self.name(reaching);
                 sink.take(query, best(reaching, k));
             });
@@ -205,50 +205,12 @@ impl Index {
     }
 }
 
-/// Those of `hits` whose key is no worse than the `k`-th best, `k` of them if no keys are equal: ids are not compared.
-fn reaching(hits: &mut [Hit], k: usize) -> &mut [Hit] {
-    if k == 0 || k >= hits.len() {
-        return hits;
-    }
-    let (_, &mut Hit { key: bar, .. }, worse) = hits.select_nth_unstable_by(k - 1, Hit::order);
-    let mut count = k;
-    for place in 0..worse.len() {
-        if worse[place].key <= bar {
-            worse.swap(place, count - k);
-            count += 1;
-        }
-    }
-    &mut hits[..count]
-}
-
 /// The `k` best, best first.
 pub(super) fn best(hits: &mut [Hit], k: usize) -> &[Hit] {
     let k = hits.len().min(k);
     if k > 0 && k < hits.len() {
-        hits.select_nth_unstable_by(k - 1, Hit::order);
+        topk::select(hits, k);
     }
     hits[..k].sort_unstable_by(Hit::order);
     &hits[..k]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reaching_equal_keys_at_the_cut_are_all_there() {
-        let hits =
-            |keys: &[f32]| -> Vec<Hit> { keys.iter().zip(0..).map(|(&key, id)| Hit { key, id }).collect() };
-        let keys = |hits: &mut [Hit], k| {
-            let mut keys: Vec<f32> = reaching(hits, k).iter().map(|hit| hit.key).collect();
-            keys.sort_unstable_by(f32::total_cmp);
-            keys
-        };
-        let mut many = hits(&[5.0, 2.0, 7.0, 2.0, 1.0, 9.0, 2.0, 3.0]);
-        assert_eq!(keys(&mut many, 2), [1.0, 2.0, 2.0, 2.0]);
-        assert_eq!(keys(&mut many, 4), [1.0, 2.0, 2.0, 2.0]);
-        assert_eq!(keys(&mut many, 5), [1.0, 2.0, 2.0, 2.0, 3.0]);
-        assert_eq!(keys(&mut hits(&[4.0, 3.0]), 2), [3.0, 4.0]);
-        assert_eq!(keys(&mut hits(&[4.0]), 3), [4.0]);
-    }
 }
