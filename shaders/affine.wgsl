@@ -6,16 +6,14 @@
 // [dim] scales, [dim] offsets, [lists][dim] centroids if codes are of residuals.
 @group(0) @binding(8) var<storage, read> book: array<f32>;
 
-// Dimension `d` of a tile's query of this number, as its list's codes see it.
+// Dimension `d` of a tile's query of this number, or the last if there are fewer, as its list's codes see it.
 fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
-    if (place == NONE || d >= shape.dim) {
-        return 0.0;
-    }
-    var value = queries[place + d];
+    let own = min(d, shape.dim - 1u);
+    var value = queries[place + own];
     if (shape.residuals == 1u) {
-        value -= book[(2u + tile.list) * shape.dim + d];
+        value -= book[(2u + tile.list) * shape.dim + own];
     }
-    return value * book[d];
+    return value * book[own];
 }
 
 // The squared length of what a pair's query compares with codes.

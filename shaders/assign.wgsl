@@ -56,13 +56,9 @@ var<private> last: u32;
 var<private> tile: u32;
 var<private> candidates: u32;
 
-// Where a row's values begin; NONE if there is none.
+// Where a row's values begin, or the last one's if there are fewer.
 fn row_place(number: u32) -> u32 {
-    let row = first + number;
-    if (row >= last) {
-        return NONE;
-    }
-    var place = shape.first + row;
+    var place = shape.first + min(first + number, last - 1u);
     if (shape.direct == 0u) {
         place = places[place];
     }
@@ -70,10 +66,11 @@ fn row_place(number: u32) -> u32 {
 }
 
 fn row_value(number: u32, place: u32, d: u32) -> f32 {
-    if (place == NONE || d >= shape.dim) {
-        return 0.0;
-    }
-    return rows[place + d];
+    return rows[place + min(d, shape.dim - 1u)];
+}
+
+fn is_row(number: u32) -> bool {
+    return first + number < last;
 }
 
 fn row_start(row: u32, begin: vec4<f32>) -> vec4<f32> {

@@ -11,21 +11,19 @@ fn number_of(pair: u32, number: u32) -> f32 {
     return queries[shape.numbers + 6u * pair + number];
 }
 
-// Dimension `d` of a tile's query of this number, as its list's codes see it.
+// Dimension `d` of a tile's query of this number, or the last if there are fewer, as its list's codes see it.
 fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
-    if (place == NONE || d >= shape.dim) {
-        return 0.0;
-    }
-    let value = queries[place + d] - book[tile.list * shape.dim + d];
+    let own = min(d, shape.dim - 1u);
+    let value = queries[place + own] - book[tile.list * shape.dim + own];
     if (shape.whole == 1u) {
-        return whole(value, number_of(tile.pair + number, 5u));
+        return whole(value, number_of(pair_of(tile, number), 5u));
     }
     return value;
 }
 
 // Where sums of a tile's query of this number start; whole ones are kept as integers.
 fn start_of(tile: Tile, number: u32, begin: vec4<f32>) -> vec4<f32> {
-    let start = number_of(tile.pair + min(number, tile.pairs - 1u), 2u);
+    let start = number_of(pair_of(tile, number), 2u);
     if (shape.whole == 1u) {
         return bitcast<vec4<f32>>(vec4<i32>(i32(start)));
     }

@@ -2,12 +2,9 @@
 
 @group(0) @binding(5) var<storage, read> queries: array<f32>;
 
-// Dimension `d` of a tile's query of this number.
+// Dimension `d` of a tile's query of this number, or the last if there are fewer.
 fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
-    if (place == NONE || d >= shape.dim) {
-        return 0.0;
-    }
-    return queries[place + d];
+    return queries[place + min(d, shape.dim - 1u)];
 }
 
 // The squared length of the query of a pair.

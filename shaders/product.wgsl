@@ -1,15 +1,18 @@
 // The scores of 64 rows and 64 vectors, of which a thread holds 8 rows by 4 vectors.
 //
 // Products are added as the CPU's fused kernels add them: by fused multiply-adds within 256 dimensions, whose sums are
-// added one after another to where the score starts. The kernel has `row_value`, `row_start` (where a row's
-// scores start, for biases), `vector_values`, `added` (a total and one more sum) and the constant STAGED, the room that it
-// needs in `staged`. The CPU's twin is src/kernel/tile.rs.
+// added one after another to where the score starts. The kernel has `row_value`, `is_row` (whether there is such a row or
+// one behind it: what is computed of others is of no use), `row_start` (where a row's scores start, for biases),
+// `vector_values` (zero beyond the last dimension), `added` (a total and one more sum) and the constant STAGED, the room
+// that it needs in `staged`. The CPU's twin is src/kernel/tile.rs.
 
 const ROWS: u32 = 64u;
 // Threads side by side, of 4 vectors each.
 const ACROSS: u32 = 16u;
 const SUM: u32 = 256u;
 const CHUNK: u32 = 16u;
+// All dimensions are one sum: no totals are kept beside it, which leaves a thread more registers.
+override NARROW: bool = false;
 // Groups of four rows that are staged of a dimension: one more than there are, against bank conflicts.
 const ROW_STRIDE: u32 = 17u;
 const VECTORS: u32 = 272u;
@@ -59,7 +62,8 @@ fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
         row_start(down * 8u + 6u, start),
         row_start(down * 8u + 7u, start),
     );
-    for (var sum = 0u; sum < dim; sum += SUM) {
+    let last = select(dim, 1u, NARROW);
+    for (var sum = 0u; sum < last; sum += SUM) {
         var s0 = vec4<f32>();
         var s1 = vec4<f32>();
         var s2 = vec4<f32>();
@@ -80,18 +84,20 @@ fn scores(thread: u32, dim: u32, start: vec4<f32>) -> Scores {
             staged[VECTORS + thread] = bitcast<vec4<u32>>(first_vectors);
             staged[VECTORS + 128u + thread] = bitcast<vec4<u32>>(second_vectors);
             workgroupBarrier();
-            for (var d = 0u; d < CHUNK; d += 1u) {
-                let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);
-                let high = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u + 1u]);
-                let v = bitcast<vec4<f32>>(staged[VECTORS + d * ACROSS + across]);
-                s0 = fma(vec4<f32>(low.x), v, s0);
-                s1 = fma(vec4<f32>(low.y), v, s1);
-                s2 = fma(vec4<f32>(low.z), v, s2);
-                s3 = fma(vec4<f32>(low.w), v, s3);
-                s4 = fma(vec4<f32>(high.x), v, s4);
-                s5 = fma(vec4<f32>(high.y), v, s5);
-                s6 = fma(vec4<f32>(high.z), v, s6);
-                s7 = fma(vec4<f32>(high.w), v, s7);
+            if (is_row(down * 8u)) {
+                for (var d = 0u; d < CHUNK; d += 1u) {
+                    let low = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u]);
+                    let high = bitcast<vec4<f32>>(staged[d * ROW_STRIDE + down * 2u + 1u]);
+                    let v = bitcast<vec4<f32>>(staged[VECTORS + d * ACROSS + across]);
+                    s0 = fma(vec4<f32>(low.x), v, s0);
+                    s1 = fma(vec4<f32>(low.y), v, s1);
+                    s2 = fma(vec4<f32>(low.z), v, s2);
+                    s3 = fma(vec4<f32>(low.w), v, s3);
+                    s4 = fma(vec4<f32>(high.x), v, s4);
+                    s5 = fma(vec4<f32>(high.y), v, s5);
+                    s6 = fma(vec4<f32>(high.z), v, s6);
+                    s7 = fma(vec4<f32>(high.w), v, s7);
+                }
             }
         }
         t = Scores(

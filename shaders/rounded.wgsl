@@ -6,16 +6,14 @@
 // As in affine.wgsl.
 @group(0) @binding(8) var<storage, read> book: array<f32>;
 
-// Dimension `d` of a tile's query of this number, as its list's codes see it.
+// Dimension `d` of a tile's query of this number, or the last if there are fewer, as its list's codes see it.
 fn query_value(tile: Tile, number: u32, place: u32, d: u32) -> f32 {
-    if (place == NONE || d >= shape.dim) {
-        return 0.0;
-    }
-    var value = queries[place + d];
+    let own = min(d, shape.dim - 1u);
+    var value = queries[place + own];
     if (shape.residuals == 1u) {
-        value -= book[(2u + tile.list) * shape.dim + d];
+        value -= book[(2u + tile.list) * shape.dim + own];
     }
-    return whole(value * book[d], queries[shape.numbers + 4u * (tile.pair + number) + 3u]);
+    return whole(value * book[own], queries[shape.numbers + 4u * pair_of(tile, number) + 3u]);
 }
 
 // Sums are kept as integers: nothing at first.

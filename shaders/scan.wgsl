@@ -10,6 +10,15 @@ const SUM: u32 = 256u;
 // [CHUNK][8 queries].
 var<workgroup> staged: array<vec4<f32>, 128>;
 
+// [16 blocks][8 quads][8 queries] least keys, with room between blocks against bank conflicts.
+const BLOCK_STRIDE: u32 = 18u;
+var<workgroup> leasts: array<vec4<u32>, 288>;
+
+// The least of two quads' keys of a query.
+fn least_of(place: u32, query: u32) -> u32 {
+    return min(leasts[place + query / 4u][query % 4u], leasts[place + 2u + query / 4u][query % 4u]);
+}
+
 fn score_tile(tile: Tile, thread: u32) {
     // What a thread stages: a dimension of four queries.
     let q = (thread & 1u) * 4u;
@@ -76,17 +85,31 @@ fn score_tile(tile: Tile, thread: u32) {
             t6 = added(t6, s6);
             t7 = added(t7, s7);
         }
+        let place = thread / 8u * BLOCK_STRIDE;
         if (own < tile.blocks) {
             let quad = own * 8u + thread % 8u;
             let found = findable(tile, quad, begin);
-            write(tile, 0u, quad, found, biases, t0);
-            write(tile, 1u, quad, found, biases, t1);
-            write(tile, 2u, quad, found, biases, t2);
-            write(tile, 3u, quad, found, biases, t3);
-            write(tile, 4u, quad, found, biases, t4);
-            write(tile, 5u, quad, found, biases, t5);
-            write(tile, 6u, quad, found, biases, t6);
-            write(tile, 7u, quad, found, biases, t7);
+            leasts[place + thread % 8u * 2u] = vec4<u32>(
+                write(tile, 0u, quad, found, biases, t0),
+                write(tile, 1u, quad, found, biases, t1),
+                write(tile, 2u, quad, found, biases, t2),
+                write(tile, 3u, quad, found, biases, t3),
+            );
+            leasts[place + thread % 8u * 2u + 1u] = vec4<u32>(
+                write(tile, 4u, quad, found, biases, t4),
+                write(tile, 5u, quad, found, biases, t5),
+                write(tile, 6u, quad, found, biases, t6),
+                write(tile, 7u, quad, found, biases, t7),
+            );
         }
+        workgroupBarrier();
+        // From here on a thread has a block and a query.
+        let query = thread % 8u;
+        write_least(tile, query, own, vec4<u32>(
+            least_of(place, query),
+            least_of(place + 4u, query),
+            least_of(place + 8u, query),
+            least_of(place + 12u, query),
+        ));
     }
 }

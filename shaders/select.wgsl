@@ -1,7 +1,7 @@
 // The k smallest keys of each row. k and the rows' lengths have no limit.
 //
 // Two passes as a rule: of the threads' own least keys the k-th bounds the row's k-th key, and few others lie below it.
-// Where too many do, or k is larger than that, four passes of a radix selection find the k-th key and one more
+// Both look at the least key of each eight, where those are known, and few others. Where too many do, or k is larger than that, four passes of a radix selection find the k-th key and one more
 // collects.
 //
 // The set found depends on the keys alone, except which of several equal to the k-th are kept; the caller, who sees
@@ -10,6 +10,8 @@
 struct Shape {
     first: u32,
     count: u32,
+    // Where in `keys` the least ones of each eight begin; 0 = they are not known.
+    least: u32,
 }
 
 struct Row {
@@ -51,11 +53,11 @@ var<workgroup> also_told: u32;
 var<workgroup> total: atomic<u32>;
 var<workgroup> equal: atomic<u32>;
 
-// A key that at least k of the row's do not exceed; the largest that there is, if that is not known.
-fn bound_of(thread: u32, row: Row) -> u32 {
+// A key that at least k of `keys` from `begin` on do not exceed; the largest that there is, if that is not known.
+fn bound_of(thread: u32, k: u32, begin: u32, count: u32) -> u32 {
     var four = vec4<u32>(NONE);
-    for (var i = thread; i < row.length / 4u; i += THREADS) {
-        four = min(four, keys[row.start / 4u + i]);
+    for (var i = thread; i < count; i += THREADS) {
+        four = min(four, keys[begin + i]);
     }
     let own = min(min(four.x, four.y), min(four.z, four.w));
     least[thread] = own;
@@ -69,7 +71,7 @@ fn bound_of(thread: u32, row: Row) -> u32 {
         let other = least[j];
         rank += select(0u, 1u, other < own || (other == own && j < thread));
     }
-    if (rank + 1u == row.k) {
+    if (rank + 1u == k) {
         told = min(own, NONE - 1u);
     }
     return workgroupUniformLoad(&told);
@@ -80,6 +82,42 @@ fn keep_below(bound: u32, key: u32, at: u32) {
         let place = atomicAdd(&total, 1u);
         if (place < ROOM) {
             below_bound[place] = Hit(key, at);
+        }
+    }
+}
+
+fn keep_four(bound: u32, four: vec4<u32>, at: u32) {
+    keep_below(bound, four.x, at);
+    keep_below(bound, four.y, at + 1u);
+    keep_below(bound, four.z, at + 2u);
+    keep_below(bound, four.w, at + 3u);
+}
+
+// Keeps the row's keys up to a bound.
+fn keep_all_below(thread: u32, row: Row) {
+    let bound = bound_of(thread, row.k, row.start / 4u, row.length / 4u);
+    for (var i = thread; i < row.length / 4u; i += THREADS) {
+        let four = keys[row.start / 4u + i];
+        if (any(four <= vec4<u32>(bound))) {
+            keep_four(bound, four, i * 4u);
+        }
+    }
+}
+
+// The same by the least of each eight.
+fn keep_eights_below(thread: u32, row: Row) {
+    let begin = shape.least + row.start / 32u;
+    let bound = bound_of(thread, row.k, begin, row.length / 32u);
+    for (var i = thread; i < row.length / 32u; i += THREADS) {
+        let least = keys[begin + i];
+        if (any(least <= vec4<u32>(bound))) {
+            for (var eight = 0u; eight < 4u; eight += 1u) {
+                if (least[eight] <= bound) {
+                    let at = i * 8u + eight * 2u;
+                    keep_four(bound, keys[row.start / 4u + at], at * 4u);
+                    keep_four(bound, keys[row.start / 4u + at + 1u], at * 4u + 4u);
+                }
+            }
         }
     }
 }
@@ -183,15 +221,11 @@ fn best(
     }
     let row = rows[shape.first + number];
     if (row.k <= THREADS) {
-        let bound = bound_of(thread, row);
-        for (var i = thread; i < row.length / 4u; i += THREADS) {
-            let four = keys[row.start / 4u + i];
-            if (any(four <= vec4<u32>(bound))) {
-                keep_below(bound, four.x, i * 4u);
-                keep_below(bound, four.y, i * 4u + 1u);
-                keep_below(bound, four.z, i * 4u + 2u);
-                keep_below(bound, four.w, i * 4u + 3u);
-            }
+        // Of fewer keys there are too few eights to tell much.
+        if (shape.least > 0u && row.length >= 64u * THREADS) {
+            keep_eights_below(thread, row);
+        } else {
+            keep_all_below(thread, row);
         }
         workgroupBarrier();
         if (thread == 0u) {

@@ -28,6 +28,8 @@ struct Shape {
     constants: u32,
     // Words of a query's tables: floats, or four entries of one byte.
     entries: u32,
+    // Where in `keys` the least ones of each eight lanes begin, of a block four.
+    least: u32,
 }
 
 // Some blocks of one list, and queries that visit them.
@@ -74,22 +76,25 @@ fn findable(tile: Tile, quad: u32, begin: vec4<u32>) -> vec4<bool> {
     return found;
 }
 
-// Where the values of a tile's query of this number begin; NONE if there is none.
+// The pair of a tile's query of this number, of which there may be fewer: then the last.
+fn pair_of(tile: Tile, number: u32) -> u32 {
+    return tile.pair + min(number, tile.pairs - 1u);
+}
+
+// Where the values of a tile's query of this number begin.
 fn query_place(tile: Tile, number: u32) -> u32 {
-    if (number >= tile.pairs) {
-        return NONE;
-    }
-    return pairs[tile.pair + number].query * shape.dim;
+    return pairs[pair_of(tile, number)].query * shape.dim;
 }
 
 fn key_of(norm: f32, score: f32) -> u32 {
     return min(ordered(select(-score, norm - 2.0 * score, shape.squared == 1u)), NONE - 1u);
 }
 
-// Writes the keys of a tile's four lanes from `quad * 4` on, whose biases are `begin`, for its query of this number.
-fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>, scores: vec4<f32>) {
+// Writes the keys of a tile's four lanes from `quad * 4` on, whose biases are `begin`, for its query of this number; the
+// least of them.
+fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>, scores: vec4<f32>) -> u32 {
     if (number >= tile.pairs) {
-        return;
+        return NONE;
     }
     let pair = pairs[tile.pair + number];
     let norm = norm_of(tile.pair + number, pair.query);
@@ -101,7 +106,16 @@ fn write(tile: Tile, number: u32, quad: u32, found: vec4<bool>, begin: vec4<f32>
         key_of(norm, all.z),
         key_of(norm, all.w),
     );
-    keys[(pair.place + tile.slot) / 4u + quad] = select(vec4<u32>(NONE), written, found);
+    let kept = select(vec4<u32>(NONE), written, found);
+    keys[(pair.place + tile.slot) / 4u + quad] = kept;
+    return min(min(kept.x, kept.y), min(kept.z, kept.w));
+}
+
+// Writes the least keys of a tile's block, eight lanes by eight, for its query of this number.
+fn write_least(tile: Tile, number: u32, block: u32, least: vec4<u32>) {
+    if (number < tile.pairs && block < tile.blocks) {
+        keys[shape.least + (pairs[tile.pair + number].place + tile.slot) / 32u + block] = least;
+    }
 }
 
 @compute @workgroup_size(THREADS)

@@ -48,8 +48,12 @@ fn shaders_every_one_is_valid_and_translates_to_spirv_msl_and_hlsl() {
             naga::front::wgsl::parse_str(&source(parts)).unwrap_or_else(|error| panic!("{parts:?}: {error}"));
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
         let info = validator.validate(&module).unwrap_or_else(|error| panic!("{parts:?}: {error:?}"));
-        let constants = [("THREADS".to_owned(), 128.0)].into_iter().collect();
-        for entry in &module.entry_points {
+        let of_product = [0.0, 1.0].map(|narrow| vec![("NARROW".to_owned(), narrow)]);
+        let widths = if parts.contains(&"product") { &of_product[..] } else { &[vec![]] };
+        for (entry, narrow) in
+            module.entry_points.iter().flat_map(|entry| widths.iter().map(move |w| (entry, w)))
+        {
+            let constants = [("THREADS".to_owned(), 128.0)].into_iter().chain(narrow.clone()).collect();
             let chosen = Some((entry.stage, entry.name.as_str()));
             let (module, info) =
                 naga::back::pipeline_constants::process_overrides(&module, &info, chosen, &constants)

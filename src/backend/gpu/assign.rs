@@ -12,7 +12,7 @@ use super::encode::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
 use super::held::Form;
 use super::keep::{KeptRows, keep, values};
 use super::labels::{Best, Labels};
-use super::pipelines::Kernel;
+use super::pipelines::{Kernel, Width};
 use super::resident::Resident;
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
@@ -63,7 +63,7 @@ fn in_order(
             }
             engine.put(Use::Groups, near.centroids)?;
         }
-        let same = assigning_is_the_cpus(context, gpu, engine, resident)?;
+        let same = assigning_is_the_cpus(context, gpu, engine, resident, dim)?;
         run(context, Call { engine, job, resident, kept, from: 0, turn: 0 }, same, labels, keys)
     })
 }
@@ -316,12 +316,13 @@ impl Call<'_> {
         segment: usize,
         groups: usize,
     ) -> Outcome<()> {
+        let kernel = Kernel::Assign(Width::of(self.dim()));
         let engine = &mut *self.engine;
         engine.put(Use::Shapes, &[shape])?;
         // Nothing in it, where all centroids are met.
         engine.scratch(Use::Groups, 0)?;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        let pipeline = engine.pipelines.get(Kernel::Assign);
+        let pipeline = engine.pipelines.get(kernel);
         pass.set_pipeline(pipeline);
         let segment = &self.resident.segments[segment];
         let buffers = [

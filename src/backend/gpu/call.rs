@@ -113,8 +113,8 @@ impl<'a> Call<'a> {
         let Sender { engine, job, .. } = &self.sender;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
         let work = (engine.rate * SUBMISSION_SECONDS) as usize / job.dim;
-        // A key, and at worst a hit of twice its size, there and twice to be read back.
-        let lane_bytes = (size_of::<u32>() + 3 * size_of::<[u32; 2]>()) as u64;
+        // A key and an eighth of a least one, and at worst a hit of twice its size, there and twice to be read back.
+        let lane_bytes = (size_of::<u32>() + 1 + 3 * size_of::<[u32; 2]>()) as u64;
         let room = (engine.room() + engine.scratch.bytes()) / 2 / lane_bytes;
         let bound = engine.limits.max_storage_buffer_binding_size / size_of::<[u32; 2]>() as u64;
         let most = usize::try_from(room.min(bound)).unwrap_or(usize::MAX);
@@ -208,6 +208,8 @@ impl Sender<'_> {
             Codes::RaBitQ(codes) => (codes.bits, 0, codes.centre(), 0.0),
             _ => (bits, 0, 0.0, 0.0),
         };
+        // Behind the keys there is room for the least of each eight, by four.
+        let (held, least) = (resident.held(&job.codes), to32(round.lanes / 4));
         let mut shapes: Vec<Shape> = round
             .dispatches
             .iter()
@@ -226,11 +228,13 @@ impl Sender<'_> {
                     whole,
                     if round.groups.is_empty() { 0 } else { to32(constants) },
                     to32(entries),
+                    least,
                 ])
             })
             .collect();
         // Behind them the rows' own, and the groups'.
-        shapes.push(Shape::new(&[0, to32(round.rows.len())]));
+        let known = if held.writes_least() { least } else { 0 };
+        shapes.push(Shape::new(&[0, to32(round.rows.len()), known]));
         let groups = to32(round.groups.len());
         let of_estimates = [centre, most].map(f32::to_bits);
         let fields = [to32(dim), squared, residuals, 0, groups, numbers, 0];
@@ -253,8 +257,7 @@ impl Sender<'_> {
         }
         let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
         engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
-        engine.scratch(Use::Keys, (round.lanes * size_of::<u32>()) as u64)?;
-        let held = resident.held(&job.codes);
+        engine.scratch(Use::Keys, ((round.lanes + round.lanes / 8) * size_of::<u32>()) as u64)?;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         if let Some(book) = resident.book() {
             let pipeline = engine.pipelines.get(match held {
@@ -273,7 +276,7 @@ impl Sender<'_> {
             dispatch_groups(&mut pass, round.groups.len());
         }
         for (number, dispatch) in round.dispatches.iter().enumerate() {
-            let pipeline = engine.pipelines.get(kernel(dispatch.shape, held));
+            let pipeline = engine.pipelines.get(kernel(dispatch.shape, held, dim));
             pass.set_pipeline(pipeline);
             let segment = &resident.segments[dispatch.segment];
             let mut buffers = vec![

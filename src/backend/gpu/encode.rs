@@ -2,7 +2,7 @@
 
 use super::device::Engine;
 use super::held::Held;
-use super::pipelines::Kernel;
+use super::pipelines::{Kernel, Width};
 use super::rounds;
 use super::scratch::Use;
 
@@ -38,11 +38,11 @@ pub(super) struct DeviceRow {
     pub(super) place: u32,
 }
 
-/// The kernel for tiles of this shape.
-pub(super) fn kernel(shape: rounds::Shape, held: Held) -> Kernel {
+/// The kernel for tiles of this shape, of so many dimensions.
+pub(super) fn kernel(shape: rounds::Shape, held: Held, dim: usize) -> Kernel {
     match shape {
         rounds::Shape::Few | rounds::Shape::Lookup => Kernel::Scan(held),
-        rounds::Shape::Many => Kernel::ScanMany(held),
+        rounds::Shape::Many => Kernel::ScanMany(held, Width::of(dim)),
     }
 }
 

@@ -192,7 +192,7 @@ mod tests {
     use crate::backend::gpu::adapter::adapters;
     use crate::backend::gpu::choice::open;
     use crate::backend::gpu::cost::{Cpu, Rates};
-    use crate::backend::gpu::verify::Sample;
+    use crate::backend::gpu::sample::Sample;
 
     /// The software adapter with so much memory (0 = all), and a context beside it; `None` where there is none.
     fn emulated(budget: u64) -> Option<(Arc<Gpu>, Context)> {
@@ -216,10 +216,12 @@ mod tests {
         Measured { cpu: Cpu { one, all: one, workers: 1 }, device: all_of(1e15) }
     }
 
+    const DIM: usize = 300;
+
     #[test]
     fn form_is_measured_once_that_was_worth_it_and_then_known() {
         let Some((gpu, context)) = emulated(0) else { return };
-        let sample = Sample::of_words(4, true);
+        let sample = Sample::of_words(DIM, 4, true);
         let job = sample.job(30);
         let work = Work::best(&job, 5);
         // Each call would save 0.4 seconds.
@@ -237,7 +239,7 @@ mod tests {
         let times = [measured.cpu.seconds(&need, 1), measured.device.seconds(&need)];
         assert!(times[0] > 1e-7 && times[0] < times[1] && times[1] < 10.0, "{times:?}");
         // Codes of another size are another form.
-        let other = Sample::of_codes(8);
+        let other = Sample::of_codes(DIM, 8);
         let job = other.job(30);
         let work = Work::best(&job, 5);
         let ask = super::factors(&context, ("worth it", &gpu, &measured), &work, &Need::of(&work, 0.0));
@@ -247,7 +249,7 @@ mod tests {
     #[test]
     fn form_that_a_device_cannot_scan_is_the_cpus() {
         let Some((gpu, context)) = emulated(100) else { return };
-        let sample = Sample::of_words(4, true);
+        let sample = Sample::of_words(DIM, 4, true);
         let job = sample.job(30);
         let work = Work::best(&job, 5);
         let measured = measured(1.0);

@@ -67,6 +67,11 @@ impl Held {
         self.is_rounded() || matches!(self, Self::Words | Self::Signs)
     }
 
+    /// Whether kernels write the least key of each eight lanes.
+    pub(super) fn writes_least(self) -> bool {
+        !matches!(self, Self::Words | Self::Tables)
+    }
+
     /// Whether queries are rounded, pair by pair.
     pub(super) fn is_rounded(self) -> bool {
         matches!(self, Self::Rounded | Self::PackedRounded)

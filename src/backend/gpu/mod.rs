@@ -25,6 +25,7 @@ mod probe;
 mod rescan;
 mod resident;
 mod rounds;
+mod sample;
 mod scan;
 mod scratch;
 mod staging;

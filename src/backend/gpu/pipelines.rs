@@ -13,18 +13,36 @@ pub(super) const THREADS: u32 = 128;
 pub(super) const STORAGE_BUFFERS: u32 = 8;
 pub(super) const SHARED_BYTES: u32 = 16_384;
 
+/// Whether all dimensions are one sum; `NARROW` in product.wgsl.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Width {
+    Narrow,
+    Wide,
+}
+
+/// Dimensions that are added up at once; `SUM` in product.wgsl.
+const SUM: usize = 256;
+
+impl Width {
+    pub(super) const COUNT: usize = 2;
+
+    pub(super) fn of(dim: usize) -> Self {
+        if dim <= SUM { Self::Narrow } else { Self::Wide }
+    }
+}
+
 /// What a pipeline does.
 #[derive(Clone, Copy)]
 pub(super) enum Kernel {
     Scan(Held),
-    ScanMany(Held),
+    ScanMany(Held, Width),
     Shift,
     Round,
     Residual,
     Best,
     Count,
     Gather,
-    Assign,
+    Assign(Width),
     Sum,
 }
 
@@ -62,23 +80,23 @@ impl Kernel {
             Self::Best => 0,
             Self::Count => 1,
             Self::Gather => 2,
-            Self::Assign => 3,
-            Self::Shift => 4,
-            Self::Round => 5,
-            Self::Residual => 6,
-            Self::Sum => 7,
-            Self::Scan(held) => 8 + held.place(),
-            Self::ScanMany(held) => 8 + Held::COUNT + held.place(),
+            Self::Shift => 3,
+            Self::Round => 4,
+            Self::Residual => 5,
+            Self::Sum => 6,
+            Self::Assign(width) => 7 + width as usize,
+            Self::Scan(held) => 9 + held.place(),
+            Self::ScanMany(held, width) => 9 + (1 + width as usize) * Held::COUNT + held.place(),
         }
     }
 
     fn entry(self) -> &'static str {
         match self {
-            Self::Scan(_) | Self::ScanMany(_) => "visit",
+            Self::Scan(_) | Self::ScanMany(..) => "visit",
             Self::Best => "best",
             Self::Count => "count",
             Self::Gather => "gather",
-            Self::Assign => "assign",
+            Self::Assign(_) => "assign",
             Self::Sum => "sum",
             Self::Shift | Self::Round | Self::Residual => "numbers",
         }
@@ -89,16 +107,25 @@ impl Kernel {
             Self::Scan(Held::Words) => &[KEY, VALUE_U8, VISIT, WHOLE, LOOKUP],
             Self::Scan(Held::Tables) => &[KEY, VALUE_PACKED, VISIT, TABLES],
             Self::Scan(held) => &[KEY, value(held), VISIT, WHOLE, query(held), SCAN],
-            Self::ScanMany(held) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
+            Self::ScanMany(held, _) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
             Self::Best => &[KEY, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
-            Self::Assign => &[KEY, PRODUCT, ASSIGN],
+            Self::Assign(_) => &[KEY, PRODUCT, ASSIGN],
             Self::Sum => &[KEY, SUMS],
             Self::Shift => &[KEY, NUMBERS, SHIFT],
             Self::Round => &[KEY, NUMBERS, WHOLE, ROUND],
             Self::Residual => &[KEY, NUMBERS, WHOLE, RESIDUAL],
         };
         parts.concat()
+    }
+
+    /// What the shader's constants are.
+    fn constants(self) -> Vec<(&'static str, f64)> {
+        let mut constants = vec![("THREADS", f64::from(THREADS))];
+        if let Self::ScanMany(_, width) | Self::Assign(width) = self {
+            constants.push(("NARROW", f64::from(u8::from(width == Width::Narrow))));
+        }
+        constants
     }
 }
 
@@ -125,7 +152,7 @@ fn query(held: Held) -> &'static str {
     }
 }
 
-const KERNELS: usize = 8 + 2 * Held::COUNT;
+const KERNELS: usize = 7 + Width::COUNT + (1 + Width::COUNT) * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {
@@ -135,7 +162,7 @@ pub(super) struct Pipelines {
 
 impl Pipelines {
     pub(super) fn new(device: &wgpu::Device) -> Self {
-        Self { device: device.clone(), made: Default::default() }
+        Self { device: device.clone(), made: std::array::from_fn(|_| OnceLock::new()) }
     }
 
     pub(super) fn get(&self, kernel: Kernel) -> &wgpu::ComputePipeline {
@@ -161,7 +188,7 @@ impl Pipelines {
             module: &module,
             entry_point: Some(kernel.entry()),
             compilation_options: wgpu::PipelineCompilationOptions {
-                constants: &[("THREADS", f64::from(THREADS))],
+                constants: &kernel.constants(),
                 zero_initialize_workgroup_memory: false,
             },
             cache: None,

@@ -26,7 +26,7 @@ impl Backend for Gpu {
     fn best(&self, context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<bool> {
         let left = self.with_lists(context, job, |engine, resident| {
             let held = resident.held(&job.codes);
-            let same = arithmetic_is_the_cpus(context, self, engine, resident, held)?;
+            let same = arithmetic_is_the_cpus(context, self, engine, resident, (held, job.dim))?;
             if !same && held.is_whole() {
                 return Err(Fault::Unfit);
             }
@@ -47,7 +47,7 @@ impl Backend for Gpu {
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
         self.with_lists(context, job, |engine, resident| {
             let held = resident.held(&job.codes);
-            if held.is_whole() && !arithmetic_is_the_cpus(context, self, engine, resident, held)? {
+            if held.is_whole() && !arithmetic_is_the_cpus(context, self, engine, resident, (held, job.dim))? {
                 return Err(Fault::Unfit);
             }
             let judge = Judge::new(context, job, resident.sizes(&job.codes), false);

@@ -11,30 +11,31 @@ use super::call::Call;
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::Judge;
 use super::held::{Form, Held};
+use super::pipelines::Width;
 use super::resident::Resident;
+use super::sample::{QUERIES, Sample, VECTORS};
 use super::scratch::Scratch;
-use crate::backend::{
-    Affine, AssignJob, Codes, DeviceSlot, ListSource, ListView, Number, Probes, Product, RaBitQ, Rounded,
-    Rows, ScanJob, Version,
-};
+use crate::backend::{AssignJob, Rows};
 use crate::context::Context;
-use crate::element::{Element, Scalar, with_element};
-use crate::kernel::{Book, bitpack};
-use crate::lists::block::{BLOCK, locate};
+use crate::element::{Scalar, with_element};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::Cancel;
-use crate::random::Random;
 
 /// The smallest factor but zero with which no sum is flushed: 2^-40.
 pub(super) const LEAST: f32 = f32::from_bits((127 - 40) << 23);
 
-/// What was seen of a device so far, by what lists hold.
+/// What was seen of a device so far, by how many dimensions there are and what lists hold.
 #[derive(Default)]
 pub(super) struct Verified {
-    scans: [Option<bool>; Held::COUNT],
-    assign: Option<bool>,
+    scans: [[Option<bool>; Held::COUNT]; Width::COUNT],
+    assign: [Option<bool>; Width::COUNT],
 }
+
+/// Dimensions of the samples: fewer than are summed up at once, which have kernels of their own, and more.
+const DIMS: [usize; Width::COUNT] = [102, 300];
+/// Queries of the second time: a tile of few.
+const FEW: usize = 3;
 
 /// The smallest magnitude but zero of these values; infinity if there is none.
 pub(super) fn least<E: Scalar>(values: &[E]) -> f32 {
@@ -50,30 +51,31 @@ pub(super) fn arithmetic_is_the_cpus(
     gpu: &Gpu,
     engine: &mut Engine,
     resident: &Resident,
-    held: Held,
+    (held, dim): (Held, usize),
 ) -> Outcome<bool> {
     if resident.least < LEAST {
         return Ok(false);
     }
-    let place = held.place();
-    if let Some(known) = engine.verified.scans[place] {
+    let (place, width) = (held.place(), Width::of(dim) as usize);
+    let dim = DIMS[width];
+    if let Some(known) = engine.verified.scans[width][place] {
         return Ok(known);
     }
     let tried = match held {
         Held::Values(element) => {
-            with_element!(element, E => scans_agree(&Sample::<E>::new(), context, gpu, engine))
+            with_element!(element, E => scans_agree(&Sample::<E>::new(dim), context, gpu, engine))
         }
-        Held::Codes => scans_agree(&Sample::of_codes(8), context, gpu, engine),
+        Held::Codes => scans_agree(&Sample::of_codes(dim, 8), context, gpu, engine),
         // One of all numbers of bits: only how codes are read differs, and that is whole numbers' work.
-        Held::Packed => scans_agree(&Sample::of_codes(6), context, gpu, engine),
-        Held::Rounded => scans_agree(&Sample::of_codes(8).rounded(), context, gpu, engine),
-        Held::Words => scans_agree(&Sample::of_words(4, true), context, gpu, engine),
-        Held::Tables => scans_agree(&Sample::of_words(8, false), context, gpu, engine),
-        Held::PackedRounded => scans_agree(&Sample::of_codes(6).rounded(), context, gpu, engine),
-        Held::Signs => scans_agree(&Sample::of_estimates(1), context, gpu, engine),
-        Held::Estimates => scans_agree(&Sample::of_estimates(5), context, gpu, engine),
+        Held::Packed => scans_agree(&Sample::of_codes(dim, 6), context, gpu, engine),
+        Held::Rounded => scans_agree(&Sample::of_codes(dim, 8).rounded(), context, gpu, engine),
+        Held::Words => scans_agree(&Sample::of_words(dim, 4, true), context, gpu, engine),
+        Held::Tables => scans_agree(&Sample::of_words(dim, 8, false), context, gpu, engine),
+        Held::PackedRounded => scans_agree(&Sample::of_codes(dim, 6).rounded(), context, gpu, engine),
+        Held::Signs => scans_agree(&Sample::of_estimates(dim, 1), context, gpu, engine),
+        Held::Estimates => scans_agree(&Sample::of_estimates(dim, 5), context, gpu, engine),
     };
-    remembered(tried, engine, |verified| &mut verified.scans[place])
+    remembered(tried, engine, |verified| &mut verified.scans[width][place])
 }
 
 /// The result, noted in `place`; without memory to try it is not known, and taken for no.
@@ -97,15 +99,17 @@ pub(super) fn assigning_is_the_cpus(
     gpu: &Gpu,
     engine: &mut Engine,
     resident: &Resident,
+    dim: usize,
 ) -> Outcome<bool> {
     if resident.least < LEAST {
         return Ok(false);
     }
-    if let Some(known) = engine.verified.assign {
+    let width = Width::of(dim) as usize;
+    if let Some(known) = engine.verified.assign[width] {
         return Ok(known);
     }
-    let tried = assigning_agrees(&Sample::new(), context, gpu, engine);
-    remembered(tried, engine, |verified| &mut verified.assign)
+    let tried = assigning_agrees(&Sample::new(DIMS[width]), context, gpu, engine);
+    remembered(tried, engine, |verified| &mut verified.assign[width])
 }
 
 /// Whether the labels and keys of the sample are the CPU's.
@@ -116,7 +120,7 @@ fn assigning_agrees(
     engine: &mut Engine,
 ) -> Outcome<bool> {
     let job = AssignJob {
-        rows: Rows { x: MatrixRef::new("rows", &sample.queries, QUERIES, DIM)?.into(), numbers: None },
+        rows: Rows { x: MatrixRef::new("rows", &sample.queries, QUERIES, sample.dim)?.into(), numbers: None },
         kept: None,
         centroids: sample,
         metric: Metric::L2,
@@ -126,17 +130,10 @@ fn assigning_agrees(
         cancel: Cancel::default(),
     };
     let mut copy = None;
-    let centroids = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, Form::plain(DIM))?;
+    let centroids =
+        Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, Form::plain(sample.dim))?;
     assign::agrees(context, engine, centroids, &job)
 }
-
-/// Dimensions of the sample: more than are summed up at once.
-const DIM: usize = 300;
-/// Its vectors: as many as a tile of many queries has.
-const VECTORS: usize = 2 * BLOCK;
-/// Its queries: enough for a tile of many; then a few of them once more, for a tile of few.
-const QUERIES: usize = 30;
-const FEW: usize = 3;
 
 /// Whether all keys of the sample are the CPU's.
 fn scans_agree<E: Scalar>(
@@ -176,195 +173,6 @@ fn keys_agree<E: Scalar>(
     Ok(true)
 }
 
-/// A list, and queries.
-pub(super) struct Sample<E> {
-    vectors: Vec<E>,
-    bias: Vec<f32>,
-    ids: Vec<i64>,
-    queries: Vec<f32>,
-    /// Of codes the bits, the scale, the offset and the centroid.
-    coded: Option<(u32, [Vec<f32>; 3])>,
-    /// The middle of the codes, if queries are rounded.
-    centre: Option<Vec<f32>>,
-    /// Of RaBitQ codes the bits and the centroid.
-    estimates: Option<(u32, Vec<f32>)>,
-    /// Of codes by words the bits, whether tables are of bytes, the words, as many numbers as there are words, and the
-    /// centroid.
-    words: Option<(u32, bool, [Vec<f32>; 3])>,
-    version: Version,
-    device: DeviceSlot,
-}
-
-impl<E: Scalar> Sample<E> {
-    fn new() -> Self {
-        let mut random = Random::new(1);
-        // Of bytes the whole range is meant.
-        let scale = if E::values(&[]).element() == Element::U8 { 255.0 } else { 1.0 };
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-        let mut number = |from: f64| (from + random.unit() * (1.0 - from)) as f32;
-        let from = if scale == 1.0 { -1.0 } else { 0.0 };
-        let wide: Vec<f32> = (0..VECTORS * DIM).map(|_| scale * number(from)).collect();
-        let mut vectors = vec![E::zeroed(); wide.len()];
-        let narrow = E::narrow(&wide, &mut vectors).to_vec();
-        let bias = (0..VECTORS).map(|_| -40.0 * number(0.0)).collect();
-        let queries = (0..QUERIES * DIM).map(|_| number(-1.0)).collect();
-        Self {
-            vectors: narrow,
-            bias,
-            ids: (0i64..).take(VECTORS).collect(),
-            queries,
-            coded: None,
-            centre: None,
-            estimates: None,
-            words: None,
-            version: Version::new(),
-            device: DeviceSlot::default(),
-        }
-    }
-}
-
-impl Sample<u8> {
-    /// One of codes of residuals, of so many bits.
-    pub(super) fn of_codes(bits: u32) -> Self {
-        let mut random = Random::new(2);
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-        let mut numbers =
-            |from: f64, to: f64| (0..DIM).map(|_| (from + random.unit() * (to - from)) as f32).collect();
-        let coded = [numbers(0.01, 0.02), numbers(-2.0, -1.0), numbers(-1.0, 1.0)];
-        Self::new().with_codes(bits, coded)
-    }
-
-    /// The same with codes that stand for this.
-    fn with_codes(mut self, bits: u32, coded: [Vec<f32>; 3]) -> Self {
-        let affine = Affine { bits, scale: &coded[0], offset: &coded[1], centroids: None };
-        self.vectors.truncate(VECTORS * affine.columns());
-        let bias = (0..VECTORS).map(|slot| {
-            let values = affine.values(&self.list(0), 0, slot);
-            -0.5 * values.map(|value| value * value).sum::<f32>()
-        });
-        self.bias = bias.collect();
-        self.coded = Some((bits, coded));
-        self
-    }
-}
-
-impl Sample<u8> {
-    /// The same for rounded queries.
-    fn rounded(self) -> Self {
-        let half = |(bits, _): &(u32, _)| 0.5 * f32::from(u8::MAX >> (8 - bits));
-        let centre = self.coded.as_ref().map(|coded| vec![half(coded); DIM]);
-        Self { centre, ..self }
-    }
-}
-
-impl Sample<u8> {
-    /// One of codes of residuals by words, of parts of six dimensions.
-    pub(super) fn of_words(bits: u32, fast: bool) -> Self {
-        let mut random = Random::new(3);
-        let (parts, count) = (DIM / 6, 1 << bits);
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-        let mut numbers = |count| (0..count).map(|_| (random.unit() * 2.0 - 1.0) as f32).collect();
-        let words = Some((bits, fast, [numbers(DIM * count), numbers(parts * count), numbers(DIM)]));
-        let mut sample = Self { words, ..Self::new() };
-        sample.vectors.truncate(VECTORS * bitpack::columns(parts, bits));
-        sample
-    }
-}
-
-impl Sample<u8> {
-    /// One of RaBitQ codes, of so many bits.
-    fn of_estimates(bits: u32) -> Self {
-        let mut random = Random::new(4);
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-        let mut number = |from: f64, to: f64| (from + random.unit() * (to - from)) as f32;
-        let centroid = (0..DIM).map(|_| number(-1.0, 1.0)).collect();
-        let mut sample = Self { estimates: Some((bits, centroid)), ..Self::new() };
-        let Codes::RaBitQ(codes) = sample.codes() else { unreachable!("invariant: given above") };
-        let (columns, numbers) = (codes.columns(), [Number::Factor, Number::Length].map(|n| codes.column(n)));
-        sample.vectors.truncate(VECTORS * columns);
-        for slot in 0..VECTORS {
-            let (base, stride) = locate(slot, VECTORS, columns);
-            for (column, value) in numbers.into_iter().zip([number(0.001, 0.02), number(5.0, 9.0)]) {
-                for (place, byte) in value.to_le_bytes().into_iter().enumerate() {
-                    sample.vectors[base + (column + place) * stride] = byte;
-                }
-            }
-        }
-        sample
-    }
-}
-
-impl<E: Scalar> Sample<E> {
-    fn codes(&self) -> Codes<'_> {
-        if let Some((bits, centroids)) = &self.estimates {
-            return Codes::RaBitQ(RaBitQ {
-                dim: DIM,
-                bits: *bits,
-                products: false,
-                centroids,
-                deviations: None,
-            });
-        }
-        if let Some((bits, fast, [values, halves, centroid])) = &self.words {
-            let book = Book { words: 1 << bits, values, halves };
-            let (words, centroids) = (&values[..], Some(&centroid[..]));
-            return Codes::Product(Product { dim: DIM, bits: *bits, fast: *fast, words, book, centroids });
-        }
-        match &self.coded {
-            None => Codes::Plain,
-            Some((bits, [scale, offset, centroid])) => {
-                let affine = Affine { bits: *bits, scale, offset, centroids: Some(centroid) };
-                match &self.centre {
-                    Some(centre) => Codes::Rounded(Rounded { affine, centre, bounds: None }),
-                    None => Codes::Affine(affine),
-                }
-            }
-        }
-    }
-
-    /// All distances of the first `count` queries.
-    pub(super) fn job(&self, count: usize) -> ScanJob<'_> {
-        ScanJob {
-            dim: DIM,
-            metric: Metric::L2,
-            queries: &self.queries[..count * DIM],
-            count,
-            probes: Probes::All,
-            codes: self.codes(),
-            lists: self,
-            vectors: VECTORS,
-            places: false,
-            copies: false,
-            filter: None,
-            bars: None,
-            keys: None,
-            budget: None,
-            max_codes: usize::MAX,
-            workers: 1,
-            cancel: Cancel::default(),
-        }
-    }
-}
-
-impl<E: Scalar> ListSource for Sample<E> {
-    fn list_count(&self) -> usize {
-        1
-    }
-
-    fn list(&self, _: usize) -> ListView<'_> {
-        let vectors = E::values(&self.vectors);
-        ListView { vectors, bias: &self.bias, ids: &self.ids, live: self.ids.len() }
-    }
-
-    fn version(&self, _: usize) -> [Version; 2] {
-        [self.version; 2]
-    }
-
-    fn device(&self) -> Option<&DeviceSlot> {
-        Some(&self.device)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,7 +202,7 @@ mod tests {
     #[test]
     fn keys_taken_as_they_are_give_what_the_cpu_finds() {
         let Some((gpu, context)) = emulated() else { return };
-        let trusted = Verified { scans: [Some(true); Held::COUNT], assign: Some(true) };
+        let trusted = Verified { scans: [[Some(true); Held::COUNT]; 2], assign: [Some(true); 2] };
         let mut trusted = Some(trusted);
         gpu.with(|engine| {
             engine.verified = trusted.take().expect("once");
@@ -403,32 +211,42 @@ mod tests {
         .expect("no error")
         .expect("a device");
 
-        let mut sample = Sample::<f32>::new();
+        for dim in DIMS {
+            takes_the_same(dim, &context, &gpu);
+        }
+    }
+
+    /// Fails unless keys of small whole numbers are taken as they are, and what is found is what the CPU finds.
+    fn takes_the_same(dim: usize, context: &Context, gpu: &Gpu) {
+        let mut sample = Sample::<f32>::new(dim);
         let numbers = sample.vectors.iter_mut().chain(&mut sample.queries).chain(&mut sample.bias);
         numbers.for_each(|number| *number = (*number * 8.0).round());
-        finds_the_same(&sample, &context, &gpu);
+        finds_the_same(&sample, context, gpu);
         for bits in [8, 6, 4] {
-            let mut codes = Sample::<u8>::new();
+            let mut codes = Sample::<u8>::new(dim);
             if bits == 8 {
                 codes.vectors.iter_mut().for_each(|code| *code /= 8);
             }
             codes.queries.clone_from(&sample.queries);
-            let coded = [vec![1.0; DIM], vec![-7.0; DIM], sample.queries[DIM..2 * DIM].to_vec()];
-            finds_the_same(&codes.with_codes(bits, coded), &context, &gpu);
+            let coded = [vec![1.0; dim], vec![-7.0; dim], sample.queries[dim..2 * dim].to_vec()];
+            finds_the_same(&codes.with_codes(bits, coded), context, gpu);
         }
-        let agree = gpu.with(|engine| assigning_agrees(&sample, &context, &gpu, engine)).expect("no error");
+        let agree = gpu.with(|engine| assigning_agrees(&sample, context, gpu, engine)).expect("no error");
         assert_eq!(agree, Some(true), "{:?}", gpu.lost());
     }
+
     #[test]
     fn keys_of_any_arithmetic_tell_what_is_best() {
         let Some((gpu, context)) = emulated() else { return };
-        is_proven(&Sample::<f32>::new(), &context, &gpu);
-        for bits in [8, 6, 4] {
-            is_proven(&Sample::of_codes(bits), &context, &gpu);
-        }
-        is_proven(&Sample::of_estimates(5), &context, &gpu);
-        for bits in [8, 4] {
-            is_proven(&Sample::of_words(bits, false), &context, &gpu);
+        for dim in DIMS {
+            is_proven(&Sample::<f32>::new(dim), &context, &gpu);
+            for bits in [8, 6, 4] {
+                is_proven(&Sample::of_codes(dim, bits), &context, &gpu);
+            }
+            is_proven(&Sample::of_estimates(dim, 5), &context, &gpu);
+            for bits in [8, 4] {
+                is_proven(&Sample::of_words(dim, bits, false), &context, &gpu);
+            }
         }
     }
 
@@ -437,13 +255,15 @@ mod tests {
     #[test]
     fn keys_of_whole_numbers_and_of_sums_are_the_cpus_everywhere() {
         let Some((gpu, context)) = emulated() else { return };
-        for bits in [8, 6, 4] {
-            finds_the_same(&Sample::of_codes(bits).rounded(), &context, &gpu);
+        for dim in DIMS {
+            for bits in [8, 6, 4] {
+                finds_the_same(&Sample::of_codes(dim, bits).rounded(), &context, &gpu);
+            }
+            for (bits, fast) in [(4, true), (4, false), (8, false)] {
+                finds_the_same(&Sample::of_words(dim, bits, fast), &context, &gpu);
+            }
+            finds_the_same(&Sample::of_estimates(dim, 1), &context, &gpu);
         }
-        for (bits, fast) in [(4, true), (4, false), (8, false)] {
-            finds_the_same(&Sample::of_words(bits, fast), &context, &gpu);
-        }
-        finds_the_same(&Sample::of_estimates(1), &context, &gpu);
     }
 
     /// Fails unless what the device leaves out is proven to be none of the best, so that the CPU has nothing to search.
