@@ -143,6 +143,20 @@ impl Context {
         Ok(())
     }
 
+    /// Runs `work` on the calling thread, with a scope in which it can ask the pool's threads to help if there may be more
+    /// workers than one, and returns when all are done.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn assisted<'s, T>(
+        &self,
+        workers: usize,
+        work: impl FnOnce(Option<&rayon::Scope<'s>>) -> T,
+    ) -> Result<T> {
+        if workers <= 1 {
+            return Ok(work(None));
+        }
+        Ok(self.pool()?.assisted(workers, |scope| work(Some(scope))))
+    }
+
     /// Does `work` for every job, on as many workers; the first failure ends it.
     pub(crate) fn each<T>(
         &self,

@@ -72,6 +72,16 @@ impl Pool {
         self.keep_alert(workers - 1);
     }
 
+    /// Runs `work` on the calling thread, with a scope for what it wants threads of the pool to do, and returns when all are
+    /// done. As many workers, it included, stay alert.
+    #[cfg(feature = "gpu")]
+    pub(crate) fn assisted<'s, T>(&self, workers: usize, work: impl FnOnce(&rayon::Scope<'s>) -> T) -> T {
+        let result = self.threads.in_place_scope(work);
+        self.watch.extend();
+        self.keep_alert(workers - 1);
+        result
+    }
+
     /// Has a worker take one `step` after another, until one is the last (false), other calls' work in between.
     pub(crate) fn later(&self, mut step: impl FnMut() -> bool + Send + 'static) {
         self.threads.spawn(move || {

@@ -1,32 +1,22 @@
-//! Work that is shared out, and beside it tasks that one worker has to do.
+//! Work that is shared out, and beside it a task that one worker has to do.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::context::Context;
 use crate::error::Result;
 
-/// What is to be done once, by any worker.
-pub(super) type Task<'a> = &'a mut (dyn FnMut() + Send);
-
-/// Does each of `tasks` once, the first of them on the calling thread and the others on whichever worker comes first, and
-/// `work` on all workers.
-pub(super) fn beside<const N: usize>(
+/// Does `task` on the calling thread, first of all, and `work` on all workers.
+pub(super) fn beside(
     context: &Context,
     workers: usize,
-    tasks: [Task<'_>; N],
+    task: &mut (dyn FnMut() + Send),
     work: &(impl Fn() + Sync),
 ) -> Result<()> {
-    let mut tasks = tasks.into_iter();
-    let first = Mutex::new(tasks.next());
-    let others = Mutex::new(tasks);
+    let task = Mutex::new(Some(task));
     context.parallel(workers, &|worker| {
         if worker == 0
-            && let Some(task) = first.lock().unwrap_or_else(PoisonError::into_inner).take()
+            && let Some(task) = task.lock().unwrap_or_else(PoisonError::into_inner).take()
         {
-            task();
-        }
-        let next = || others.lock().unwrap_or_else(PoisonError::into_inner).next();
-        while let Some(task) = next() {
             task();
         }
         work();

@@ -2,115 +2,101 @@
 
 use std::time::Instant;
 
+use super::crew::{Crew, Pilot};
 use super::device::{Engine, Fault, Outcome};
 use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
-use super::exact::Candidate;
+use super::exact::{Candidate, Judge, Judged};
 use super::held::{Book, Held, affine};
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
-use super::planner::{self, Planner};
 use super::resident::Resident;
-use super::rounds::{Limits, Round, Row};
+use super::round::{Round, Row};
+use super::rounds::Limits;
 use super::scratch::{TURNS, Use};
 use super::staging::Part;
-use crate::backend::prepared::Prepared;
 use crate::backend::{Affine, Codes, ScanJob};
+use crate::collect::Sink;
 use crate::context::Context;
-use crate::kernel::{Kernels, Steps, most};
+use crate::kernel::most;
 use crate::lists::block::BLOCK;
 use crate::metric::Metric;
 
 /// Lanes of a round: at least enough to fill a device; at most what memory is kept for.
-const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 26;
+const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 27;
 
 /// Bytes of queries and their squared lengths in a round, and how many there are at most, so that a large job has rounds
 /// enough for the CPU's part to be done meanwhile.
 const QUERY_BYTES: usize = 64 << 20;
-const QUERIES: usize = 1 << 12;
+const QUERIES: usize = 1 << 13;
 
 /// Numbers of a pair at most, where pairs have any, and of a query with tables.
 const NUMBERS: usize = 6;
 const TABLE_NUMBERS: usize = 3;
 
 /// A job under way.
-pub(super) struct Call<'a> {
-    sender: Sender<'a>,
-    planner: Planner<'a>,
-}
-
-/// The part that talks to the device.
-pub(super) struct Sender<'a> {
-    engine: &'a mut Engine,
+pub(super) struct Call<'c, 's, 'a, 'p> {
+    engine: &'c mut Engine,
+    pilot: &'c mut Pilot<'s, 'a, 'p>,
     job: &'a ScanJob<'a>,
+    resident: &'a Resident,
     /// When the last round was done.
     landed: Instant,
     /// Which of the buffers the round goes through to the device and back.
     turn: usize,
-    kernels: &'static Kernels,
-    /// What is made of queries before they go.
-    prepared: Prepared,
 }
 
-/// What rounds use again.
-#[derive(Default)]
-pub(super) struct Spare {
-    planner: planner::Spare,
-    prepared: Prepared,
+/// Runs `work` with a job under way, of which the judge and the sink are asked by whoever is free.
+pub(super) fn under_way<'a, T>(
+    engine: &mut Engine,
+    context: &'a Context,
+    judge: &'a Judge<'a>,
+    resident: &'a Resident,
+    sink: &'a dyn Sink,
+    work: impl FnOnce(&mut Call<'_, '_, 'a, '_>) -> Outcome<T>,
+) -> Outcome<T> {
+    let crew = Crew::new(context, judge, sink, resident, std::mem::take(&mut engine.spare));
+    let job = judge.job();
+    let result = crew
+        .run(job, |pilot| work(&mut Call { engine, pilot, job, resident, landed: Instant::now(), turn: 0 }));
+    engine.spare = crew.into_spare();
+    result
 }
 
-impl Drop for Call<'_> {
-    fn drop(&mut self) {
-        let prepared = std::mem::take(&mut self.sender.prepared);
-        self.sender.engine.spare = Spare { planner: self.planner.take_spare(), prepared };
-    }
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn new(context: &'a Context, engine: &'a mut Engine, job: &'a ScanJob<'a>) -> Self {
-        let Spare { planner, prepared } = std::mem::take(&mut engine.spare);
-        let (planner, kernels) = (Planner::new(context, job, planner), context.kernels());
-        Self { sender: Sender { engine, job, landed: Instant::now(), turn: 0, kernels, prepared }, planner }
-    }
-
+impl<'a> Call<'_, '_, 'a, '_> {
     /// The next round; `None` when there is none.
-    pub(super) fn plan(&mut self, resident: &Resident) -> Outcome<Option<Round>> {
+    pub(super) fn plan(&mut self) -> Outcome<Option<Round>> {
         let limits = self.limits()?;
-        Ok(self.planner.next(&limits, resident)?)
+        self.pilot.plan(&limits)
     }
 
-    /// Hands a round to the device, the keys of all that its queries visit and the `k` best of each.
-    pub(super) fn launch(&mut self, round: Round, resident: &Resident, k: usize) -> Outcome<Flight> {
-        self.sender.launch(round, resident, k)
+    /// Has this judged, and does `meanwhile`.
+    pub(super) fn judge<T>(
+        &mut self,
+        judged: Judged,
+        meanwhile: impl FnOnce(&mut Self) -> Outcome<T>,
+    ) -> Outcome<(T, Judged)> {
+        self.pilot.begin(judged);
+        let result = meanwhile(self)?;
+        Ok((result, self.pilot.end()?))
     }
 
     /// Waits for a round, unless the job is cancelled.
     pub(super) fn land(&mut self, flight: Flight) -> Outcome<Landed> {
-        self.sender.job.cancel.check()?;
+        self.job.cancel.check()?;
         let (lanes, started) = (flight.round.lanes, flight.started);
-        let landed = flight.land(self.sender.engine)?;
-        self.sender.time(lanes, started);
+        let landed = flight.land(self.engine)?;
+        self.time(lanes, started);
         Ok(landed)
-    }
-
-    /// All keys of each row of a round up to its query's `bar`, into `candidates`.
-    pub(super) fn gather(
-        &mut self,
-        round: Round,
-        resident: &Resident,
-        bar: impl Fn(usize) -> u32,
-        candidates: &mut Vec<(usize, Candidate)>,
-    ) -> Outcome<Round> {
-        self.sender.gather(round, resident, bar, candidates)
     }
 
     /// Takes the memory of a round that is done with.
     pub(super) fn reuse(&mut self, round: Round) {
-        self.planner.reuse(round);
+        self.pilot.reuse(round);
     }
 
     /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
     fn limits(&self) -> Outcome<Limits> {
-        let Sender { engine, job, .. } = &self.sender;
+        let Self { engine, job, .. } = self;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
         let work = (engine.rate * SUBMISSION_SECONDS) as usize / job.dim;
         // A key and an eighth of a least one, and at worst a hit of twice its size, there and twice to be read back.
@@ -129,11 +115,9 @@ impl<'a> Call<'a> {
         let queries = (QUERY_BYTES.min(bytes) / query).clamp(1, QUERIES);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
-}
 
-impl Sender<'_> {
-    /// See [`Call::launch`].
-    pub(super) fn launch(&mut self, mut round: Round, resident: &Resident, k: usize) -> Outcome<Flight> {
+    /// Hands a round to the device, the keys of all that its queries visit and the `k` best of each.
+    pub(super) fn launch(&mut self, mut round: Round, k: usize) -> Outcome<Flight> {
         self.turn = (self.turn + 1) % TURNS;
         let hits = want(&mut round, |row| {
             let wanted = k.min(row.length as usize);
@@ -147,7 +131,7 @@ impl Sender<'_> {
             self.engine.scratch(Use::Hits, found)?;
             self.engine.scratch(Use::Summaries, summaries)?;
             self.engine.scratch(back, summaries + found)?;
-            let mut encoder = self.encode_keys(&round, resident)?;
+            let mut encoder = self.encode_keys(&round)?;
             self.encode_rows(&mut encoder, &round, Kernel::Best, &[Use::Hits, Use::Summaries]);
             let (engine, to) = (&self.engine, self.engine.at(back));
             encoder.copy_buffer_to_buffer(engine.at(Use::Summaries), 0, to, 0, summaries);
@@ -169,29 +153,20 @@ impl Sender<'_> {
     }
 
     /// The commands that compute the round's keys, and send what that takes and what follows.
-    fn encode_keys(&mut self, round: &Round, resident: &Resident) -> Outcome<wgpu::CommandEncoder> {
-        let Self { engine, job, turn, kernels, prepared, .. } = self;
+    fn encode_keys(&mut self, round: &Round) -> Outcome<wgpu::CommandEncoder> {
+        let Self { engine, pilot, job, resident, turn, .. } = self;
         let dim = job.dim;
-        let queries = &job.queries[round.queries.start * dim..round.queries.end * dim];
-        let (mut queries, mut behind) = (bytemuck::cast_slice(queries), &round.norms[..]);
-        let (mut of_tables, mut constants) = (Vec::new(), 0);
-        if let Codes::Product(codes) = job.codes {
-            prepared.fill(kernels, job, round.queries.start, round.queries.end);
-            let Prepared { norms, tables, .. } = &*prepared;
-            of_tables.extend(norms.iter().enumerate().flat_map(|(query, &norm)| {
-                let Steps { base, step } = tables.steps(query);
-                [norm, base, step]
-            }));
-            constants = tables.all(&codes).len() / size_of::<u32>() + of_tables.len();
-            // In the pairs' order; where codes are not of residuals there are no groups.
-            of_tables.extend(round.grouped().map(|(list, pair)| {
-                let query = round.queries.start + pair.query as usize;
-                let centroid = codes.centroid(list).unwrap_or_default();
-                kernels.pairs.product(&job.queries[query * dim..(query + 1) * dim], centroid)
-            }));
-            (queries, behind) = (tables.all(&codes), &of_tables[..]);
-        }
-        let numbers = to32(queries.len() / size_of::<u32>());
+        let own: &[u8] =
+            bytemuck::cast_slice(&job.queries[round.queries.start * dim..round.queries.end * dim]);
+        let (large, tables, behind) = match job.codes {
+            Codes::Product(codes) => (None, round.prepared.tables.all(&codes), &round.of_tables[..]),
+            _ => (Some(own), &[][..], &round.norms[..]),
+        };
+        let numbers = to32((large.map_or(0, <[u8]>::len) + tables.len()) / size_of::<u32>());
+        let constants = match job.codes {
+            Codes::Product(_) => numbers + to32(TABLE_NUMBERS * round.queries.len()),
+            _ => 0,
+        };
         let squared = u32::from(job.metric == Metric::L2);
         let (bits, residuals) = match affine(&job.codes) {
             None => (0, 0),
@@ -226,7 +201,7 @@ impl Sender<'_> {
                     bits,
                     0,
                     whole,
-                    if round.groups.is_empty() { 0 } else { to32(constants) },
+                    if round.groups.is_empty() { 0 } else { constants },
                     to32(entries),
                     least,
                 ])
@@ -240,7 +215,7 @@ impl Sender<'_> {
         let fields = [to32(dim), squared, residuals, 0, groups, numbers, 0];
         shapes.push(Shape::new(&[&fields[..], &of_estimates].concat()));
         let mut parts = vec![
-            Part::new(Use::Queries, queries).and(behind),
+            Part::new(Use::Queries, tables).and(behind),
             Part::new(Use::Tiles, &round.tiles),
             Part::new(Use::Pairs, &round.pairs),
             Part::new(Use::Rows, &round.asked),
@@ -249,14 +224,15 @@ impl Sender<'_> {
         if !round.groups.is_empty() {
             parts.push(Part::new(Use::Groups, &round.groups));
             // With room for each pair's numbers.
-            let bytes = queries.len() + NUMBERS * round.pairs.len() * size_of::<f32>();
+            let bytes = size_of::<f32>() * (numbers as usize + NUMBERS * round.pairs.len());
             engine.scratch(Use::Queries, bytes as u64)?;
         }
         if let Some(passing) = &round.passing {
             parts.push(Part::new(Use::Passing, passing));
         }
         let mut encoder = engine.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default());
-        engine.stage(&mut encoder, Use::Staging(*turn), &parts)?;
+        let carry = |portions, rest: &mut dyn FnMut()| pilot.copy(portions, rest);
+        engine.stage_behind(&mut encoder, Use::Staging(*turn), large, &parts, carry)?;
         engine.scratch(Use::Keys, ((round.lanes + round.lanes / 8) * size_of::<u32>()) as u64)?;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
         if let Some(book) = resident.book() {
@@ -314,11 +290,10 @@ impl Sender<'_> {
         dispatch_groups(&mut pass, round.rows.len());
     }
 
-    /// See [`Call::gather`].
-    fn gather(
+    /// All keys of each row of a round up to its query's `bar`, into `candidates`.
+    pub(super) fn gather(
         &mut self,
         mut round: Round,
-        resident: &Resident,
         bar: impl Fn(usize) -> u32,
         candidates: &mut Vec<(usize, Candidate)>,
     ) -> Outcome<Round> {
@@ -330,7 +305,7 @@ impl Sender<'_> {
         let rows = round.rows.len();
         self.engine.scratch(Use::Summaries, (rows * size_of::<u32>()) as u64)?;
         let start = Instant::now();
-        let mut encoder = self.encode_keys(&round, resident)?;
+        let mut encoder = self.encode_keys(&round)?;
         self.encode_rows(&mut encoder, &round, Kernel::Count, &[Use::Summaries]);
         self.engine.run(encoder)?;
         self.time(round.lanes, start);

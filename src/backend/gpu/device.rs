@@ -104,7 +104,7 @@ pub(super) struct Engine {
     pub(super) pipelines: Pipelines,
     pub(super) scratch: Scratch,
     /// What rounds use again on the CPU's side.
-    pub(super) spare: super::call::Spare,
+    pub(super) spare: super::crew::Spare,
     /// Whether the device's arithmetic is the CPU's, as far as that was seen.
     pub(super) verified: super::verify::Verified,
     /// Multiply-adds a second of scans, from the last few submissions.
@@ -381,7 +381,7 @@ fn open(
         limits,
         pipelines,
         scratch,
-        spare: super::call::Spare::default(),
+        spare: super::crew::Spare::default(),
         verified: super::verify::Verified::default(),
         rate: FIRST_RATE,
         assign_rate: FIRST_RATE,

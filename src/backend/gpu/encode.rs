@@ -3,7 +3,7 @@
 use super::device::Engine;
 use super::held::Held;
 use super::pipelines::{Kernel, Width};
-use super::rounds;
+use super::round;
 use super::scratch::Use;
 
 /// How long a submission should take: a system resets a driver that is busy for about two seconds.
@@ -39,10 +39,10 @@ pub(super) struct DeviceRow {
 }
 
 /// The kernel for tiles of this shape, of so many dimensions.
-pub(super) fn kernel(shape: rounds::Shape, held: Held, dim: usize) -> Kernel {
+pub(super) fn kernel(shape: round::Shape, held: Held, dim: usize) -> Kernel {
     match shape {
-        rounds::Shape::Few | rounds::Shape::Lookup => Kernel::Scan(held),
-        rounds::Shape::Many => Kernel::ScanMany(held, Width::of(dim)),
+        round::Shape::Few | round::Shape::Lookup => Kernel::Scan(held),
+        round::Shape::Many => Kernel::ScanMany(held, Width::of(dim)),
     }
 }
 

@@ -5,14 +5,15 @@
 //! much they can differ is known ([`super::bounds`]): if the best key that the device left out lies above the k-th exact
 //! key by more than that, none of those left out can be among the k best, and none can tie.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::beside::{Task, beside};
 use super::bounds::Sizes;
 use super::encode::to32;
 use super::land::Landed;
 use super::rescan::Rescan;
+use super::round::Round;
 use super::verify::{LEAST, least};
 use crate::backend::scorer::Scorer;
 use crate::backend::{Codes, ListView, Place, ScanJob};
@@ -50,16 +51,37 @@ pub(super) struct Carried {
 }
 
 /// What is to be judged: the queries `from..to`, of which the round is the last.
-pub(super) struct Judged<'a> {
+pub(super) struct Judged {
     pub(super) from: usize,
     pub(super) to: usize,
     /// Of each so many are wanted.
-    pub(super) k: usize,
-    pub(super) landed: &'a Landed,
+    k: usize,
+    landed: Landed,
+    /// Of the first query.
+    before: Carried,
+    /// Queries for which it is not proven that nothing else belongs to what was found.
+    unproven: Mutex<Vec<usize>>,
 }
 
-/// Queries that a worker takes at a time.
-const QUERIES: usize = 16;
+impl Judged {
+    /// What a round found of which the queries before `from` were judged. What there is of the query after its last waits in
+    /// `carried`, where that of its first was.
+    pub(super) fn new(from: usize, k: usize, landed: Landed, carried: &mut Carried) -> Self {
+        let to = landed.round.ready;
+        let mut before = std::mem::take(carried);
+        if to == from {
+            std::mem::swap(&mut before, carried);
+        }
+        let bar = landed.add(to, &mut carried.candidates);
+        carried.bar = bar.into_iter().chain(carried.bar).min();
+        Self { from, to, k, landed, before, unproven: Mutex::default() }
+    }
+
+    /// The round, and the queries that are left to the CPU.
+    pub(super) fn into_parts(self) -> (Round, Vec<usize>) {
+        (self.landed.round, self.unproven.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
 
 /// Makes the device's keys the CPU's.
 pub(super) struct Judge<'a> {
@@ -91,64 +113,44 @@ impl<'a> Judge<'a> {
         (reach as f32).next_up()
     }
 
-    /// Hands over what is best of the queries to be judged; those of which it is not proven that nothing else belongs to
-    /// them go to `left`. What there is of the query after them waits in `carried`. The calling thread does `meanwhile`
-    /// first.
-    pub(super) fn best(
+    pub(super) fn job(&self) -> &'a ScanJob<'a> {
+        self.job
+    }
+
+    /// Hands over what is best of some of the queries to be judged.
+    pub(super) fn some(
         &self,
-        judged: &Judged<'_>,
-        carried: &mut Carried,
+        judged: &Judged,
+        queries: Range<usize>,
+        arithmetic: &mut Arithmetic<'_>,
         sink: &dyn Sink,
-        left: &mut Vec<usize>,
-        meanwhile: Task<'_>,
-    ) -> Result<()> {
-        let &Judged { from, to, k, landed } = judged;
-        let before = std::mem::take(carried);
-        let unproven = Mutex::new(Vec::new());
-        let next = AtomicUsize::new(from);
-        let workers = self.job.workers.min(1 + (to - from) / QUERIES);
-        beside(self.context, workers, [meanwhile], &|| {
-            let mut arithmetic = Arithmetic::new(self.context);
-            let (mut hits, mut own) = (Vec::new(), Vec::new());
-            loop {
-                let first = next.fetch_add(QUERIES, Ordering::Relaxed);
-                for query in first..(first + QUERIES).min(to) {
-                    own.clear();
-                    let mut bar = landed.add(query, &mut own);
-                    if query == from {
-                        own.extend_from_slice(&before.candidates);
-                        bar = bar.into_iter().chain(before.bar).min();
-                    }
-                    hits.clear();
-                    let norm = squared_norm(self.query(query));
-                    let same = self.same && least(self.query(query)) >= LEAST;
-                    if same {
-                        self.accept(&mut arithmetic, query, norm, &own, &mut hits);
-                    } else {
-                        arithmetic.keys(self, query, norm, &own, &mut hits);
-                    }
-                    // What is no number is not found.
-                    let all = hits.len() == own.len();
-                    hits.sort_unstable_by(Hit::order);
-                    hits.truncate(k);
-                    if all && self.proven(same, norm, k, &hits, bar) {
-                        sink.take(query, &hits);
-                    } else {
-                        unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
-                    }
-                }
-                if first + QUERIES >= to {
-                    break;
-                }
+    ) {
+        let (mut hits, mut own) = (Vec::new(), Vec::new());
+        for query in queries {
+            own.clear();
+            let mut bar = judged.landed.add(query, &mut own);
+            if query == judged.from {
+                own.extend_from_slice(&judged.before.candidates);
+                bar = bar.into_iter().chain(judged.before.bar).min();
             }
-        })?;
-        left.append(&mut unproven.into_inner().unwrap_or_else(PoisonError::into_inner));
-        if to == from {
-            *carried = before;
+            hits.clear();
+            let norm = squared_norm(self.query(query));
+            let same = self.same && least(self.query(query)) >= LEAST;
+            if same {
+                self.accept(arithmetic, query, norm, &own, &mut hits);
+            } else {
+                arithmetic.keys(self, query, norm, &own, &mut hits);
+            }
+            // What is no number is not found.
+            let all = hits.len() == own.len();
+            hits.sort_unstable_by(Hit::order);
+            hits.truncate(judged.k);
+            if all && self.proven(same, norm, judged.k, &hits, bar) {
+                sink.take(query, &hits);
+            } else {
+                judged.unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
+            }
         }
-        let bar = landed.add(to, &mut carried.candidates);
-        carried.bar = bar.into_iter().chain(carried.bar).min();
-        Ok(())
     }
 
     /// Adds a hit for each of `candidates`, all of `query`, with the key that the device has; of codes with the CPU's where
@@ -261,7 +263,7 @@ impl<'a> Judge<'a> {
 
 /// One worker's memory for recomputing keys as the CPU's scan computes them: with the same kernel, which adds the
 /// same terms in the same order whichever vectors share a block.
-struct Arithmetic<'a> {
+pub(super) struct Arithmetic<'a> {
     context: &'a Context,
     kernels: &'static Kernels,
     packed: Vec<f32>,
@@ -272,7 +274,7 @@ struct Arithmetic<'a> {
 }
 
 impl<'a> Arithmetic<'a> {
-    fn new(context: &'a Context) -> Self {
+    pub(super) fn new(context: &'a Context) -> Self {
         let (kernels, packed, block) = (context.kernels(), Vec::new(), Vec::new());
         Self { context, kernels, packed, block, tile: Box::new(TileOutput::new()), rescan: None }
     }

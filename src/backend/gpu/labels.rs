@@ -5,7 +5,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::beside::{Task, beside};
+use super::beside::beside;
 use super::bounds::rounding;
 use super::encode::{NONE, to32};
 use super::exact::from_ordered;
@@ -45,8 +45,8 @@ pub(super) struct Labels<'a> {
 }
 
 impl Labels<'_> {
-    /// Writes the label and the key of each of the rows from `from` on whose best is proven; the others go to `left`. Whoever
-    /// comes first does `task`.
+    /// Writes the label and the key of each of the rows from `from` on whose best is proven; the others go to `left`. The
+    /// calling thread does `task` first.
     pub(super) fn write(
         &self,
         from: usize,
@@ -54,7 +54,7 @@ impl Labels<'_> {
         labels: &mut [u32],
         keys: &mut [f32],
         left: &mut Vec<u32>,
-        task: Task<'_>,
+        task: &mut (dyn FnMut() + Send),
     ) -> Result<()> {
         if !self.same {
             task();
@@ -64,7 +64,7 @@ impl Labels<'_> {
         let pieces = Mutex::new(labels.chunks_mut(PIECE).zip(keys.chunks_mut(PIECE)).enumerate());
         let unproven = Mutex::new(Vec::new());
         let workers = self.job.workers.min(1 + bests.len() / PIECE);
-        beside(self.context, workers, [task], &|| {
+        beside(self.context, workers, task, &|| {
             let (mut row, mut own) = (Vec::new(), Vec::new());
             loop {
                 let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();

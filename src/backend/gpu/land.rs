@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::device::{Engine, Outcome};
 use super::encode::NONE;
 use super::exact::Candidate;
-use super::rounds::Round;
+use super::round::Round;
 use super::scratch::Use;
 use super::staging::Mapped;
 

@@ -1,118 +1,70 @@
-//! Rounds planned ahead of the device, by several workers at once: each takes a range of queries that makes a round.
+//! A job in stretches of queries, each about a round's, so that several workers can plan rounds at once.
 
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use super::resident::Resident;
-use super::rounds::{Limits, Round, Rounds, Sorter};
+use super::rounds::{Limits, Rounds, Sorter};
 use crate::backend::{Probes, ScanJob};
-use crate::context::Context;
-use crate::error::Result;
 use crate::lists::block::{BLOCK, blocks};
 
 /// Queries whose lists tell how many lanes one needs.
 const SAMPLE: usize = 64;
 
-/// How much more a range may need than the sample has it, so that few are cut in two.
+/// How much more a stretch may need than the sample has it, so that few are cut in two.
 const MARGIN: f64 = 1.05;
 
 /// Lanes of a round where more would leave the job fewer than so many rounds: while the device works on one, the CPU has
 /// its part of others. More queries at once leave fewer rows of tiles empty.
-const LANES: usize = 1 << 25;
-const ROUNDS: f64 = 8.0;
+const LANES: usize = 1 << 26;
+const ROUNDS: f64 = 4.0;
 
-/// The rounds of a job, in order.
+/// Lanes, or queries, that are worth a round of their own where a job is cut for the CPU's sake.
+const LEAST: f64 = 1e7;
+const QUERIES: usize = 1 << 10;
+
+/// The first stretches are these parts of the others, so that the device need not wait long for them.
+const FIRST: [f64; 2] = [0.25, 0.5];
+
+/// The way through a job.
 pub(super) struct Planner<'a> {
-    context: &'a Context,
     job: &'a ScanJob<'a>,
-    /// The first query that no range has.
+    /// The first query that no stretch has, and how many stretches there were.
     next: usize,
-    planned: VecDeque<Round>,
-    /// With a filter: rounds share what passes it, so they are planned one after another.
-    alone: Option<Rounds<'a>>,
-    spare: Spare,
-}
-
-/// What rounds use again.
-#[derive(Default)]
-pub(super) struct Spare {
-    sorters: Vec<Sorter>,
-    rounds: Vec<Round>,
+    number: usize,
 }
 
 impl<'a> Planner<'a> {
-    pub(super) fn new(context: &'a Context, job: &'a ScanJob<'a>, mut spare: Spare) -> Self {
-        let alone = job.filter.map(|_| {
-            let sorter = spare.sorters.pop().unwrap_or_default();
-            Rounds::new(job, 0..job.count, sorter, std::mem::take(&mut spare.rounds))
-        });
-        Self { context, job, next: 0, planned: VecDeque::new(), alone, spare }
+    pub(super) fn new(job: &'a ScanJob<'a>) -> Self {
+        Self { job, next: 0, number: 0 }
     }
 
-    /// What the next job can use.
-    pub(super) fn take_spare(&mut self) -> Spare {
-        let mut spare = std::mem::take(&mut self.spare);
-        if let Some(rounds) = self.alone.take() {
-            rounds.give_back(&mut spare.sorters, &mut spare.rounds);
+    /// The rounds of the next stretch; `None` when there is none. With a filter there is one: rounds share what passes it,
+    /// so they are planned one after another.
+    pub(super) fn next(
+        &mut self,
+        limits: &Limits,
+        resident: &Resident,
+        sorter: impl FnOnce() -> Sorter,
+    ) -> Option<Rounds<'a>> {
+        let left = self.next..self.job.count;
+        if left.is_empty() {
+            return None;
         }
-        spare
-    }
-
-    /// Takes the memory of a round that is done with.
-    pub(super) fn reuse(&mut self, round: Round) {
-        match &mut self.alone {
-            Some(rounds) => rounds.reuse(round),
-            None => self.spare.rounds.push(round),
-        }
-    }
-
-    /// The next round; `None` when there is none.
-    pub(super) fn next(&mut self, limits: &Limits, resident: &Resident) -> Result<Option<Round>> {
-        if let Some(rounds) = &mut self.alone {
-            return rounds.next(limits, resident);
-        }
-        if self.planned.is_empty() {
-            self.plan(limits, resident)?;
-        }
-        Ok(self.planned.pop_front())
-    }
-
-    /// Plans a range for each worker.
-    fn plan(&mut self, limits: &Limits, resident: &Resident) -> Result<()> {
-        let ranges =
-            ranges(self.next..self.job.count, self.queries_a_round(limits, resident), self.job.workers);
-        self.next = ranges.last().map_or(self.next, |range| range.end);
-        let spare = Mutex::new(std::mem::take(&mut self.spare));
-        let made = Mutex::new(Vec::new());
-        let work = |queries: Range<usize>| -> Result<()> {
-            let first = queries.start;
-            let (sorter, round) = {
-                let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-                (spare.sorters.pop().unwrap_or_default(), spare.rounds.pop())
-            };
-            let mut rounds = Rounds::new(self.job, queries, sorter, Vec::from_iter(round));
-            let mut all = Vec::new();
-            while let Some(round) = rounds.next(limits, resident)? {
-                all.push(round);
+        let stretch = match self.job.filter {
+            Some(_) => left,
+            None => {
+                let (most, least) = self.queries_a_round(limits, resident);
+                first_of(left, (most, least), self.number)
             }
-            made.lock().unwrap_or_else(PoisonError::into_inner).push((first, all));
-            let mut spare = spare.lock().unwrap_or_else(PoisonError::into_inner);
-            let Spare { sorters, rounds: unused } = &mut *spare;
-            rounds.give_back(sorters, unused);
-            Ok(())
         };
-        let done = self.context.each(self.job.workers.min(ranges.len()), ranges.into_iter(), &work);
-        self.spare = spare.into_inner().unwrap_or_else(PoisonError::into_inner);
-        done?;
-        let mut made = made.into_inner().unwrap_or_else(PoisonError::into_inner);
-        made.sort_unstable_by_key(|&(first, _)| first);
-        self.planned.extend(made.into_iter().flat_map(|(_, rounds)| rounds));
-        Ok(())
+        self.next = stretch.end;
+        self.number += 1;
+        Some(Rounds::new(self.job, stretch, sorter()))
     }
 
-    /// How many of the queries that are left fit in a round, as far as a sample of them tells.
-    fn queries_a_round(&self, limits: &Limits, resident: &Resident) -> usize {
+    /// How many of the queries that are left a round has at most, and how many are worth one, as far as a sample of them
+    /// tells.
+    fn queries_a_round(&self, limits: &Limits, resident: &Resident) -> (usize, usize) {
         let left = self.job.count - self.next;
         let lanes_of = |list: usize| BLOCK * blocks(resident.slots[list] as usize);
         let lanes = match self.job.probes {
@@ -127,32 +79,57 @@ impl<'a> Planner<'a> {
                 (0..sample).map(of_query).sum::<usize>() as f64 / sample.max(1) as f64 * MARGIN
             }
         };
-        let shared_out = (lanes * left as f64 / ROUNDS).max(LANES as f64);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-        let most = (shared_out.min(limits.lanes as f64) / lanes.max(1.0)) as usize;
-        most.clamp(1, limits.queries)
+        let shared_out = (lanes * self.job.count as f64 / ROUNDS).max(LANES as f64);
+        let queries = |lanes_of_all: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+            let queries = (lanes_of_all / lanes.max(1.0)) as usize;
+            queries.clamp(1, limits.queries)
+        };
+        (queries(shared_out.min(limits.lanes as f64)), queries(LEAST).min(QUERIES))
     }
 }
 
-/// The first ranges of as many that are equal and have at most `most` of these queries each; so many of them.
-fn ranges(queries: Range<usize>, most: usize, so_many: usize) -> Vec<Range<usize>> {
-    let parts = queries.len().div_ceil(most).max(1);
-    let begin = |part: usize| queries.start + part * queries.len() / parts;
-    (0..parts.min(so_many.max(1))).map(|part| begin(part)..begin(part + 1)).collect()
+/// The next stretch of these queries: as many as a round has at most, but fewer at the job's begin, when the device has
+/// nothing to do, and at its end, when the CPU has nothing to do meanwhile; not fewer than are worth it.
+fn first_of(queries: Range<usize>, (most, least): (usize, usize), number: usize) -> Range<usize> {
+    let left = queries.len();
+    let share = match FIRST.get(number) {
+        Some(share) => share * left.min(most) as f64,
+        None if left > 2 * most => most as f64,
+        // Each the double of the next.
+        None => (left as f64 / 1.5).min(most as f64),
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a part of the queries")]
+    let some = (share.ceil() as usize).max(least.min(most)).min(left);
+    // What is left is worth a round, or it is part of this one.
+    let some = if left - some < least && left <= most { left } else { some };
+    queries.start..queries.start + some
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// The ends of all stretches of so many queries.
+    fn ends(queries: usize, most: usize, least: usize) -> Vec<usize> {
+        let mut ends = vec![0];
+        while ends[ends.len() - 1] < queries {
+            let stretch = first_of(ends[ends.len() - 1]..queries, (most, least), ends.len() - 1);
+            assert!(!stretch.is_empty() && stretch.len() <= most);
+            ends.push(stretch.end);
+        }
+        ends
+    }
+
     #[test]
-    fn ranges_are_equal_and_follow_each_other() {
-        assert_eq!(ranges(0..10, 4, 8), [0..3, 3..6, 6..10]);
-        assert_eq!(ranges(0..10, 1, 3), [0..1, 1..2, 2..3]);
-        assert_eq!(ranges(5..15, 6, 2), [5..10, 10..15]);
-        let one = |queries, most, so_many| ranges(queries, most, so_many).pop();
-        assert_eq!(one(5..10, 5, 8), Some(5..10));
-        assert_eq!(one(5..10, 100, 8), Some(5..10));
-        assert_eq!(one(0..10, 6, 0), Some(0..5));
+    fn stretches_are_shorter_at_both_ends() {
+        assert_eq!(ends(0, 7, 1), [0]);
+        assert_eq!(ends(1, 1, 1), [0, 1]);
+        assert_eq!(ends(3, 1, 1), [0, 1, 2, 3]);
+        assert_eq!(ends(3, 1, 10), [0, 1, 2, 3]);
+        assert_eq!(ends(10, 10, 10), [0, 10]);
+        assert_eq!(ends(10, 100, 20), [0, 10]);
+        assert_eq!(ends(1000, 2000, 300), [0, 300, 650, 1000]);
+        assert_eq!(ends(19600, 4096, 300), [0, 1024, 3072, 7168, 11264, 15360, 18187, 19129, 19600]);
     }
 }

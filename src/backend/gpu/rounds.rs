@@ -3,9 +3,10 @@
 //! A round's keys lie in one buffer, a row a query; a row is the blocks that its query visits in this round, one
 //! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
 
-use super::encode::DeviceRow;
+use super::encode::to32;
 use super::held::has_numbers;
 use super::resident::Resident;
+use super::round::{Dispatch, Group, Pair, Part, Piece, Round, Row, Shape, Tile};
 use crate::backend::plan::slot_after;
 use crate::backend::{Codes, Probes, ScanJob};
 use crate::error::Result;
@@ -14,143 +15,14 @@ use crate::lists::block::{BLOCK, blocks};
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 
-/// A kind of tile: most queries and blocks of one. Of many queries it is a product of two matrices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// scan.wgsl: 128 threads of four lanes.
-    Few,
-    /// scan_many.wgsl.
-    Many,
-    /// lookup.wgsl and tables.wgsl, of any number.
-    Lookup,
-}
-
-impl Shape {
-    const ALL: [Self; 3] = [Self::Few, Self::Many, Self::Lookup];
-
-    fn size(self) -> (usize, usize) {
-        match self {
-            Self::Few => (8, 16),
-            Self::Many => (64, 2),
-            Self::Lookup => (16, 16),
-        }
-    }
-}
-
 /// From so many queries on a tile of many is faster, however many of its rows are empty.
 const MANY: usize = 20;
 
-/// `Tile` in visit.wgsl.
-#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Tile {
-    block: u32,
-    blocks: u32,
-    slot: u32,
-    slots: u32,
-    word: u32,
-    pair: u32,
-    pairs: u32,
-    list: u32,
-}
-
-/// `Group` in numbers.wgsl.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Group {
-    list: u32,
-    pair: u32,
-    pairs: u32,
-}
-
-/// Most pairs of one.
+/// Most pairs of a group.
 const GROUP: usize = 16;
 
-/// `Pair` in visit.wgsl.
-#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
-#[repr(C)]
-pub(super) struct Pair {
-    pub(super) query: u32,
-    place: u32,
-}
-
-/// Tiles of one shape in one segment.
-pub(super) struct Dispatch {
-    pub(super) shape: Shape,
-    pub(super) segment: usize,
-    pub(super) tiles: std::ops::Range<usize>,
-}
-
-/// Blocks of a list that a query visits: where their keys begin.
-#[derive(Clone, Copy)]
-struct Piece {
-    list: u32,
-    /// The first of them.
-    first: u32,
-    place: u32,
-}
-
-/// A piece that is not all of its list.
-#[derive(Clone, Copy)]
-struct Part {
-    /// In `pieces`.
-    piece: u32,
-    query: u32,
-    blocks: u32,
-    slots: u32,
-}
-
-/// A query's keys in a round.
-#[derive(Clone, Copy)]
-pub(super) struct Row {
-    pub(super) query: usize,
-    pub(super) start: u32,
-    pub(super) length: u32,
-    /// In `pieces`.
-    pieces: (usize, usize),
-}
-
-/// One round.
-#[derive(Default)]
-pub(super) struct Round {
-    /// The job's queries that take part.
-    pub(super) queries: std::ops::Range<usize>,
-    /// Their squared lengths, if keys are their squared distances from plain vectors.
-    pub(super) norms: Vec<f32>,
-    pub(super) rows: Vec<Row>,
-    pieces: Vec<Piece>,
-    parts: Vec<Part>,
-    pub(super) lanes: usize,
-    pub(super) tiles: Vec<Tile>,
-    pub(super) dispatches: Vec<Dispatch>,
-    pub(super) pairs: Vec<Pair>,
-    /// The pairs by list, where each has numbers of its own.
-    pub(super) groups: Vec<Group>,
-    /// A bit a lane for the lists visited so far, list by list, if it is not what the round before had.
-    pub(super) passing: Option<Vec<u32>>,
-    /// All queries before this one are done with this round.
-    pub(super) ready: usize,
-    /// What is asked of each of its rows.
-    pub(super) asked: Vec<DeviceRow>,
-}
-
-impl Round {
-    /// All pairs of the round, with the list of each, where they have numbers of their own.
-    pub(super) fn grouped(&self) -> impl Iterator<Item = (usize, &Pair)> {
-        let pairs = |group: &Group| &self.pairs[group.pair as usize..(group.pair + group.pairs) as usize];
-        self.groups.iter().flat_map(move |group| pairs(group).iter().map(|pair| (group.list as usize, pair)))
-    }
-
-    /// The list and the slot that a key of `row` is of.
-    pub(super) fn locate(&self, row: &Row, at: u32) -> (u32, u32) {
-        let place = row.start + at.min(row.length - 1);
-        let pieces = &self.pieces[row.pieces.0..row.pieces.1];
-        let piece = pieces[pieces.partition_point(|piece| piece.place <= place) - 1];
-        (piece.list, piece.first * to32(BLOCK) + place - piece.place)
-    }
-}
-
 /// What a round may need at most.
+#[derive(Clone, Copy)]
 pub(super) struct Limits {
     pub(super) lanes: usize,
     pub(super) queries: usize,
@@ -172,8 +44,6 @@ pub(super) struct Rounds<'a> {
     words: Vec<u32>,
     sent: usize,
     sorter: Sorter,
-    /// Memory of rounds that are done with.
-    spare: Vec<Round>,
 }
 
 /// What a round is sorted by.
@@ -189,12 +59,7 @@ const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Rounds<'a> {
     /// The way through some of a job's queries.
-    pub(super) fn new(
-        job: &'a ScanJob<'a>,
-        queries: std::ops::Range<usize>,
-        sorter: Sorter,
-        spare: Vec<Round>,
-    ) -> Self {
+    pub(super) fn new(job: &'a ScanJob<'a>, queries: std::ops::Range<usize>, sorter: Sorter) -> Self {
         let lists = if job.filter.is_some() { job.lists.list_count() } else { 0 };
         let words = vec![UNKNOWN; lists];
         Self {
@@ -208,27 +73,21 @@ impl<'a> Rounds<'a> {
             words,
             sent: usize::MAX,
             sorter,
-            spare,
         }
     }
 
-    /// Hands over what others can use.
-    pub(super) fn give_back(self, sorters: &mut Vec<Sorter>, rounds: &mut Vec<Round>) {
-        sorters.push(self.sorter);
-        rounds.extend(self.spare);
+    /// Whether there is no round left.
+    pub(super) fn are_over(&self) -> bool {
+        self.query == self.end
     }
 
-    /// Takes the memory of a round that is done with.
-    pub(super) fn reuse(&mut self, round: Round) {
-        self.spare.push(round);
+    /// What others can use.
+    pub(super) fn into_sorter(self) -> Sorter {
+        self.sorter
     }
 
-    /// The next round; `None` when there is none.
-    pub(super) fn next(&mut self, limits: &Limits, resident: &Resident) -> Result<Option<Round>> {
-        if self.query == self.end {
-            return Ok(None);
-        }
-        let mut round = self.spare.pop().unwrap_or_default();
+    /// The next round, in the memory of another.
+    pub(super) fn next(&mut self, limits: &Limits, resident: &Resident, mut round: Round) -> Result<Round> {
         round.rows.clear();
         round.norms.clear();
         round.pieces.clear();
@@ -267,7 +126,7 @@ impl<'a> Rounds<'a> {
         self.tile(resident, &mut round);
         round.passing = (self.sent != self.passing.len()).then(|| self.passing.clone());
         self.sent = self.passing.len();
-        Ok(Some(round))
+        Ok(round)
     }
 
     /// Adds what the query still has to visit to the round; false if the round was full before.
@@ -450,8 +309,4 @@ impl<'a> Rounds<'a> {
         }
         self.words[list]
     }
-}
-
-fn to32(number: usize) -> u32 {
-    u32::try_from(number).expect("invariant: a round is limited to what 32 bits address")
 }

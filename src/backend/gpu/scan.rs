@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 
 use super::assign;
-use super::call::Call;
+use super::call::{Call, under_way};
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::encode::ordered;
 use super::exact::{Carried, Judge, Judged};
 use super::held::Form;
+use super::probe::Nobody;
 use super::resident::Resident;
 use super::scratch::TURNS;
 use super::sums;
@@ -33,7 +34,7 @@ impl Backend for Gpu {
             // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
             let more = if same { k + 2 } else { k + k / 16 + 16 };
             let judge = Judge::new(context, job, resident.sizes(&job.codes), same);
-            best(&judge, &mut Call::new(context, engine, job), resident, (k, more), sink)
+            under_way(engine, context, &judge, resident, sink, |call| best(call, k, more))
         })?;
         match left {
             None => Ok(false),
@@ -53,13 +54,15 @@ impl Backend for Gpu {
             let judge = Judge::new(context, job, resident.sizes(&job.codes), false);
             let mut found = Vec::new();
             let mut candidates = Vec::new();
-            let mut call = Call::new(context, engine, job);
-            while let Some(round) = call.plan(resident)? {
-                let bar = |query| ordered(judge.reach(query, key));
-                let round = call.gather(round, resident, bar, &mut candidates)?;
-                judge.within(key, &mut candidates, &mut found)?;
-                call.reuse(round);
-            }
+            under_way(engine, context, &judge, resident, &Nobody, |call| {
+                while let Some(round) = call.plan()? {
+                    let bar = |query| ordered(judge.reach(query, key));
+                    let round = call.gather(round, bar, &mut candidates)?;
+                    judge.within(key, &mut candidates, &mut found)?;
+                    call.reuse(round);
+                }
+                Ok(())
+            })?;
             Ok(found)
         })
     }
@@ -80,33 +83,27 @@ impl Backend for Gpu {
 }
 
 /// Hands over the `k` best of each query, of which the device selects `more`; the queries that the CPU has to search for.
-pub(super) fn best(
-    judge: &Judge<'_>,
-    call: &mut Call<'_>,
-    resident: &Resident,
-    (k, more): (usize, usize),
-    sink: &dyn Sink,
-) -> Outcome<Vec<usize>> {
+pub(super) fn best(call: &mut Call<'_, '_, '_, '_>, k: usize, more: usize) -> Outcome<Vec<usize>> {
     let (mut left, mut carried, mut done) = (Vec::new(), Carried::default(), 0);
     let mut flying = VecDeque::new();
     loop {
-        let mut next = call.plan(resident)?;
         while flying.len() < TURNS - 1
-            && let Some(round) = next
+            && let Some(round) = call.plan()?
         {
-            flying.push_back(call.launch(round, resident, more)?);
-            next = call.plan(resident)?;
+            flying.push_back(call.launch(round, more)?);
         }
         let Some(flight) = flying.pop_front() else { break };
-        let landed = call.land(flight)?;
-        let ready = landed.round.ready;
-        let judged = Judged { from: done, to: ready, k, landed: &landed };
-        let mut launched = None;
-        let mut launch = || launched = next.take().map(|round| call.launch(round, resident, more));
-        judge.best(&judged, &mut carried, sink, &mut left, &mut launch)?;
-        flying.extend(launched.transpose()?);
-        done = ready;
-        call.reuse(landed.round);
+        let judged = Judged::new(done, k, call.land(flight)?, &mut carried);
+        done = judged.to;
+        let launch = |call: &mut Call<'_, '_, '_, '_>| match call.plan()? {
+            None => Ok(None),
+            Some(round) => Ok(Some(call.launch(round, more)?)),
+        };
+        let (launched, judged) = call.judge(judged, launch)?;
+        flying.extend(launched);
+        let (round, mut unproven) = judged.into_parts();
+        left.append(&mut unproven);
+        call.reuse(round);
     }
     Ok(left)
 }

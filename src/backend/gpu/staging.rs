@@ -29,6 +29,21 @@ impl<'a> Part<'a> {
     }
 }
 
+/// Bytes of a large piece that are copied at a time, whoever does it.
+const PORTION: usize = 1 << 17;
+
+/// A part of the way, and what goes there.
+pub(super) struct Portion<'a> {
+    to: wgpu::BufferViewMut,
+    bytes: &'a [u8],
+}
+
+impl Portion<'_> {
+    pub(super) fn copy(mut self) {
+        self.to.copy_from_slice(self.bytes);
+    }
+}
+
 /// Bytes that the device wrote; unmapped when dropped.
 pub(super) struct Mapped {
     view: Option<wgpu::BufferView>,
@@ -58,28 +73,58 @@ impl Engine {
         through: Use,
         parts: &[Part<'_>],
     ) -> Outcome<()> {
-        for part in parts {
-            self.scratch(part.to, part.bytes())?;
+        self.stage_behind(encoder, through, None, parts, |_, rest| rest())
+    }
+
+    /// The same, and first of all `large` goes to the beginning of a buffer, for the most part as portions that `carry`
+    /// copies while it does what it is given; the first of `parts` is for the same buffer, behind it.
+    pub(super) fn stage_behind<'a>(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        through: Use,
+        large: Option<&'a [u8]>,
+        parts: &[Part<'_>],
+        carry: impl FnOnce(Vec<Portion<'a>>, &mut dyn FnMut()),
+    ) -> Outcome<()> {
+        let ahead = large.unwrap_or_default();
+        for (number, part) in parts.iter().enumerate() {
+            let before = if number == 0 { ahead.len() as u64 } else { 0 };
+            self.scratch(part.to, before + part.bytes())?;
         }
-        let total = parts.iter().map(Part::bytes).sum::<u64>();
+        let total = ahead.len() as u64 + parts.iter().map(Part::bytes).sum::<u64>();
         if total == 0 {
             return Ok(());
         }
         self.scratch(through, total)?;
         self.map(through, wgpu::MapMode::Write, total)?;
         let buffer = self.at(through);
-        let mut view = buffer.get_mapped_range_mut(..total).map_err(|error| self.fail(&error.to_string()))?;
-        let mut at = 0;
-        for piece in parts.iter().flat_map(|part| part.pieces) {
-            view.slice(at..at + piece.len()).copy_from_slice(piece);
-            at += piece.len();
+        let view = |from: usize, to: usize| {
+            let range = from as u64..to as u64;
+            buffer.get_mapped_range_mut(range).map_err(|error| self.fail(&error.to_string()))
+        };
+        let whole = ahead.len() / PORTION * PORTION;
+        let mut portions = Vec::new();
+        for from in (0..whole).step_by(PORTION) {
+            let bytes = &ahead[from..from + PORTION];
+            portions.push(Portion { to: view(from, from + PORTION)?, bytes });
         }
-        drop(view);
+        let mut rest = view(whole, usize::try_from(total).unwrap_or(usize::MAX))?;
+        carry(portions, &mut || {
+            let mut at = 0;
+            for piece in std::iter::once(&ahead[whole..]).chain(parts.iter().flat_map(|part| part.pieces)) {
+                rest.slice(at..at + piece.len()).copy_from_slice(piece);
+                at += piece.len();
+            }
+        });
+        drop(rest);
         buffer.unmap();
         let mut at = 0;
-        for part in parts.iter().filter(|part| part.bytes() > 0) {
-            encoder.copy_buffer_to_buffer(buffer, at, self.at(part.to), 0, part.bytes());
-            at += part.bytes();
+        for (number, part) in parts.iter().enumerate() {
+            let bytes = if number == 0 { ahead.len() as u64 } else { 0 } + part.bytes();
+            if bytes > 0 {
+                encoder.copy_buffer_to_buffer(buffer, at, self.at(part.to), 0, bytes);
+            }
+            at += bytes;
         }
         self.check()
     }

@@ -7,11 +7,12 @@
 //! multiple of 2^-126, so that there is no such number.
 
 use super::assign;
-use super::call::Call;
+use super::call::under_way;
 use super::device::{Engine, Fault, Gpu, Outcome};
 use super::exact::Judge;
 use super::held::{Form, Held};
 use super::pipelines::Width;
+use super::probe::Nobody;
 use super::resident::Resident;
 use super::sample::{QUERIES, Sample, VECTORS};
 use super::scratch::Scratch;
@@ -163,14 +164,15 @@ fn keys_agree<E: Scalar>(
 ) -> Outcome<bool> {
     let job = sample.job(count);
     let judge = Judge::new(context, &job, resident.sizes(&job.codes), true);
-    let mut call = Call::new(context, engine, &job);
-    while let Some(round) = call.plan(resident)? {
-        let flight = call.launch(round, resident, VECTORS)?;
-        if !judge.agrees(&call.land(flight)?) {
-            return Ok(false);
+    under_way(engine, context, &judge, resident, &Nobody, |call| {
+        while let Some(round) = call.plan()? {
+            let flight = call.launch(round, VECTORS)?;
+            if !judge.agrees(&call.land(flight)?) {
+                return Ok(false);
+            }
         }
-    }
-    Ok(true)
+        Ok(true)
+    })
 }
 
 #[cfg(test)]
@@ -275,7 +277,7 @@ mod tests {
                 let (mut copy, form) = (None, Form::of(&job));
                 let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
                 let judge = Judge::new(context, &job, resident.sizes(&job.codes), false);
-                scan::best(&judge, &mut Call::new(context, engine, &job), resident, (5, 20), &found)
+                under_way(engine, context, &judge, resident, &found, |call| scan::best(call, 5, 20))
             });
             assert_eq!(left.expect("no error"), Some(Vec::new()), "{:?}", gpu.lost());
             let want = Found::new(count);
