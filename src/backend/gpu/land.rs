@@ -43,7 +43,7 @@ impl Landed {
     /// Adds what was found for `query` to `candidates`. The last key of it, if that is not all that there is: what was
     /// left out is no better.
     pub(super) fn add(&self, query: usize, candidates: &mut Vec<Candidate>) -> Option<u32> {
-        let number = self.round.rows.binary_search_by_key(&query, |row| row.query).ok()?;
+        let number = self.round.row_of(query)?;
         let (row, asked) = (&self.round.rows[number], &self.round.asked[number]);
         let words: &[u32] = bytemuck::cast_slice(self.words.as_deref().unwrap_or_default());
         let (count, bar) = (words[2 * number].min(asked.wanted) as usize, words[2 * number + 1]);

@@ -151,6 +151,16 @@ impl Round {
         self.groups.iter().flat_map(move |group| pairs(group).iter().map(|pair| (group.list as usize, pair)))
     }
 
+    /// Which of its rows is a query's.
+    pub(super) fn row_of(&self, query: usize) -> Option<usize> {
+        // As a rule each of its queries has one.
+        let likely = query.wrapping_sub(self.queries.start);
+        if self.rows.get(likely).is_some_and(|row| row.query == query) {
+            return Some(likely);
+        }
+        self.rows.binary_search_by_key(&query, |row| row.query).ok()
+    }
+
     /// The list and the slot that a key of `row` is of.
     pub(super) fn locate(&self, row: &Row, at: u32) -> (u32, u32) {
         let place = row.start + at.min(row.length - 1);
