@@ -50,7 +50,7 @@ fn in_order(
     gpu.with(|engine| {
         let mut copy = slot.copy.lock().unwrap_or_else(PoisonError::into_inner);
         let resident =
-            Resident::sync(&mut copy, gpu, engine, context.kernels(), job.centroids, Form::plain(dim))?;
+            Resident::sync(&mut copy, gpu, engine, (context, job.workers), job.centroids, Form::plain(dim))?;
         let mut kept = job.kept.map(|kept| kept.slot.copy.lock().unwrap_or_else(PoisonError::into_inner));
         if let (Some(slot), Some(kept)) = (&mut kept, job.kept) {
             keep(gpu, engine, context, slot, kept.all, job.workers)?;
@@ -127,7 +127,7 @@ fn run(
     keys: &mut [f32],
 ) -> Outcome<Vec<u32>> {
     let norms = call.kept.map(|rows| &rows.norms[..]);
-    let judge = Labels { context, job: call.job, norms, largest: call.resident.norm, same };
+    let judge = Labels { context, job: call.job, norms, largest: call.resident.measured.norm, same };
     let mut left = Vec::new();
     let mut flying = VecDeque::new();
     for _ in 1..TURNS {

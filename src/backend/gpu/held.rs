@@ -1,10 +1,12 @@
 //! What the lists on a device hold: values of a type, or codes and what these stand for.
 
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
-use super::resident::FLUSH_BYTES;
 use super::verify::least;
 use crate::backend::{Affine, Codes, Product, Rounded, ScanJob};
 use crate::element::Element;
+
+/// Bytes that are put aside for the device before they are sent off.
+const FLUSH_BYTES: usize = 32 << 20;
 
 /// What a kernel reads of lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

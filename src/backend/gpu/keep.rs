@@ -1,18 +1,11 @@
 //! Rows that come again, kept on the device.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::device::{Engine, Fault, Gpu, Memory, Outcome};
+use super::upload::Target;
 use super::verify::{LEAST, least};
 use crate::backend::Rows;
 use crate::context::Context;
 use crate::matrix::squared_norm;
-
-/// Bytes of rows that are put aside for the device before they are sent off.
-const FLUSH_BYTES: usize = 32 << 20;
-
-/// Values of rows that a worker takes at a time.
-const PIECE: usize = 1 << 16;
 
 /// Rows on the device.
 pub(crate) struct KeptRows {
@@ -50,34 +43,19 @@ pub(super) fn keep(
         memory => memory?,
     };
     let mut norms = vec![0.0; rows.len()];
-    let step = (FLUSH_BYTES / row_bytes).max(1);
-    let mut gathered = Vec::new();
-    for from in (0..rows.len()).step_by(step) {
-        let to = (from + step).min(rows.len());
-        let own = values(rows.slice(from, to), &mut gathered);
-        engine.queue.write_buffer(memory.buffer(), (from * row_bytes) as u64, bytemuck::cast_slice(own));
-        measure(context, own, &mut norms[from..to], workers)?;
-        if to < rows.len() {
-            engine.flush()?;
-        }
-    }
-    engine.check()?;
-    *slot = Some(KeptRows { memory, norms });
-    Ok(())
-}
-
-/// Writes the norm of each of the rows whose values these are.
-fn measure(context: &Context, values: &[f32], norms: &mut [f32], workers: usize) -> Outcome<()> {
-    let dim = values.len() / norms.len();
-    let rows = PIECE.div_ceil(dim);
-    let pieces = Mutex::new(values.chunks(rows * dim).zip(norms.chunks_mut(rows)));
-    context.parallel(workers.min(1 + values.len() / PIECE), &|_| {
-        loop {
-            let next = pieces.lock().unwrap_or_else(PoisonError::into_inner).next();
-            let Some((values, norms)) = next else { break };
-            norms.iter_mut().zip(values.chunks_exact(dim)).for_each(|(to, row)| *to = norm(row));
-        }
+    let step = engine.of_a_piece(row_bytes);
+    let pieces = norms.chunks_mut(step).enumerate().map(|(number, norms)| {
+        let from = number * step;
+        let (at, bytes) = ((from * row_bytes) as u64, (norms.len() * row_bytes) as u64);
+        (Target { buffer: memory.buffer().clone(), at, bytes }, (from, norms))
+    });
+    engine.upload(context, workers, pieces, &|(from, norms), view| {
+        let mut gathered = Vec::new();
+        let own = values(rows.slice(from, from + norms.len()), &mut gathered);
+        view.copy_from_slice(bytemuck::cast_slice(own));
+        norms.iter_mut().zip(own.chunks_exact(rows.x.dim())).for_each(|(to, row)| *to = norm(row));
     })?;
+    *slot = Some(KeptRows { memory, norms });
     Ok(())
 }
 

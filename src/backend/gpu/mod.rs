@@ -20,6 +20,7 @@ mod held;
 mod keep;
 mod labels;
 mod land;
+mod pieces;
 mod pipelines;
 mod planner;
 mod probe;
@@ -32,6 +33,7 @@ mod scan;
 mod scratch;
 mod staging;
 mod sums;
+mod upload;
 mod verify;
 
 pub(crate) use adapter::infos;

@@ -4,21 +4,20 @@
 //! binding sees a limited number of bytes, so blocks lie in segments, and a list in extents, each within a segment.
 //! Lists know their versions: only what changed since the last call is copied again.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
 use super::held::{Book, Form, Held, least_of};
-use super::verify::least;
-use crate::backend::{Codes, ListSource, ListView, Number, RaBitQ, Version};
-use crate::element::{Element, Values, with_values};
-use crate::kernel::Kernels;
-use crate::lists::block::lanes as lanes_of;
-use crate::lists::block::{BLOCK, blocks, width};
+use super::pieces::{Measured, Piece};
+use super::upload::Target;
+use crate::backend::{Codes, ListSource, Version};
+use crate::context::Context;
+use crate::element::Element;
+use crate::lists::block::{BLOCK, blocks};
 
 /// Most bytes of a segment: a failed allocation costs little, and the last segment wastes little.
 const SEGMENT_BYTES: u64 = 1 << 30;
-
-/// Bytes that are put aside for the device before they are sent off.
-pub(super) const FLUSH_BYTES: usize = 32 << 20;
 
 /// Some blocks of a list.
 #[derive(Clone, Copy, Debug)]
@@ -51,8 +50,6 @@ pub(crate) struct Resident {
     /// Elements of a vector.
     columns: usize,
     element: Element,
-    /// Whether these are of codes.
-    coded: bool,
     /// What codes stand for, if that is the same for all queries.
     book: Option<Book>,
     /// How large it is.
@@ -63,22 +60,14 @@ pub(crate) struct Resident {
     pub(super) slots: Vec<u32>,
     /// Blocks that no list uses any more.
     waste: usize,
-    /// No vector's squared length is larger.
-    pub(super) norm: f32,
-    /// The largest factor and the longest residual of RaBitQ codes.
-    reach: [f32; 2],
-    /// No number but zero that keys are made of has a smaller magnitude, but for the queries'.
-    pub(super) least: f32,
-    /// Bytes put aside and not yet sent.
-    pending: usize,
-    spread: Vec<u8>,
+    /// How large the numbers are that keys are made of, but for the queries'.
+    pub(super) measured: Measured,
 }
 
 impl Resident {
     fn new(form: Form<'_>, element: Element, book: Option<Book>) -> Self {
         Self {
             columns: form.columns,
-            coded: !matches!(form.codes, Codes::Plain),
             element,
             book,
             sizes: Sizes::of(&form.codes),
@@ -86,11 +75,7 @@ impl Resident {
             lists: Vec::new(),
             slots: Vec::new(),
             waste: 0,
-            norm: 0.0,
-            reach: [0.0; 2],
-            least: least_of(&form.codes),
-            pending: 0,
-            spread: Vec::new(),
+            measured: Measured { least: least_of(&form.codes), ..Measured::NOTHING },
         }
     }
 
@@ -106,7 +91,7 @@ impl Resident {
 
     /// How large what keys of such a job are made of can be.
     pub(super) fn sizes(&self, codes: &Codes<'_>) -> Sizes {
-        let sizes = self.sizes.with_largest(self.norm).with_reach(self.reach);
+        let sizes = self.sizes.with_largest(self.measured.norm).with_reach(self.measured.reach);
         if self.held(codes).is_rounded() { sizes.rounded() } else { sizes }
     }
 
@@ -171,7 +156,7 @@ impl Resident {
         slot: &'a mut Option<Self>,
         gpu: &Gpu,
         engine: &mut Engine,
-        kernels: &Kernels,
+        (context, workers): (&Context, usize),
         lists: &dyn ListSource,
         form: Form<'_>,
     ) -> Outcome<&'a Self> {
@@ -187,12 +172,12 @@ impl Resident {
             *slot = None;
         }
         let result = match slot {
-            Some(copy) => copy.update(engine, kernels, lists, &form.codes),
+            Some(copy) => copy.update(engine, (context, workers), lists, &form.codes),
             None => {
                 let mut copy = Self::new(form, element, Book::send(engine, &form.codes)?);
                 copy.lists.resize_with(lists.list_count(), Placed::default);
                 copy.slots.resize(lists.list_count(), 0);
-                slot.insert(copy).update(engine, kernels, lists, &form.codes)
+                slot.insert(copy).update(engine, (context, workers), lists, &form.codes)
             }
         };
         if result.is_err() {
@@ -206,7 +191,7 @@ impl Resident {
     fn update(
         &mut self,
         engine: &mut Engine,
-        kernels: &Kernels,
+        (context, workers): (&Context, usize),
         lists: &dyn ListSource,
         codes: &Codes<'_>,
     ) -> Outcome<()> {
@@ -223,28 +208,35 @@ impl Resident {
             let room: usize = self.lists[list].extents.iter().map(|extent| extent.blocks).sum();
             missing += blocks(lists.list(list).ids.len()).saturating_sub(room);
         }
+        let mut pieces = Vec::new();
         for &list in &changed {
-            let before = missing;
-            let view = lists.list(list);
-            missing = self.copy_list(engine, kernels, (view, codes), lists.version(list), list, before)?;
+            missing = self.place_list(engine, lists, list, missing, &mut pieces)?;
         }
-        if self.pending > 0 {
-            self.pending = 0;
-            engine.flush()?;
-        }
+        let (columns, kernels) = (self.columns, context.kernels());
+        let measured = Mutex::new(self.measured);
+        engine.upload(context, workers, pieces.into_iter(), &|piece, view| {
+            let mut at = 0;
+            let own = piece.write(kernels, codes, columns, |bytes| {
+                view.slice(at..at + bytes.len()).copy_from_slice(bytes);
+                at += bytes.len();
+            });
+            let mut all = measured.lock().unwrap_or_else(PoisonError::into_inner);
+            *all = all.and(own);
+        })?;
+        self.measured = measured.into_inner().unwrap_or_else(PoisonError::into_inner);
         Ok(())
     }
 
-    /// Brings one list up to date; what is `missing` beside it then.
-    fn copy_list(
+    /// Finds room for one list, and adds what of it is new to `pieces`; what is `missing` beside it then.
+    fn place_list<'l>(
         &mut self,
         engine: &mut Engine,
-        kernels: &Kernels,
-        (view, codes): (ListView<'_>, &Codes<'_>),
-        versions: [Version; 2],
+        lists: &'l dyn ListSource,
         list: usize,
         missing: usize,
+        pieces: &mut Vec<(Target, Piece<'l>)>,
     ) -> Outcome<usize> {
+        let (view, versions) = (lists.list(list), lists.version(list));
         let len = view.ids.len();
         let old = &self.lists[list];
         // The first block that is not as it was, of vectors and of biases.
@@ -265,50 +257,13 @@ impl Resident {
         } else if need < have {
             self.shorten(list, need);
         }
-        let lane_bytes = self.columns * self.element.size();
-        let all = lanes_of(len);
-        let bytes = with_values!(view.vectors, values => bytemuck::cast_slice::<_, u8>(values));
-        let from = first[0].min(first[1]);
-        let parts: Vec<_> = self.extents(list, from, need - from).collect();
-        for (extent, begin) in parts {
-            for block in begin..begin + extent.blocks {
-                let lanes = width(block, all);
-                let place = extent.start + block - begin;
-                if block >= first[0] {
-                    let own = &bytes[block * BLOCK * lane_bytes..][..lanes * lane_bytes];
-                    self.put_vectors(engine, extent.segment, place, own, lanes);
-                    if let Codes::RaBitQ(codes) = codes {
-                        self.measure_estimates(codes, own, lanes);
-                    }
-                    if !self.coded {
-                        let lanes = block * BLOCK * self.columns..(block * BLOCK + lanes) * self.columns;
-                        self.measure(kernels, view.vectors.slice(lanes));
-                    }
-                }
-                if block >= first[1] {
-                    let mut bias = [f32::NEG_INFINITY; BLOCK];
-                    bias[..lanes].copy_from_slice(&view.bias[block * BLOCK..][..lanes]);
-                    if self.coded {
-                        // Half a squared length, where it counts.
-                        let finite = bias.iter().filter(|bias| bias.is_finite());
-                        self.norm = finite.fold(self.norm, |norm, &bias| norm.max(-2.0 * bias));
-                        self.least = self.least.min(least(&bias));
-                    }
-                    let at = (place * size_of_val(&bias)) as u64;
-                    engine.queue.write_buffer(
-                        self.segments[extent.segment].bias.buffer(),
-                        at,
-                        bytemuck::cast_slice(&bias),
-                    );
-                    self.pending += size_of_val(&bias);
-                }
-                if self.pending >= FLUSH_BYTES {
-                    self.pending = 0;
-                    engine.flush()?;
-                }
+        for (first, biases) in first.into_iter().zip([false, true]) {
+            for (extent, begin) in self.extents(list, first, need - first) {
+                self.cut(engine, (extent, begin), biases, &mut |target, blocks| {
+                    pieces.push((target, Piece { view, blocks, biases }));
+                });
             }
         }
-        engine.check()?;
         let placed = &mut self.lists[list];
         placed.len = len;
         self.slots[list] = super::encode::to32(len);
@@ -316,41 +271,26 @@ impl Resident {
         Ok(missing)
     }
 
-    /// Notes how large the numbers of a block of RaBitQ codes are.
-    fn measure_estimates(&mut self, codes: &RaBitQ<'_>, block: &[u8], lanes: usize) {
-        for (number, most) in [Number::Factor, Number::Length].into_iter().zip(&mut self.reach) {
-            let mut numbers = [0.0; BLOCK];
-            codes.numbers(number, block, &mut numbers[..lanes]);
-            *most = numbers.iter().fold(*most, |most, number| most.max(number.abs()));
-            self.least = self.least.min(least(&numbers));
+    /// Hands over an extent in pieces, which is where a list has the block `begin`: where each goes, and its blocks.
+    fn cut(
+        &self,
+        engine: &Engine,
+        (extent, begin): (Extent, usize),
+        biases: bool,
+        take: &mut dyn FnMut(Target, std::ops::Range<usize>),
+    ) {
+        let segment = &self.segments[extent.segment];
+        let (memory, bytes) = match biases {
+            true => (&segment.bias, BLOCK * size_of::<f32>()),
+            false => (&segment.vectors, self.block_bytes()),
+        };
+        let step = engine.of_a_piece(bytes);
+        for from in (0..extent.blocks).step_by(step) {
+            let count = step.min(extent.blocks - from);
+            let (at, buffer) = (((extent.start + from) * bytes) as u64, memory.buffer().clone());
+            let target = Target { buffer, at, bytes: (count * bytes) as u64 };
+            take(target, begin + from..begin + from + count);
         }
-    }
-
-    /// Notes how large the vectors of a block are.
-    fn measure(&mut self, kernels: &Kernels, vectors: Values<'_>) {
-        let mut squares = [0.0; BLOCK];
-        kernels.squares(vectors, &mut squares[..vectors.len() / self.columns]);
-        self.least = self.least.min(with_values!(vectors, values => least(values)));
-        self.norm = squares.iter().fold(self.norm, |norm, &square| norm.max(square));
-    }
-
-    /// Writes a block, spread to 32 lanes if it is narrow.
-    fn put_vectors(&mut self, engine: &Engine, segment: usize, place: usize, own: &[u8], lanes: usize) {
-        let block_bytes = self.block_bytes();
-        let buffer = self.segments[segment].vectors.buffer();
-        let at = (place * block_bytes) as u64;
-        if lanes == BLOCK {
-            engine.queue.write_buffer(buffer, at, own);
-        } else {
-            let size = self.element.size();
-            self.spread.clear();
-            self.spread.resize(block_bytes, 0);
-            for (to, from) in self.spread.chunks_exact_mut(BLOCK * size).zip(own.chunks_exact(lanes * size)) {
-                to[..lanes * size].copy_from_slice(from);
-            }
-            engine.queue.write_buffer(buffer, at, &self.spread);
-        }
-        self.pending += block_bytes;
     }
 
     /// Gives a list `more` blocks, in new segments if need be; of `missing` blocks these are no longer.

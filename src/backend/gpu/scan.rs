@@ -120,7 +120,7 @@ impl Gpu {
         self.with(|engine| {
             let mut copy = slot.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let form = Form::of(job);
-            let resident = Resident::sync(&mut copy, self, engine, context.kernels(), job.lists, form)?;
+            let resident = Resident::sync(&mut copy, self, engine, (context, job.workers), job.lists, form)?;
             work(engine, resident)
         })
     }

@@ -141,7 +141,7 @@ impl Engine {
     }
 
     /// Maps the beginning of the buffer for `what`, and waits for commands that use it, if there are any.
-    fn map(&self, what: Use, mode: wgpu::MapMode, bytes: u64) -> Outcome<()> {
+    pub(super) fn map(&self, what: Use, mode: wgpu::MapMode, bytes: u64) -> Outcome<()> {
         let mapped = Arc::new(AtomicBool::new(false));
         let flag = mapped.clone();
         self.at(what).map_async(mode, ..bytes, move |result| flag.store(result.is_ok(), Ordering::Release));

@@ -54,7 +54,7 @@ pub(super) fn arithmetic_is_the_cpus(
     resident: &Resident,
     (held, dim): (Held, usize),
 ) -> Outcome<bool> {
-    if resident.least < LEAST {
+    if resident.measured.least < LEAST {
         return Ok(false);
     }
     let (place, width) = (held.place(), Width::of(dim) as usize);
@@ -102,7 +102,7 @@ pub(super) fn assigning_is_the_cpus(
     resident: &Resident,
     dim: usize,
 ) -> Outcome<bool> {
-    if resident.least < LEAST {
+    if resident.measured.least < LEAST {
         return Ok(false);
     }
     let width = Width::of(dim) as usize;
@@ -131,8 +131,7 @@ fn assigning_agrees(
         cancel: Cancel::default(),
     };
     let mut copy = None;
-    let centroids =
-        Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, Form::plain(sample.dim))?;
+    let centroids = Resident::sync(&mut copy, gpu, engine, (context, 1), sample, Form::plain(sample.dim))?;
     assign::agrees(context, engine, centroids, &job)
 }
 
@@ -145,7 +144,7 @@ fn scans_agree<E: Scalar>(
 ) -> Outcome<bool> {
     let mut copy = None;
     let form = Form::of(&sample.job(1));
-    let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
+    let resident = Resident::sync(&mut copy, gpu, engine, (context, 1), sample, form)?;
     for count in [QUERIES, FEW] {
         if !keys_agree(sample, count, context, engine, resident)? {
             return Ok(false);
@@ -275,7 +274,7 @@ mod tests {
             let found = Found::new(count);
             let left = gpu.with(|engine| {
                 let (mut copy, form) = (None, Form::of(&job));
-                let resident = Resident::sync(&mut copy, gpu, engine, context.kernels(), sample, form)?;
+                let resident = Resident::sync(&mut copy, gpu, engine, (context, 1), sample, form)?;
                 let judge = Judge::new(context, &job, resident.sizes(&job.codes), false);
                 under_way(engine, context, &judge, resident, &found, |call| scan::best(call, 5, 20))
             });
