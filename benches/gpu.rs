@@ -24,7 +24,7 @@ use ivf::{
 const DIM: usize = 128;
 const NPROBE: usize = 32;
 const K: usize = 20;
-const BATCHES: [usize; 6] = [1, 32, 128, 1024, 4096, 19_600];
+const BATCHES: [usize; 7] = [1, 32, 128, 1024, 4096, 10_000, 19_600];
 /// What is measured of lists of codes.
 const CODES: [&str; 3] = ["SQ8", "PQ32x4fs", "RaBitQ"];
 const CODE_BATCHES: [usize; 3] = [128, 4096, 19_600];

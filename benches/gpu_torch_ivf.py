@@ -14,7 +14,7 @@ import torch
 from torch_ivf.index import IndexIVFFlat
 
 DIM, NLIST, NPROBE, K = 128, 512, 32, 20
-BATCHES = [1, 32, 128, 1024, 4096, 19600]
+BATCHES = [1, 32, 128, 1024, 4096, 10000, 19600]
 # Seconds that a batch is repeated, and how often at least.
 ROUND, LEAST = 0.4, 3
 
