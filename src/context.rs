@@ -59,6 +59,15 @@ impl Context {
         Ok(Self { threads, kernels, device, pool, workspaces, log, loss_told: AtomicBool::new(false) })
     }
 
+    /// One of four threads on the software adapter, as if that could bind so many bytes, and destroyed after so many
+    /// submissions; `None` where there is none.
+    #[cfg(all(test, feature = "gpu"))]
+    pub(crate) fn emulated(binding: u64, submissions: u64) -> Option<Arc<Self>> {
+        let device = Device::emulated(binding, submissions)?;
+        let options = ContextOptions { threads: 4, device: Some("cpu".into()), ..ContextOptions::default() };
+        Some(Arc::new(Self { device, ..Self::new(&options).expect("a context") }))
+    }
+
     /// Tells whoever listens; the text is made only for them.
     pub(crate) fn warn(&self, text: impl FnOnce() -> String) {
         if let Some(log) = &self.log {

@@ -108,6 +108,12 @@ impl Device {
         }
     }
 
+    /// The software adapter as a test wants it.
+    #[cfg(all(test, feature = "gpu"))]
+    pub(crate) fn emulated(binding: u64, submissions: u64) -> Option<Self> {
+        Some(Self { choice: super::gpu::Choice::emulated(binding, submissions)? })
+    }
+
     /// What calls run on.
     pub(crate) fn status(&self) -> DeviceStatus {
         #[cfg(feature = "gpu")]

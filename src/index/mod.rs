@@ -3,6 +3,8 @@
 mod add;
 mod blend;
 mod bounds;
+#[cfg(all(test, feature = "gpu"))]
+mod emulated;
 mod exact;
 mod file;
 mod info;

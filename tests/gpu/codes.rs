@@ -11,7 +11,13 @@ fn twins(description: &str, metric: Metric, dim: usize, rows: &[f32]) -> Option<
     Some(twins_on(gpu(Default::default())?, description, metric, dim, rows))
 }
 
-fn twins_on(gpu: Arc<Context>, description: &str, metric: Metric, dim: usize, rows: &[f32]) -> Twins {
+pub(crate) fn twins_on(
+    gpu: Arc<Context>,
+    description: &str,
+    metric: Metric,
+    dim: usize,
+    rows: &[f32],
+) -> Twins {
     let mut cpu = Index::new(cpu(), dim, metric, description, &IndexOptions::default()).expect("an index");
     let x = matrix(rows, dim);
     cpu.train(x, &TrainOptions::default(), &Control::default()).expect("trained");

@@ -6,6 +6,7 @@
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
 mod codes;
+mod crew;
 mod devices;
 mod faults;
 mod parity;

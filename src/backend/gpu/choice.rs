@@ -54,6 +54,21 @@ impl Choice {
         Self::Auto(Box::new(Auto::new(budget, timeout)))
     }
 
+    /// The software adapter as if it could bind so many bytes, and destroyed after so many submissions; `None` where there
+    /// is none.
+    #[cfg(test)]
+    pub(crate) fn emulated(binding: u64, submissions: u64) -> Option<Self> {
+        let found = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
+        assert!(found.is_some() || std::env::var_os("IVF_REQUIRE_GPU").is_none(), "no software adapter");
+        let limits = wgpu::Limits {
+            max_storage_buffer_binding_size: binding,
+            max_buffer_size: binding,
+            ..wgpu::Limits::defaults()
+        };
+        let gpu = Gpu::new(found?.adapter, "emulated".into(), 0, 0, None);
+        Some(Self::Named(Arc::new(gpu.with_limits(limits).with_fuse(submissions))))
+    }
+
     /// The GPU, if one is in use.
     pub(crate) fn gpu(&self) -> Option<&Arc<Gpu>> {
         match self {

@@ -43,6 +43,9 @@ pub(super) struct Health {
     /// Bytes of buffers.
     used: AtomicU64,
     budget: u64,
+    /// Submissions that are left until the device is destroyed under the last of them.
+    #[cfg(test)]
+    fuse: AtomicU64,
 }
 
 impl Health {
@@ -54,6 +57,8 @@ impl Health {
             memory_refused: AtomicBool::new(false),
             used: AtomicU64::new(0),
             budget,
+            #[cfg(test)]
+            fuse: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -153,7 +158,12 @@ impl Engine {
     pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) -> Outcome<wgpu::SubmissionIndex> {
         let commands = encoder.finish();
         self.check()?;
-        Ok(self.queue.submit([commands]))
+        let index = self.queue.submit([commands]);
+        #[cfg(test)]
+        if self.health.fuse.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.device.destroy();
+        }
+        Ok(index)
     }
 
     /// Waits for a submission.
@@ -239,6 +249,13 @@ impl Gpu {
     #[cfg(test)]
     pub(super) fn with_limits(mut self, limits: wgpu::Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same, but destroyed as by a reset of the driver once so many submissions were sent.
+    #[cfg(test)]
+    pub(super) fn with_fuse(self, submissions: u64) -> Self {
+        self.health.fuse.store(submissions, Ordering::Relaxed);
         self
     }
 
