@@ -2,12 +2,13 @@
 """cuVS's IVF-Flat on a GPU, by the protocol of benches/gpu.rs: queries a second by batch, training, adding.
 
     pip install cupy-cuda13x cuvs-cu13==26.10.0
-    benches/gpu_cuvs.py
+    benches/gpu_cuvs.py [--no-pool]
 
 Each batch is timed with queries and results copied from and to NumPy arrays, and with both left on the device.
 Memory comes from a pool, as cuVS advises. Results are compared with an exact search of the same lists.
 """
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -19,8 +20,6 @@ from cuvs.common import Resources
 from cuvs.neighbors import ivf_flat
 from gpu_peers import CHECKED, NLIST, NPROBE, TRAIN, K, check, normal, table, timed
 
-# The stream of all that is done; it waits for CuPy's usual one, and outlives what frees memory on it.
-STREAM = cupy.cuda.Stream.ptds
 PARAMS = ivf_flat.SearchParams(n_probes=NPROBE)
 
 
@@ -62,11 +61,11 @@ class Search:
         )
 
     def arrays(self) -> None:
-        self.there[0].set(self.queries, stream=STREAM)
+        self.there[0].set(self.queries)
         self.begin()
-        self.there[1].get(stream=STREAM, out=self.distances, blocking=False)
-        self.there[2].get(stream=STREAM, out=self.ids, blocking=False)
         self.resources.sync()
+        self.there[1].get(out=self.distances)
+        self.there[2].get(out=self.ids)
 
     def resident(self) -> None:
         self.begin()
@@ -77,8 +76,9 @@ def main() -> None:
     base, queries = normal()
     name = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
     print(name, "cuVS", cuvs.__version__, "CuPy", cupy.__version__, flush=True)
-    rmm.reinitialize(pool_allocator=True, initial_pool_size=1 << 31)
-    resources = Resources(stream=STREAM.ptr)
+    if "--no-pool" not in sys.argv:
+        rmm.reinitialize(pool_allocator=True, initial_pool_size=1 << 31)
+    resources = Resources()
     rows = cupy.asarray(base)
     filled(rows, resources)  # The first one waits for the device and its kernels.
     index = filled(rows, resources)

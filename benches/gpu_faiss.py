@@ -48,9 +48,8 @@ def main() -> None:
     filled(resources, base)  # The first one waits for the device and its kernels.
     index = filled(resources, base)
     table(lambda own: ways(index, own), queries)
-    centroids = np.empty((NLIST, DIM), np.float32)
-    faiss.index_gpu_to_cpu(index).quantizer.reconstruct_n(0, NLIST, centroids)
-    check(base, queries[:CHECKED], centroids, *index.search(queries[:CHECKED], K))
+    copy = faiss.index_gpu_to_cpu(index)  # Its quantizer does not outlive it.
+    check(base, queries[:CHECKED], copy.quantizer.reconstruct_n(0, NLIST), *index.search(queries[:CHECKED], K))
 
 
 if __name__ == "__main__":
