@@ -49,7 +49,8 @@ def main() -> None:
     index = filled(resources, base)
     table(lambda own: ways(index, own), queries)
     copy = faiss.index_gpu_to_cpu(index)  # Its quantizer does not outlive it.
-    check(base, queries[:CHECKED], copy.quantizer.reconstruct_n(0, NLIST), *index.search(queries[:CHECKED], K))
+    centroids = np.asarray(copy.quantizer.reconstruct_n(0, NLIST))
+    check(base, queries[:CHECKED], centroids, *index.search(queries[:CHECKED], K))
 
 
 if __name__ == "__main__":
