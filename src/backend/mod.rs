@@ -175,12 +175,33 @@ impl ScanJob<'_> {
 
     /// What every score of a query in a list lacks.
     fn product(&self, kernels: &Kernels, query: usize, list: usize) -> f32 {
-        match self.lacking(list) {
-            [] => 0.0,
-            centroid => kernels.pairs.product(&self.queries[query * self.dim..][..self.dim], centroid),
+        let mut product = [0.0];
+        self.products(kernels, query, [list].into_iter(), &mut product);
+        product[0]
+    }
+
+    /// The same of some lists, [`PRODUCTS`] at most, which lack all of it or nothing.
+    fn products(
+        &self,
+        kernels: &Kernels,
+        query: usize,
+        lists: impl Iterator<Item = usize>,
+        products: &mut [f32],
+    ) {
+        let query = &self.queries[query * self.dim..][..self.dim];
+        let mut pairs = [(query, query); PRODUCTS];
+        for (pair, list) in pairs.iter_mut().zip(lists) {
+            match self.lacking(list) {
+                [] => return products.fill(0.0),
+                centroid => pair.1 = centroid,
+            }
         }
+        kernels.pairs.products(&pairs[..products.len()], products);
     }
 }
+
+/// Products of a query and centroids that are computed at once, some side by side.
+const PRODUCTS: usize = 8;
 
 /// Which ids a scan may return.
 pub(crate) trait IdFilter: Sync {

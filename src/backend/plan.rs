@@ -1,7 +1,7 @@
 //! The planner: which queries meet at which list, so that a list's blocks are read once for all of them.
 
 use super::allot::{Allotter, cut};
-use super::{ListSource, Probes, ScanJob};
+use super::{ListSource, PRODUCTS, Probes, ScanJob};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::kernel::Kernels;
@@ -160,6 +160,7 @@ impl Plan {
             Probes::All => None,
             Probes::Lists { lists, nprobe } => Some(&lists[query * nprobe..(query + 1) * nprobe]),
         };
+        let start = self.unsorted.len();
         for rank in first..last {
             let list = row.map_or(rank as i64, |row| row[rank]);
             let Ok(list) = usize::try_from(list) else { continue };
@@ -173,9 +174,16 @@ impl Plan {
                 }
             }
             if slots > 0 {
-                // Here, where the query's row is in cache: a list's queries lie all over memory.
-                let product = shape.products.map_or(0.0, |(kernels, job)| job.product(kernels, query, list));
-                self.unsorted.push(Pair { list: to32(list), query: number, slots, product });
+                self.unsorted.push(Pair { list: to32(list), query: number, slots, product: 0.0 });
+            }
+        }
+        if let Some((kernels, job)) = shape.products {
+            // Here, where the query's row is in cache: a list's queries lie all over memory.
+            for pairs in self.unsorted[start..].chunks_mut(PRODUCTS) {
+                let mut products = [0.0; PRODUCTS];
+                let lists = pairs.iter().map(|pair| pair.list as usize);
+                job.products(kernels, query, lists, &mut products[..pairs.len()]);
+                pairs.iter_mut().zip(products).for_each(|(pair, product)| pair.product = product);
             }
         }
     }
