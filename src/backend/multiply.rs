@@ -9,7 +9,7 @@ use super::ListView;
 use crate::context::Context;
 use crate::error::Result;
 use crate::kernel::{Kernels, MAX_QUERIES, TileInput, TileOutput, pack};
-use crate::lists::block::{BLOCK, NARROW};
+use crate::lists::block::{BLOCK, part_end};
 use crate::matrix::MatrixRef;
 
 /// Rows that a worker takes at a time: eight tiles of the widest kernels.
@@ -77,11 +77,7 @@ pub(super) fn multiply_panel(
             let step = kernels.blocks_per_tile(count) * BLOCK;
             let mut first = begin;
             while first < end {
-                let mut last = (first + step).min(end);
-                if last - first > BLOCK && (last - first) % BLOCK == NARROW {
-                    // The narrow last block is a tile of its own.
-                    last -= NARROW;
-                }
+                let last = part_end(first, step, end);
                 let input = TileInput {
                     dim,
                     count,

@@ -10,7 +10,7 @@ use super::{Codes, IdFilter};
 use crate::collect::Collector;
 use crate::element::{Values, with_values};
 use crate::kernel::{LookupInput, RUN, begin, prefetch};
-use crate::lists::block::{BLOCK, NARROW};
+use crate::lists::block::{BLOCK, part_end};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
@@ -77,11 +77,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
             let mut first = begin * BLOCK;
             let last = (end.min(slots.div_ceil(BLOCK)) * BLOCK).min(list.bias.len());
             while first < last {
-                let mut stop = last.min(first + RUN);
-                if stop - first > BLOCK && (stop - first) % BLOCK == NARROW {
-                    // The narrow last block is a run of its own.
-                    stop -= NARROW;
-                }
+                let stop = part_end(first, RUN, last);
                 let rest = &bytes[stop * columns..last.min(stop + RUN) * columns];
                 let input = LookupInput {
                     count: 1,

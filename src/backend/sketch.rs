@@ -9,7 +9,7 @@
 use super::multiply::copy_scores;
 use super::scan::Scratch;
 use crate::kernel::{CHUNK, DotInput, GROUP, Kernels, MAX_BLOCKS, MAX_QUERIES, RoundInput, Rounded, pack};
-use crate::lists::block::{BLOCK, NARROW, lanes};
+use crate::lists::block::{BLOCK, lanes, part_end};
 use crate::matrix::{MatrixRef, squared_norm};
 use crate::metric::Metric;
 
@@ -188,11 +188,7 @@ impl Sketch {
         let centroids = keys.len() / count;
         let mut first = 0;
         while first < self.bias.len() {
-            let mut last = (first + MAX_BLOCKS * BLOCK).min(self.bias.len());
-            if last - first > BLOCK && (last - first) % BLOCK == NARROW {
-                // The narrow last block is a tile of its own.
-                last -= NARROW;
-            }
+            let last = part_end(first, MAX_BLOCKS * BLOCK, self.bias.len());
             let input = DotInput {
                 count,
                 groups,

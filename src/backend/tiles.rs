@@ -12,7 +12,7 @@ use crate::element::Values;
 use crate::kernel::{
     DotInput, ENTRIES, LookupInput, MAX_BLOCKS, MAX_QUERIES, Scaled, Steps, SumInput, TileInput, pack,
 };
-use crate::lists::block::{BLOCK, NARROW};
+use crate::lists::block::{BLOCK, NARROW, part_end};
 use crate::topk::Hit;
 
 /// A tile's queries.
@@ -165,11 +165,7 @@ impl<C: Collector> Scanner<'_, C> {
             let end = end.min(slots.div_ceil(BLOCK));
             while block < end {
                 let first = block * BLOCK;
-                let mut last = (first + step * BLOCK).min(end * BLOCK).min(lanes);
-                if last - first > BLOCK && (last - first) % BLOCK == NARROW {
-                    // The narrow last block is a tile of its own.
-                    last -= NARROW;
-                }
+                let last = part_end(first, step * BLOCK, lanes.min(end * BLOCK));
                 let part = Part { first, halves: &[], bias: &ground.bias[first..last] };
                 self.pass(ground, scanned, &mut queries, &part);
                 block += (last - first).div_ceil(BLOCK);

@@ -41,6 +41,14 @@ pub(crate) fn width(block: usize, lanes: usize) -> usize {
     (lanes - block * BLOCK).min(BLOCK)
 }
 
+/// Where a part of a list ends that begins with lane `first` and has `most` lanes at most, of lanes that end at `end`: a narrow
+/// last block is a part of its own.
+#[inline]
+pub(crate) fn part_end(first: usize, most: usize, end: usize) -> usize {
+    let last = (first + most).min(end);
+    if last - first > BLOCK && (last - first) % BLOCK == NARROW { last - NARROW } else { last }
+}
+
 /// Where element 0 of vector `slot` lies in a list of `lanes` lanes, and the stride to its next element.
 #[inline]
 pub(crate) fn locate(slot: usize, lanes: usize, dim: usize) -> (usize, usize) {
@@ -64,5 +72,20 @@ pub(crate) fn scatter<E: Scalar>(x: &[f32], dim: usize, rows: &[u32], out: &mut 
             }
         }
         from = to;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_end_before_a_narrow_block_behind_others() {
+        assert_eq!(part_end(0, 64, 16), 16);
+        assert_eq!(part_end(0, 64, 32), 32);
+        assert_eq!(part_end(0, 64, 48), 32);
+        assert_eq!(part_end(32, 64, 48), 48);
+        assert_eq!(part_end(0, 64, 112), 64);
+        assert_eq!(part_end(64, 64, 112), 96);
     }
 }

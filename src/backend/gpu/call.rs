@@ -29,6 +29,9 @@ const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 27;
 const QUERY_BYTES: usize = 64 << 20;
 const QUERIES: usize = 1 << 13;
 
+/// Bytes of tables in a round: some rounds hold theirs at once.
+const TABLE_BYTES: usize = 16 << 20;
+
 /// Numbers of a pair at most, where pairs have any, and of a query with tables.
 const NUMBERS: usize = 6;
 const TABLE_NUMBERS: usize = 3;
@@ -102,17 +105,18 @@ impl<'a> Call<'_, '_, 'a, '_> {
         // A key and an eighth of a least one, and at worst a hit of twice its size, there and twice to be read back.
         let lane_bytes = (size_of::<u32>() + 1 + 3 * size_of::<[u32; 2]>()) as u64;
         let room = (engine.room() + engine.scratch.bytes()) / 2 / lane_bytes;
-        let bound = engine.limits.max_storage_buffer_binding_size / size_of::<[u32; 2]>() as u64;
+        // A hit for each lane, and behind them the rows' summaries: a row has 32 lanes at least.
+        let bound = engine.limits.max_storage_buffer_binding_size / (size_of::<[u32; 2]>() + 1) as u64;
         let most = usize::try_from(room.min(bound)).unwrap_or(usize::MAX);
         if most < BLOCK {
             return Err(Fault::Memory);
         }
         let bytes = usize::try_from(engine.limits.max_storage_buffer_binding_size).unwrap_or(usize::MAX);
-        let query = match job.codes {
-            Codes::Product(codes) => codes.table_bytes() + TABLE_NUMBERS * size_of::<f32>(),
-            _ => (job.dim + 1) * size_of::<f32>(),
+        let (query, most_bytes) = match job.codes {
+            Codes::Product(codes) => (codes.table_bytes() + TABLE_NUMBERS * size_of::<f32>(), TABLE_BYTES),
+            _ => ((job.dim + 1) * size_of::<f32>(), QUERY_BYTES),
         };
-        let queries = (QUERY_BYTES.min(bytes) / query).clamp(1, QUERIES);
+        let queries = (most_bytes.min(bytes) / query).clamp(1, QUERIES);
         Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
     }
 
