@@ -1,8 +1,8 @@
 // The k smallest keys of each row. k and the rows' lengths have no limit.
 //
 // Two passes as a rule: of the threads' own least keys the k-th bounds the row's k-th key, and few others lie below it.
-// Both look at the least key of each eight, where those are known, and few others. Where too many do, or k is larger than that, four passes of a radix selection find the k-th key and one more
-// collects.
+// Both look at the least key of each eight, where those are known, and few others. Where too many lie below it, or k is larger
+// than that, four passes of a radix selection find the k-th key and one more collects.
 //
 // The set found depends on the keys alone, except which of several equal to the k-th are kept; the caller, who sees
 // that key, knows when that matters. The CPU's twin is `select_nth_unstable` in src/backend/cpu.rs.
