@@ -1,10 +1,13 @@
-//! A GPU beside the CPU of the same machine: searches by batch, of vectors and of codes, with the time of each stage;
-//! training; the way of the index to the device. Results must be equal. A GPU lowers its clock when it has nothing to do,
-//! so that short timings of a cold one tell nothing.
+//! A GPU beside the CPU of the same machine, in sections: the way of the lists to the device (`upload`); searches by batch
+//! with the time of each stage, of vectors (`search`) and of codes (`codes`); training and adding (`train`); one iteration of
+//! k-means (`step`). Results must be equal. A GPU lowers its clock when it has nothing to do, so that short timings of a cold
+//! one tell nothing: whatever is timed, it has worked just before.
 //!
 //! ```text
 //! cargo bench --bench gpu               # 262144 x 128 normal numbers, 512 lists, nprobe 32, k 20
+//! cargo bench --bench gpu -- --only upload,step            # some of the sections
 //! IVF_DEVICE=llvmpipe cargo bench --bench gpu -- 20000     # another device, fewer vectors
+//! IVF_DEVICE=cpu cargo bench --bench gpu -- --only search  # the CPU beside itself: how uneven the machine is
 //! ```
 #![expect(
     clippy::unwrap_used,
@@ -12,6 +15,14 @@
     clippy::cast_precision_loss,
     reason = "a bench: it prints, and ends where something is wrong"
 )]
+
+// Beside this file they would be benches of their own.
+#[path = "gpu/train.rs"]
+mod train;
+#[path = "gpu/turns.rs"]
+mod turns;
+#[path = "gpu/upload.rs"]
+mod upload;
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -22,102 +33,41 @@ use ivf::{
 };
 
 const DIM: usize = 128;
+const NLIST: usize = 512;
 const NPROBE: usize = 32;
 const K: usize = 20;
-const BATCHES: [usize; 7] = [1, 32, 128, 1024, 4096, 10_000, 19_600];
-/// What is measured of lists of codes.
-const CODES: [&str; 3] = ["SQ8", "PQ32x4fs", "RaBitQ"];
-const CODE_BATCHES: [usize; 3] = [128, 4096, 19_600];
-/// How long a batch is repeated before it is timed (a GPU that was idle takes a while to reach its clock), how long then,
-/// and how often at least.
-const WARM: Duration = Duration::from_millis(500);
-const ROUND: Duration = Duration::from_millis(400);
-const LEAST: usize = 3;
+/// Vectors that the lists' centroids, and codes, are trained on at most.
+const TRAINED_ON: usize = 20_480;
+
+type Section = (&'static str, fn(&Bench));
+
+const SECTIONS: [Section; 5] = [
+    // First, for it tells what the first use in a process takes.
+    ("upload", upload::run),
+    ("search", turns::search),
+    ("codes", turns::codes),
+    ("train", train::run),
+    ("step", train::step),
+];
 
 fn main() {
-    let count = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(262_144);
-    let base = normal(1, count);
-    let queries = normal(2, *BATCHES.last().unwrap());
+    let (count, only) = arguments();
     let device = std::env::var("IVF_DEVICE").unwrap_or_else(|_| "gpu".to_owned());
-    let contexts = ["cpu", &device, "auto"].map(context);
-    println!("{} | {}", contexts[0].kernel_name(), contexts[1].device_name());
-    let mut cpu = index(&contexts[0], 512, "Flat");
-    cpu.train(matrix(&base[..20_480.min(count) * DIM]), &TrainOptions::default(), &Control::default())
-        .unwrap();
-    cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
-    let copies = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
-    let start = Instant::now();
-    Found::new(&queries[..DIM]).search(&copies[0], &queries[..DIM], None);
-    println!("device opened, {} MB of lists sent: {:?}", (count * DIM * 4) >> 20, start.elapsed());
-    let mut sent: Vec<_> = (0..3).map(|_| seconds_to_send(&cpu, &contexts[1], &queries[..DIM])).collect();
-    sent.sort_by(f64::total_cmp);
-    let bytes = (count * DIM * 4) as f64;
-    println!("sent again: {:.1} ms, {:.1} GB/s", sent[1] * 1e3, bytes / sent[1] / 1e9);
-    let [gpu, auto] = &copies;
-    let indexes = [("cpu", &cpu), ("gpu", gpu), ("auto", auto)];
-    for batch in BATCHES {
-        let line = compare(&indexes, &queries[..batch * DIM], WARM, ROUND);
-        println!("batch {batch:6}: {line}");
-    }
-    drop(copies);
-    for code in CODES {
-        let mut cpu = index(&contexts[0], 512, code);
-        cpu.train(matrix(&base[..20_480.min(count) * DIM]), &TrainOptions::default(), &Control::default())
-            .unwrap();
-        cpu.add(matrix(&base), None, 0, &Control::default()).unwrap();
-        let [gpu, auto] = [1, 2].map(|i| cpu.copy(contexts[i].clone()).unwrap());
-        let indexes = [("cpu", &cpu), ("gpu", &gpu), ("auto", &auto)];
-        for batch in CODE_BATCHES {
-            // "auto" takes its time before it measures a code.
-            let warm = if batch == CODE_BATCHES[0] { 4 * WARM } else { ROUND };
-            let line = compare(&indexes, &queries[..batch * DIM], warm, ROUND);
-            println!("{code:8} batch {batch:6}: {line}");
-        }
-    }
-    for nlist in [1024, 4096].into_iter().filter(|nlist| nlist * 39 <= count) {
-        let mut line = format!("train {nlist} lists on {count}, add: ");
-        let mut all = Vec::new();
-        for context in &contexts[..2] {
-            let mut index = index(context, nlist, "Flat");
-            for _ in 0..2 {
-                let start = Instant::now();
-                index.train(matrix(&base), &TrainOptions::default(), &Control::default()).unwrap();
-                line += &format!("{:?} ", start.elapsed());
-            }
+    let [cpu, gpu, auto] = ["cpu", &device, "auto"].map(context);
+    println!("{}, {} threads | {}", cpu.kernel_name(), cpu.threads(), gpu.device_name());
+    let bench = Bench { count, base: normal(1, count), cpu, gpu, auto };
+    let few = bench.few();
+    let opening = seconds(|| Found::new(1).search(&few, &bench.base[..DIM], None));
+    println!("device opened, {} vectors sent and searched: {opening:.2} s", few.info().count);
+    drop(few);
+    for (name, run) in SECTIONS {
+        if only.as_ref().is_none_or(|only| only.iter().any(|wanted| wanted == name)) {
             let start = Instant::now();
-            index.add(matrix(&base), None, 0, &Control::default()).unwrap();
-            line += &format!("+ {:?}; ", start.elapsed());
-            all.push(index.centroids().unwrap().to_vec());
+            run(&bench);
+            println!("-- {name}: {:.1} s", start.elapsed().as_secs_f64());
         }
-        println!("{line}");
-        assert!(all[0] == all[1], "centroids differ");
-        let mut line = format!("the nearest of {nlist} centroids: ");
-        let mut found = [(); 2].map(|()| (vec![1; count], vec![1.0; count]));
-        for (context, (labels, keys)) in contexts.iter().zip(&mut found) {
-            let mut times = [(); 3].map(|()| {
-                let start = Instant::now();
-                let centroids = matrix(&all[0]);
-                ivf::kmeans_assign(
-                    context,
-                    matrix(&base),
-                    centroids,
-                    false,
-                    0,
-                    labels,
-                    keys,
-                    &Control::default(),
-                )
-                .unwrap();
-                start.elapsed()
-            });
-            times.sort();
-            let operations = 2.0 * (count * nlist * DIM) as f64;
-            line += &format!("{:?} ({:.2} TFLOP/s); ", times[1], operations / times[1].as_secs_f64() / 1e12);
-        }
-        assert!(found[0] == found[1], "labels differ");
-        println!("{line}");
     }
-    let status = contexts[1].device_status();
+    let status = bench.gpu.device_status();
     println!(
         "{} calls on the device, {} MB in use, lost: {:?}",
         status.calls,
@@ -126,53 +76,66 @@ fn main() {
     );
 }
 
-/// Seconds that a copy's first search takes more than its second.
-fn seconds_to_send(index: &Index, context: &Arc<Context>, query: &[f32]) -> f64 {
-    let copy = index.copy(context.clone()).unwrap();
-    let [first, second] = [(); 2].map(|()| {
-        let start = Instant::now();
-        Found::new(query).search(&copy, query, None);
-        start.elapsed().as_secs_f64()
-    });
-    first - second
+/// How many vectors, and the sections wanted (`None` = all).
+fn arguments() -> (usize, Option<Vec<String>>) {
+    let (mut count, mut only) = (262_144, None);
+    // Cargo adds `--bench` of its own.
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    while let Some(argument) = arguments.next() {
+        if argument == "--only" {
+            let names: Vec<_> = arguments.next().unwrap_or_default().split(',').map(str::to_owned).collect();
+            let known = |name: &String| SECTIONS.iter().any(|section| section.0 == name);
+            let all = SECTIONS.map(|section| section.0);
+            assert!(names.iter().all(known), "--only: expected some of {all:?}, got {names:?}");
+            only = Some(names);
+        } else {
+            count = argument.parse().ok().filter(|&count| count >= LEAST).unwrap_or_else(|| {
+                panic!("expected a number of vectors, {LEAST} or more, or --only SECTIONS, got {argument:?}")
+            });
+        }
+    }
+    (count, only)
 }
 
-/// Queries a second of each index, whose results must be the first one's, and where the time goes.
-fn compare(indexes: &[(&str, &Index)], queries: &[f32], warm: Duration, round: Duration) -> String {
-    let mut want = Found::new(queries);
-    want.search(indexes[0].1, queries, None);
-    let mut line = String::new();
-    for (name, index) in indexes {
-        let mut got = Found::new(queries);
-        got.search(index, queries, None);
-        assert!(got == want, "results differ");
-        let start = Instant::now();
-        while start.elapsed() < warm {
-            got.search(index, queries, None);
-        }
-        let start = Instant::now();
-        let mut times = Vec::new();
-        let stats = Mutex::new(SearchStats::default());
-        while times.len() < LEAST || start.elapsed() < round {
-            let start = Instant::now();
-            got.search(index, queries, None);
-            times.push(start.elapsed());
-        }
-        assert!(got == want, "results differ");
-        // Counting what was looked at takes time of its own.
-        got.search(index, queries, Some(&stats));
-        times.sort();
-        let time = times[times.len() / 2].as_secs_f64();
-        let stats = stats.into_inner().unwrap();
-        line += &format!(
-            "{name} {:10.0} QPS ({:.3} ms: coarse {:.3}, scan {:.3})   ",
-            (queries.len() / DIM) as f64 / time,
-            time * 1e3,
-            stats.coarse_ns as f64 / 1e6,
-            stats.scan_ns as f64 / 1e6,
-        );
+/// Enough for [`NLIST`] lists.
+const LEAST: usize = NLIST * 39;
+
+/// What all sections work with.
+struct Bench {
+    count: usize,
+    /// `[count, DIM]`.
+    base: Vec<f32>,
+    cpu: Arc<Context>,
+    gpu: Arc<Context>,
+    auto: Arc<Context>,
+}
+
+impl Bench {
+    /// Rows to train with.
+    fn sample(&self) -> MatrixRef<'_> {
+        matrix(&self.base[..TRAINED_ON.min(self.count) * DIM])
     }
-    line
+
+    /// An empty index of the CPU.
+    fn trained(&self, code: &str) -> Index {
+        let mut index = index(&self.cpu, NLIST, code);
+        index.train(self.sample(), &TrainOptions::default(), &Control::default()).unwrap();
+        index
+    }
+
+    /// A small index of the device.
+    fn few(&self) -> Index {
+        let mut index = self.trained("Flat");
+        index.add(self.sample(), None, 0, &Control::default()).unwrap();
+        index.copy(self.gpu.clone()).unwrap()
+    }
+
+    /// The CPU's index of all vectors.
+    fn filled(&self, code: &str) -> Index {
+        let mut index = self.trained(code);
+        index.add(matrix(&self.base), None, 0, &Control::default()).unwrap();
+        index
+    }
 }
 
 fn context(device: &str) -> Arc<Context> {
@@ -192,9 +155,8 @@ fn index(context: &Arc<Context>, nlist: usize, code: &str) -> Index {
 struct Found(Vec<f32>, Vec<i64>);
 
 impl Found {
-    fn new(queries: &[f32]) -> Self {
-        let places = queries.len() / DIM * K;
-        Self(vec![1.0; places], vec![1; places])
+    fn new(queries: usize) -> Self {
+        Self(vec![1.0; queries * K], vec![1; queries * K])
     }
 
     fn search(&mut self, index: &Index, queries: &[f32], stats: Option<&Mutex<SearchStats>>) {
@@ -206,6 +168,36 @@ impl Found {
 
 fn matrix(rows: &[f32]) -> MatrixRef<'_> {
     MatrixRef::new("rows", rows, rows.len() / DIM, DIM).unwrap()
+}
+
+/// Does `work` until so much time has passed, but once at least; the seconds of each.
+fn repeat(time: Duration, mut work: impl FnMut()) -> Vec<f64> {
+    let start = Instant::now();
+    let mut taken = Vec::new();
+    while taken.is_empty() || start.elapsed() < time {
+        taken.push(seconds(&mut work));
+    }
+    taken
+}
+
+fn seconds(work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn median(numbers: &[f64]) -> f64 {
+    quantile(numbers, 0.5)
+}
+
+/// What so great a part of the numbers is below, between two of them if need be.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a slice")]
+fn quantile(numbers: &[f64], part: f64) -> f64 {
+    let mut sorted = numbers.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len() - 1) as f64 * part;
+    let (low, high) = (sorted[place as usize], sorted[place.ceil() as usize]);
+    low + (high - low) * place.fract()
 }
 
 /// Sums of twelve uniform numbers: near enough to normal.
