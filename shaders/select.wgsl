@@ -30,6 +30,7 @@ struct Hit {
 }
 
 struct Summary {
+    // With UNORDERED where they do not come best first, and any of those equal to the k-th may be kept.
     hits: u32,
     // The k-th key; NONE if all that there is was found.
     bar: u32,
@@ -40,6 +41,8 @@ struct Summary {
 @group(0) @binding(2) var<storage, read> keys: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> hits: array<Hit>;
 @group(0) @binding(4) var<storage, read_write> summaries: array<Summary>;
+
+const UNORDERED: u32 = 0x80000000u;
 
 // Keys below the bound that there is room for.
 const ROOM: u32 = 512u;
@@ -256,6 +259,6 @@ fn best(
     workgroupBarrier();
     if (thread == 0u) {
         let kept = atomicLoad(&total) + min(atomicLoad(&equal), last.y);
-        summaries[shape.first + number] = Summary(kept, last.x);
+        summaries[shape.first + number] = Summary(kept | UNORDERED, last.x);
     }
 }

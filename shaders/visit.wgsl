@@ -126,6 +126,10 @@ fn visit(
 ) {
     let number = group.y * groups.x + group.x;
     if (number < shape.count) {
-        score_tile(tiles[shape.first + number], thread);
+        let tile = tiles[shape.first + number];
+        // One of nothing: see sort.wgsl.
+        if (tile.pairs > 0u) {
+            score_tile(tile, thread);
+        }
     }
 }

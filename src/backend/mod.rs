@@ -5,6 +5,7 @@
 mod affine;
 mod allot;
 mod assign;
+mod both;
 mod cpu;
 pub(crate) mod device;
 mod few;
@@ -35,6 +36,7 @@ pub(crate) mod workspace;
 
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
+pub(crate) use both::{Both, scan_both};
 pub(crate) use few::Sketched;
 pub(crate) use finite::check_finite;
 pub(crate) use keys::keys;
@@ -214,6 +216,16 @@ pub(crate) trait Backend: Send + Sync {
     /// Hands the `k` best of each query to `sink`. False if this backend could not: then another has to, and may
     /// hand over again what this one has.
     fn best(&self, context: &Context, job: &ScanJob<'_>, k: usize, sink: &dyn Sink) -> Result<bool>;
+
+    /// Does both steps of a search and hands the lists of each query to `lists` and its best to `sink`, but of the queries
+    /// returned, which have to be searched for step by step; `None` = of all.
+    fn both(
+        &self,
+        context: &Context,
+        both: &Both<'_>,
+        lists: &dyn Sink,
+        sink: &dyn Sink,
+    ) -> Result<Option<Vec<usize>>>;
 
     /// All vectors whose key is below `key`, as (query, hit) in no order; `None` if this backend could not.
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>>;

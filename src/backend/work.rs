@@ -1,6 +1,6 @@
 //! How much a job has to do: what a device is chosen by.
 
-use super::{AssignJob, Codes, ListSource, Probes, ScanJob, SumJob};
+use super::{AssignJob, Both, Codes, ListSource, Probes, ScanJob, SumJob};
 use crate::lists::block::BLOCK;
 
 /// A job, as far as its costs go.
@@ -60,6 +60,17 @@ impl<'a> Work<'a> {
             filtered: job.filter.is_some(),
             coded: (!matches!(job.codes, Codes::Plain)).then_some((job, k)),
             workers: job.workers,
+        }
+    }
+
+    /// Both steps of a search.
+    pub(crate) fn both(both: &Both<'a>) -> Self {
+        let [first, second] = [Self::best(both.first, both.nprobe), Self::best(both.second, both.k)];
+        Self {
+            multiply_adds: first.multiply_adds + second.multiply_adds,
+            read: first.read + second.read,
+            choices: first.choices + second.choices,
+            ..second
         }
     }
 

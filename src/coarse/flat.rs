@@ -2,7 +2,7 @@
 
 use super::probe::{self, Probing};
 use crate::backend::{
-    self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, Sketch, Sketched, Version,
+    self, AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Sketch, Sketched, Version,
 };
 use crate::codec::Encoder;
 use crate::context::Context;
@@ -65,6 +65,11 @@ impl Flat {
             cancel,
         };
         backend::assign(context, &job, labels, keys)
+    }
+
+    /// The scan that [`Self::probe`] is.
+    pub(super) fn job<'a>(&'a self, probing: Probing<'a, 'a>) -> ScanJob<'a> {
+        probe::job(probing, self, self.len(), Probes::All)
     }
 
     /// As [`super::Coarse::probe`]; `rows` are the centroids again.

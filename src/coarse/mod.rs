@@ -7,9 +7,10 @@ mod soar;
 mod tree;
 
 pub(crate) use adapt::{Reach, gap};
+pub(crate) use probe::ListSink;
 pub(crate) use tree::{FEWEST, Grouping};
 
-use crate::backend;
+use crate::backend::{self, ScanJob};
 use crate::context::Context;
 use crate::error::Result;
 use crate::matrix::MatrixRef;
@@ -120,6 +121,19 @@ impl Coarse {
                 })
             })
         }));
+    }
+
+    /// The scan of all centroids that [`Self::probe`] is; `None` if it is another.
+    pub(crate) fn job<'a>(
+        &'a self,
+        context: &'a Context,
+        queries: &'a [f32],
+        nprobe: usize,
+        workers: usize,
+        cancel: Cancel<'a>,
+    ) -> Option<ScanJob<'a>> {
+        let Store::Flat(flat) = &self.store else { return None };
+        Some(flat.job(Probing { context, metric: self.metric, dim: self.dim, queries, nprobe, workers, cancel }))
     }
 
     /// The `nprobe` nearest lists of every query, best first, into `lists` (`[count, nprobe]`), and their distance

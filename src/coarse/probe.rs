@@ -41,11 +41,11 @@ pub(super) fn scan(
 ) -> Result<()> {
     let Probing { context, nprobe, .. } = probing;
     let keys = (!keys.is_empty()).then(|| Rows::new(keys, nprobe));
-    let sink = ListSink { lists: Rows::new(lists, nprobe), keys };
+    let sink = ListSink { keys, ..ListSink::new(lists, nprobe) };
     backend::scan_numbered(context, &job(probing, centroids, len, probes), nprobe, sketched, &sink)
 }
 
-fn job<'a>(
+pub(super) fn job<'a>(
     probing: Probing<'a, 'a>,
     centroids: &'a dyn ListSource,
     len: usize,
@@ -74,9 +74,16 @@ fn job<'a>(
 }
 
 /// Writes the ids of hits, and their keys if they are wanted.
-struct ListSink<'a> {
+pub(crate) struct ListSink<'a> {
     lists: Rows<'a, i64>,
     keys: Option<Rows<'a, f32>>,
+}
+
+impl<'a> ListSink<'a> {
+    /// Writes ids to `lists` (`[count, nprobe]`).
+    pub(crate) fn new(lists: &'a mut [i64], nprobe: usize) -> Self {
+        Self { lists: Rows::new(lists, nprobe), keys: None }
+    }
 }
 
 impl Sink for ListSink<'_> {

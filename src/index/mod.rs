@@ -1,6 +1,7 @@
 //! The index: what a user trains, fills, searches and saves.
 
 mod add;
+mod at_once;
 mod blend;
 mod bounds;
 #[cfg(all(test, feature = "gpu"))]

@@ -7,7 +7,7 @@ use super::{Index, SearchOutput, SearchStats};
 use crate::backend::workspace::Workspace;
 use crate::backend::{self, ListSource, Probes, ScanJob};
 use crate::budget::{Budget, Profile};
-use crate::coarse::Reach;
+use crate::coarse::{Coarse, Reach};
 use crate::element::Element;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
@@ -203,9 +203,13 @@ impl Index {
             return self.search_twice(codec, request, options, output, control, workspace);
         }
         let mut clock = Clock::start(options.stats);
+        let sink = TopKSink::new(self.metric, k, output);
+        if self.search_at_once(request, options, &sink, control.cancel(), workspace, &mut clock)? {
+            return Ok(());
+        }
         let job = self.job(request, options, control.cancel(), workspace, &mut clock)?;
         let hits = job.hits_for(k.min(self.count));
-        backend::scan_best(&self.context, &job, hits, &TopKSink::new(self.metric, k, output))?;
+        backend::scan_best(&self.context, &job, hits, &sink)?;
         clock.lap(|stats| &mut stats.scan_ns);
         Ok(())
     }
@@ -244,8 +248,7 @@ impl Index {
             }
             (None, None) => Probes::All,
             (None, Some(coarse)) => {
-                let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
-                let nprobe = wanted.min(coarse.nlist());
+                let nprobe = self.nprobe(options, coarse);
                 lists.resize(queries.rows() * nprobe, -1);
                 if weighted || adaptive {
                     keys.resize(queries.rows() * nprobe, f32::INFINITY);
@@ -264,11 +267,33 @@ impl Index {
             }
         };
         clock.lap(|stats| &mut stats.coarse_ns);
-        let job = ScanJob {
+        let keys = (weighted && !keys.is_empty()).then_some(&keys[..]);
+        let job = ScanJob { keys, budget, ..self.scan(data, probes, options, workers, cancel) };
+        clock.count(&job)?;
+        Ok(job)
+    }
+
+    /// How many lists each query visits.
+    pub(super) fn nprobe(&self, options: &SearchOptions<'_>, coarse: &Coarse) -> usize {
+        let wanted = if options.nprobe == 0 { self.default_nprobe() } else { options.nprobe };
+        wanted.min(coarse.nlist())
+    }
+
+    /// The scan of the lists that `probes` names for these queries, which are ready.
+    pub(super) fn scan<'a>(
+        &'a self,
+        queries: &'a [f32],
+        probes: Probes<'a>,
+        options: &SearchOptions<'a>,
+        workers: usize,
+        cancel: Cancel<'a>,
+    ) -> ScanJob<'a> {
+        let copies = self.lists.copies.is_some();
+        ScanJob {
             dim: self.dim,
             metric: self.metric,
-            queries: data,
-            count: queries.rows(),
+            queries,
+            count: queries.len() / self.dim,
             probes,
             lists: &self.lists,
             codes: self.codec.codes(self.coarse_centroids()),
@@ -277,14 +302,12 @@ impl Index {
             copies,
             filter: options.filter.map(|filter| filter as _),
             bars: None,
-            keys: (weighted && !keys.is_empty()).then_some(&keys[..]),
-            budget,
+            keys: None,
+            budget: None,
             max_codes: if options.max_codes == 0 { usize::MAX } else { options.max_codes },
             workers,
             cancel,
-        };
-        clock.count(&job)?;
-        Ok(job)
+        }
     }
 
     /// The copies of each list (`[queries, nprobe]`) visited after it, at the same distance.

@@ -5,7 +5,7 @@ use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
 
 /// The parts of each module, as src/backend/gpu/pipelines.rs joins them.
-const MODULES: [&[&str]; 27] = [
+const MODULES: [&[&str]; 30] = [
     &["key", "value_f32", "visit", "plain", "scan"],
     &["key", "value_f16", "visit", "plain", "scan"],
     &["key", "value_bf16", "visit", "plain", "scan"],
@@ -31,6 +31,9 @@ const MODULES: [&[&str]; 27] = [
     &["key", "numbers", "whole", "residual"],
     &["key", "select"],
     &["key", "within"],
+    &["key", "plan", "place"],
+    &["key", "plan", "sort"],
+    &["key", "plan", "tile"],
     &["key", "product", "assign"],
     &["key", "sums"],
 ];

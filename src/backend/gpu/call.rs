@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::crew::{Crew, Pilot};
 use super::device::{Engine, Fault, Outcome};
 use super::encode::{DeviceRow, NONE, SUBMISSION_SECONDS, Shape, dispatch_groups, kernel, to32};
-use super::exact::{Candidate, Judge, Judged};
+use super::exact::{Candidate, Judged, Judges};
 use super::held::{Book, Held, affine};
 use super::land::{Flight, Landed};
 use super::pipelines::Kernel;
@@ -26,8 +26,8 @@ const LANES: std::ops::RangeInclusive<usize> = 1 << 15..=1 << 27;
 
 /// Bytes of queries and their squared lengths in a round, and how many there are at most, so that a large job has rounds
 /// enough for the CPU's part to be done meanwhile.
-const QUERY_BYTES: usize = 64 << 20;
-const QUERIES: usize = 1 << 13;
+pub(super) const QUERY_BYTES: usize = 64 << 20;
+pub(super) const QUERIES: usize = 1 << 13;
 
 /// Bytes of tables in a round: some rounds hold theirs at once.
 const TABLE_BYTES: usize = 16 << 20;
@@ -38,21 +38,21 @@ const TABLE_NUMBERS: usize = 3;
 
 /// A job under way.
 pub(super) struct Call<'c, 's, 'a, 'p> {
-    engine: &'c mut Engine,
+    pub(super) engine: &'c mut Engine,
     pilot: &'c mut Pilot<'s, 'a, 'p>,
-    job: &'a ScanJob<'a>,
+    pub(super) job: &'a ScanJob<'a>,
     resident: &'a Resident,
     /// When the last round was done.
     landed: Instant,
     /// Which of the buffers the round goes through to the device and back.
-    turn: usize,
+    pub(super) turn: usize,
 }
 
 /// Runs `work` with a job under way, of which the judge and the sink are asked by whoever is free.
 pub(super) fn under_way<'a, T>(
     engine: &mut Engine,
     context: &'a Context,
-    judge: &'a Judge<'a>,
+    judge: &'a dyn Judges<'a>,
     resident: &'a Resident,
     sink: &'a dyn Sink,
     work: impl FnOnce(&mut Call<'_, '_, 'a, '_>) -> Outcome<T>,
@@ -69,7 +69,12 @@ impl<'a> Call<'_, '_, 'a, '_> {
     /// The next round; `None` when there is none.
     pub(super) fn plan(&mut self) -> Outcome<Option<Round>> {
         let limits = self.limits()?;
-        self.pilot.plan(&limits)
+        self.plan_within(&limits)
+    }
+
+    /// The same, not beyond these limits.
+    pub(super) fn plan_within(&mut self, limits: &Limits) -> Outcome<Option<Round>> {
+        self.pilot.plan(limits)
     }
 
     /// Has this judged, and does `meanwhile`.
@@ -86,7 +91,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
     /// Waits for a round, unless the job is cancelled.
     pub(super) fn land(&mut self, flight: Flight) -> Outcome<Landed> {
         self.job.cancel.check()?;
-        let (lanes, started) = (flight.round.lanes, flight.started);
+        let (lanes, started) = (flight.lanes, flight.started);
         let landed = flight.land(self.engine)?;
         self.time(lanes, started);
         Ok(landed)
@@ -100,11 +105,9 @@ impl<'a> Call<'_, '_, 'a, '_> {
     /// What the next round may need: a twentieth of a second of work, and memory for its keys and hits.
     fn limits(&self) -> Outcome<Limits> {
         let Self { engine, job, .. } = self;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
-        let work = (engine.rate * SUBMISSION_SECONDS) as usize / job.dim;
         // A key and an eighth of a least one, and at worst a hit of twice its size, there and twice to be read back.
         let lane_bytes = (size_of::<u32>() + 1 + 3 * size_of::<[u32; 2]>()) as u64;
-        let room = (engine.room() + engine.scratch.bytes()) / 2 / lane_bytes;
+        let room = self.room() / lane_bytes;
         // A hit for each lane, and behind them the rows' summaries: a row has 32 lanes at least.
         let bound = engine.limits.max_storage_buffer_binding_size / (size_of::<[u32; 2]>() + 1) as u64;
         let most = usize::try_from(room.min(bound)).unwrap_or(usize::MAX);
@@ -117,14 +120,32 @@ impl<'a> Call<'_, '_, 'a, '_> {
             _ => ((job.dim + 1) * size_of::<f32>(), QUERY_BYTES),
         };
         let queries = (most_bytes.min(bytes) / query).clamp(1, QUERIES);
-        Ok(Limits { lanes: work.clamp(*LANES.start(), *LANES.end()).min(most), queries })
+        Ok(Limits { lanes: self.lanes_a_round().min(most), queries, a_query: None })
+    }
+
+    /// Lanes that are a round's work.
+    pub(super) fn lanes_a_round(&self) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
+        let work = (self.engine.rate * SUBMISSION_SECONDS) as usize / self.job.dim;
+        work.clamp(*LANES.start(), *LANES.end())
+    }
+
+    /// Bytes that a round may take.
+    pub(super) fn room(&self) -> u64 {
+        (self.engine.room() + self.engine.scratch.bytes()) / 2
+    }
+
+    /// Takes the next of the buffers that rounds go through.
+    pub(super) fn take_turn(&mut self) {
+        self.turn = (self.turn + 1) % TURNS;
     }
 
     /// Hands a round to the device, the keys of all that its queries visit and the `k` best of each.
     pub(super) fn launch(&mut self, mut round: Round, k: usize) -> Outcome<Flight> {
-        self.turn = (self.turn + 1) % TURNS;
+        self.take_turn();
         let hits = want(&mut round, |row| {
-            let wanted = k.min(row.length as usize);
+            // One more than there are tells that these are all.
+            let wanted = k.min(row.length as usize + 1);
             (to32(wanted), wanted)
         });
         let mut submitted = None;
@@ -135,14 +156,15 @@ impl<'a> Call<'_, '_, 'a, '_> {
             self.engine.scratch(Use::Hits, found)?;
             self.engine.scratch(Use::Summaries, summaries)?;
             self.engine.scratch(back, summaries + found)?;
-            let mut encoder = self.encode_keys(&round)?;
+            let mut encoder = self.encode_keys(&round, &[])?;
             self.encode_rows(&mut encoder, &round, Kernel::Best, &[Use::Hits, Use::Summaries]);
             let (engine, to) = (&self.engine, self.engine.at(back));
             encoder.copy_buffer_to_buffer(engine.at(Use::Summaries), 0, to, 0, summaries);
             encoder.copy_buffer_to_buffer(engine.at(Use::Hits), 0, to, summaries, found);
             submitted = Some((self.engine.submit(encoder)?, back));
         }
-        Ok(Flight { round, hits, submitted, started: Instant::now() })
+        let lanes = round.lanes;
+        Ok(Flight { round, hits, behind: 0, lanes, submitted, started: Instant::now() })
     }
 
     /// Notes how fast the device was, if it began at `start` and was not busy before.
@@ -156,8 +178,9 @@ impl<'a> Call<'_, '_, 'a, '_> {
         }
     }
 
-    /// The commands that compute the round's keys, and send what that takes and what follows.
-    fn encode_keys(&mut self, round: &Round) -> Outcome<wgpu::CommandEncoder> {
+    /// The commands that compute the round's keys, and send what that takes and what follows, with more shapes behind the
+    /// round's.
+    pub(super) fn encode_keys(&mut self, round: &Round, more: &[Shape]) -> Outcome<wgpu::CommandEncoder> {
         let Self { engine, pilot, job, resident, turn, .. } = self;
         let dim = job.dim;
         let own: &[u8] =
@@ -218,6 +241,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
         let of_estimates = [centre, most].map(f32::to_bits);
         let fields = [to32(dim), squared, residuals, 0, groups, numbers, 0];
         shapes.push(Shape::new(&[&fields[..], &of_estimates].concat()));
+        shapes.extend_from_slice(more);
         let mut parts = vec![
             Part::new(Use::Queries, tables).and(behind),
             Part::new(Use::Tiles, &round.tiles),
@@ -277,7 +301,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
     }
 
     /// Adds `kernel` to the commands, a workgroup a row.
-    fn encode_rows(
+    pub(super) fn encode_rows(
         &self,
         encoder: &mut wgpu::CommandEncoder,
         round: &Round,
@@ -301,7 +325,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
         bar: impl Fn(usize) -> u32,
         candidates: &mut Vec<(usize, Candidate)>,
     ) -> Outcome<Round> {
-        self.turn = (self.turn + 1) % TURNS;
+        self.take_turn();
         if round.lanes == 0 {
             return Ok(round);
         }
@@ -309,7 +333,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
         let rows = round.rows.len();
         self.engine.scratch(Use::Summaries, (rows * size_of::<u32>()) as u64)?;
         let start = Instant::now();
-        let mut encoder = self.encode_keys(&round)?;
+        let mut encoder = self.encode_keys(&round, &[])?;
         self.encode_rows(&mut encoder, &round, Kernel::Count, &[Use::Summaries]);
         self.engine.run(encoder)?;
         self.time(round.lanes, start);
@@ -340,7 +364,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
 }
 
 /// Notes what is wanted of each of the round's rows and how many hits there will be; all hits.
-fn want(round: &mut Round, wanted: impl Fn(&Row) -> (u32, usize)) -> usize {
+pub(super) fn want(round: &mut Round, wanted: impl Fn(&Row) -> (u32, usize)) -> usize {
     round.asked.clear();
     let mut place = 0;
     for row in &round.rows {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::device::{Fault, Outcome};
-use super::exact::{Arithmetic, Judge, Judged};
+use super::exact::{Arithmetic, Judged, Judges};
 use super::planner::Planner;
 use super::resident::Resident;
 use super::round::Round;
@@ -93,7 +93,7 @@ struct State<'a> {
 /// All that helpers need.
 pub(super) struct Crew<'a> {
     context: &'a Context,
-    judge: &'a Judge<'a>,
+    judge: &'a dyn Judges<'a>,
     sink: &'a dyn Sink,
     resident: &'a Resident,
     state: Mutex<State<'a>>,
@@ -158,7 +158,7 @@ impl<'a> State<'a> {
 impl<'a> Crew<'a> {
     pub(super) fn new(
         context: &'a Context,
-        judge: &'a Judge<'a>,
+        judge: &'a dyn Judges<'a>,
         sink: &'a dyn Sink,
         resident: &'a Resident,
         spare: Spare,

@@ -288,6 +288,11 @@ impl Gpu {
         self.calls.load(Ordering::Relaxed)
     }
 
+    /// Counts one more.
+    pub(super) fn count(&self) {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Destroys the device under whatever runs on it, as a reset of the driver does.
     pub(crate) fn destroy(&self) {
         if self.health.is_parents() {
@@ -332,7 +337,7 @@ impl Gpu {
         }));
         match outcome {
             Ok(Ok(value)) => {
-                self.calls.fetch_add(1, Ordering::Relaxed);
+                self.count();
                 return Ok(Some(value));
             }
             Ok(Err(Fault::Call(error))) => return Err(error),

@@ -56,7 +56,7 @@ pub(super) struct Judged {
     pub(super) to: usize,
     /// Of each so many are wanted.
     k: usize,
-    landed: Landed,
+    pub(super) landed: Landed,
     /// Of the first query.
     before: Carried,
     /// Queries for which it is not proven that nothing else belongs to what was found.
@@ -77,9 +77,57 @@ impl Judged {
         Self { from, to, k, landed, before, unproven: Mutex::default() }
     }
 
+    /// Leaves a query to the CPU.
+    pub(super) fn leave(&self, query: usize) {
+        self.unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
+    }
+
     /// The round, and the queries that are left to the CPU.
     pub(super) fn into_parts(self) -> (Round, Vec<usize>) {
         (self.landed.round, self.unproven.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Whoever makes results of what a job's rounds found.
+pub(super) trait Judges<'a>: Sync {
+    fn job(&self) -> &'a ScanJob<'a>;
+
+    /// Hands over what is best of some of the queries to be judged.
+    fn some(
+        &self,
+        judged: &Judged,
+        queries: Range<usize>,
+        arithmetic: &mut Arithmetic<'a>,
+        sink: &dyn Sink,
+    );
+}
+
+impl<'a> Judges<'a> for Judge<'a> {
+    fn job(&self) -> &'a ScanJob<'a> {
+        self.job
+    }
+
+    fn some(
+        &self,
+        judged: &Judged,
+        queries: Range<usize>,
+        arithmetic: &mut Arithmetic<'a>,
+        sink: &dyn Sink,
+    ) {
+        let (mut hits, mut own) = (Vec::new(), Vec::new());
+        for query in queries {
+            own.clear();
+            let mut bar = judged.landed.add(query, &mut own);
+            if query == judged.from {
+                own.extend_from_slice(&judged.before.candidates);
+                bar = bar.into_iter().chain(judged.before.bar).min();
+            }
+            if self.best((query, judged.k), (&own, bar), arithmetic, &mut hits) {
+                sink.take(query, &hits);
+            } else {
+                judged.leave(query);
+            }
+        }
     }
 }
 
@@ -113,44 +161,28 @@ impl<'a> Judge<'a> {
         (reach as f32).next_up()
     }
 
-    pub(super) fn job(&self) -> &'a ScanJob<'a> {
-        self.job
-    }
-
-    /// Hands over what is best of some of the queries to be judged.
-    pub(super) fn some(
+    /// The `k` best of these candidates, all of `query`, of which the device left out only what it thinks is at `bar` or
+    /// beyond, into `hits`; whether that is proven.
+    pub(super) fn best(
         &self,
-        judged: &Judged,
-        queries: Range<usize>,
+        (query, k): (usize, usize),
+        (candidates, bar): (&[Candidate], Option<u32>),
         arithmetic: &mut Arithmetic<'_>,
-        sink: &dyn Sink,
-    ) {
-        let (mut hits, mut own) = (Vec::new(), Vec::new());
-        for query in queries {
-            own.clear();
-            let mut bar = judged.landed.add(query, &mut own);
-            if query == judged.from {
-                own.extend_from_slice(&judged.before.candidates);
-                bar = bar.into_iter().chain(judged.before.bar).min();
-            }
-            hits.clear();
-            let norm = squared_norm(self.query(query));
-            let same = self.same && least(self.query(query)) >= LEAST;
-            if same {
-                self.accept(arithmetic, query, norm, &own, &mut hits);
-            } else {
-                arithmetic.keys(self, query, norm, &own, &mut hits);
-            }
-            // What is no number is not found.
-            let all = hits.len() == own.len();
-            hits.sort_unstable_by(Hit::order);
-            hits.truncate(judged.k);
-            if all && self.proven(same, norm, judged.k, &hits, bar) {
-                sink.take(query, &hits);
-            } else {
-                judged.unproven.lock().unwrap_or_else(PoisonError::into_inner).push(query);
-            }
+        hits: &mut Vec<Hit>,
+    ) -> bool {
+        hits.clear();
+        let norm = squared_norm(self.query(query));
+        let same = self.same && least(self.query(query)) >= LEAST;
+        if same {
+            self.accept(arithmetic, query, norm, candidates, hits);
+        } else {
+            arithmetic.keys(self, query, norm, candidates, hits);
         }
+        // What is no number is not found.
+        let all = hits.len() == candidates.len();
+        hits.sort_unstable_by(Hit::order);
+        hits.truncate(k);
+        all && self.proven(same, norm, k, hits, bar)
     }
 
     /// Adds a hit for each of `candidates`, all of `query`, with the key that the device has; of codes with the CPU's where

@@ -20,6 +20,7 @@ mod held;
 mod keep;
 mod labels;
 mod land;
+mod map;
 mod pieces;
 mod pipelines;
 mod planner;
@@ -33,6 +34,8 @@ mod scan;
 mod scratch;
 mod staging;
 mod sums;
+mod through;
+mod twice;
 mod upload;
 mod verify;
 

@@ -44,6 +44,9 @@ pub(super) enum Kernel {
     Gather,
     Assign(Width),
     Sum,
+    Place,
+    Sort,
+    Tile,
 }
 
 // Without comments: see build.rs.
@@ -65,6 +68,10 @@ const RESIDUAL: &str = include_str!(concat!(env!("OUT_DIR"), "/residual.wgsl"));
 const ESTIMATE: &str = include_str!(concat!(env!("OUT_DIR"), "/estimate.wgsl"));
 const SELECT: &str = include_str!(concat!(env!("OUT_DIR"), "/select.wgsl"));
 const WITHIN: &str = include_str!(concat!(env!("OUT_DIR"), "/within.wgsl"));
+const PLAN: &str = include_str!(concat!(env!("OUT_DIR"), "/plan.wgsl"));
+const PLACE: &str = include_str!(concat!(env!("OUT_DIR"), "/place.wgsl"));
+const SORT: &str = include_str!(concat!(env!("OUT_DIR"), "/sort.wgsl"));
+const TILE: &str = include_str!(concat!(env!("OUT_DIR"), "/tile.wgsl"));
 const ASSIGN: &str = include_str!(concat!(env!("OUT_DIR"), "/assign.wgsl"));
 const SUMS: &str = include_str!(concat!(env!("OUT_DIR"), "/sums.wgsl"));
 const VALUE_F32: &str = include_str!(concat!(env!("OUT_DIR"), "/value_f32.wgsl"));
@@ -84,9 +91,12 @@ impl Kernel {
             Self::Round => 4,
             Self::Residual => 5,
             Self::Sum => 6,
-            Self::Assign(width) => 7 + width as usize,
-            Self::Scan(held) => 9 + held.place(),
-            Self::ScanMany(held, width) => 9 + (1 + width as usize) * Held::COUNT + held.place(),
+            Self::Place => 7,
+            Self::Sort => 8,
+            Self::Tile => 9,
+            Self::Assign(width) => 10 + width as usize,
+            Self::Scan(held) => 12 + held.place(),
+            Self::ScanMany(held, width) => 12 + (1 + width as usize) * Held::COUNT + held.place(),
         }
     }
 
@@ -98,6 +108,9 @@ impl Kernel {
             Self::Gather => "gather",
             Self::Assign(_) => "assign",
             Self::Sum => "sum",
+            Self::Place => "place",
+            Self::Sort => "sort",
+            Self::Tile => "tile",
             Self::Shift | Self::Round | Self::Residual => "numbers",
         }
     }
@@ -112,6 +125,9 @@ impl Kernel {
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign(_) => &[KEY, PRODUCT, ASSIGN],
             Self::Sum => &[KEY, SUMS],
+            Self::Place => &[KEY, PLAN, PLACE],
+            Self::Sort => &[KEY, PLAN, SORT],
+            Self::Tile => &[KEY, PLAN, TILE],
             Self::Shift => &[KEY, NUMBERS, SHIFT],
             Self::Round => &[KEY, NUMBERS, WHOLE, ROUND],
             Self::Residual => &[KEY, NUMBERS, WHOLE, RESIDUAL],
@@ -152,7 +168,7 @@ fn query(held: Held) -> &'static str {
     }
 }
 
-const KERNELS: usize = 7 + Width::COUNT + (1 + Width::COUNT) * Held::COUNT;
+const KERNELS: usize = 10 + Width::COUNT + (1 + Width::COUNT) * Held::COUNT;
 
 /// All pipelines of a device.
 pub(super) struct Pipelines {

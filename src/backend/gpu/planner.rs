@@ -67,7 +67,7 @@ impl<'a> Planner<'a> {
     fn queries_a_round(&self, limits: &Limits, resident: &Resident) -> (usize, usize) {
         let left = self.job.count - self.next;
         let lanes_of = |list: usize| BLOCK * blocks(resident.slots[list] as usize);
-        let lanes = match self.job.probes {
+        let lanes = limits.a_query.unwrap_or_else(|| match self.job.probes {
             Probes::All => (0..self.job.lists.list_count()).map(lanes_of).sum::<usize>() as f64,
             Probes::Lists { lists, nprobe } => {
                 let sample = SAMPLE.min(left);
@@ -78,7 +78,7 @@ impl<'a> Planner<'a> {
                 };
                 (0..sample).map(of_query).sum::<usize>() as f64 / sample.max(1) as f64 * MARGIN
             }
-        };
+        });
         let shared_out = (lanes * self.job.count as f64 / ROUNDS).max(LANES as f64);
         let queries = |lanes_of_all: f64| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]

@@ -4,11 +4,12 @@
 //! binding sees a limited number of bytes, so blocks lie in segments, and a list in extents, each within a segment.
 //! Lists know their versions: only what changed since the last call is copied again.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::bounds::Sizes;
 use super::device::{Engine, Gpu, Memory, Outcome};
 use super::held::{Book, Form, Held, least_of};
+use super::map::Map;
 use super::pieces::{Measured, Piece};
 use super::upload::Target;
 use crate::backend::{Codes, ListSource, Version};
@@ -62,6 +63,8 @@ pub(crate) struct Resident {
     waste: usize,
     /// How large the numbers are that keys are made of, but for the queries'.
     pub(super) measured: Measured,
+    /// Where lists lie, once the device has been told.
+    map: OnceLock<Map>,
 }
 
 impl Resident {
@@ -76,6 +79,7 @@ impl Resident {
             slots: Vec::new(),
             waste: 0,
             measured: Measured { least: least_of(&form.codes), ..Measured::NOTHING },
+            map: OnceLock::new(),
         }
     }
 
@@ -93,6 +97,18 @@ impl Resident {
     pub(super) fn sizes(&self, codes: &Codes<'_>) -> Sizes {
         let sizes = self.sizes.with_largest(self.measured.norm).with_reach(self.measured.reach);
         if self.held(codes).is_rounded() { sizes.rounded() } else { sizes }
+    }
+
+    /// Where the lists lie, for the device; `None` if they are in several segments.
+    pub(super) fn map(&self, engine: &Engine) -> Outcome<Option<&Map>> {
+        if self.segments.len() != 1 {
+            return Ok(None);
+        }
+        if self.map.get().is_none() {
+            let lists = self.slots.iter().zip(&self.lists).map(|(&slots, list)| (slots, &list.extents[..]));
+            let _ = self.map.set(Map::send(engine, lists)?);
+        }
+        Ok(self.map.get())
     }
 
     /// Bytes of a block.
@@ -202,6 +218,9 @@ impl Resident {
         let changed: Vec<usize> = (0..count)
             .filter(|&list| lists.version(list).map(|version| version.now) != self.lists[list].versions)
             .collect();
+        if !changed.is_empty() {
+            self.map = OnceLock::new();
+        }
         // Room for all that is new at once, so that there are few segments.
         let mut missing = 0;
         for &list in &changed {

@@ -16,7 +16,7 @@ use crate::matrix::squared_norm;
 use crate::metric::Metric;
 
 /// From so many queries on a tile of many is faster, however many of its rows are empty.
-const MANY: usize = 20;
+pub(super) const MANY: usize = 20;
 
 /// Most pairs of a group.
 const GROUP: usize = 16;
@@ -26,6 +26,8 @@ const GROUP: usize = 16;
 pub(super) struct Limits {
     pub(super) lanes: usize,
     pub(super) queries: usize,
+    /// Lanes that each query takes, where the job does not tell.
+    pub(super) a_query: Option<f64>,
 }
 
 /// The way through a job.

@@ -12,12 +12,13 @@ use super::device::{Engine, Fault, Gpu, Outcome};
 use super::encode::ordered;
 use super::exact::{Carried, Judge, Judged};
 use super::held::Form;
+use super::land::Flight;
 use super::probe::Nobody;
 use super::resident::Resident;
 use super::scratch::TURNS;
 use super::sums;
 use super::verify::arithmetic_is_the_cpus;
-use crate::backend::{AssignJob, Backend, ScanJob, SumJob, cpu};
+use crate::backend::{AssignJob, Backend, Both, ScanJob, SumJob, cpu};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
@@ -31,8 +32,7 @@ impl Backend for Gpu {
             if !same && held.is_whole() {
                 return Err(Fault::Unfit);
             }
-            // Of a few more than k the last is, as a rule, far enough from the k-th to tell.
-            let more = if same { k + 2 } else { k + k / 16 + 16 };
+            let more = more_than(k, same);
             let judge = Judge::new(context, job, resident.sizes(&job.codes), same);
             under_way(engine, context, &judge, resident, sink, |call| best(call, k, more))
         })?;
@@ -43,6 +43,16 @@ impl Backend for Gpu {
                 Ok(true)
             }
         }
+    }
+
+    fn both(
+        &self,
+        context: &Context,
+        both: &Both<'_>,
+        lists: &dyn Sink,
+        sink: &dyn Sink,
+    ) -> Result<Option<Vec<usize>>> {
+        self.search(context, both, lists, sink)
     }
 
     fn within(&self, context: &Context, job: &ScanJob<'_>, key: f32) -> Result<Option<Vec<(u32, Hit)>>> {
@@ -82,24 +92,38 @@ impl Backend for Gpu {
     }
 }
 
+/// How many to select, so that the last is, as a rule, far enough from the k-th to tell; `same`: keys are the CPU's.
+pub(super) fn more_than(k: usize, same: bool) -> usize {
+    if same { k + 2 } else { k + k / 16 + 16 }
+}
+
 /// Hands over the `k` best of each query, of which the device selects `more`; the queries that the CPU has to search for.
 pub(super) fn best(call: &mut Call<'_, '_, '_, '_>, k: usize, more: usize) -> Outcome<Vec<usize>> {
+    rounds(call, k, |call| match call.plan()? {
+        None => Ok(None),
+        Some(round) => call.launch(round, more).map(Some),
+    })
+}
+
+/// Launches one round after another, as long as there are any, and has judged what they found; the queries that the CPU has
+/// to search for.
+pub(super) fn rounds<'a>(
+    call: &mut Call<'_, '_, 'a, '_>,
+    k: usize,
+    mut launch: impl FnMut(&mut Call<'_, '_, 'a, '_>) -> Outcome<Option<Flight>>,
+) -> Outcome<Vec<usize>> {
     let (mut left, mut carried, mut done) = (Vec::new(), Carried::default(), 0);
     let mut flying = VecDeque::new();
     loop {
         while flying.len() < TURNS - 1
-            && let Some(round) = call.plan()?
+            && let Some(flight) = launch(call)?
         {
-            flying.push_back(call.launch(round, more)?);
+            flying.push_back(flight);
         }
         let Some(flight) = flying.pop_front() else { break };
         let judged = Judged::new(done, k, call.land(flight)?, &mut carried);
         done = judged.to;
-        let launch = |call: &mut Call<'_, '_, '_, '_>| match call.plan()? {
-            None => Ok(None),
-            Some(round) => Ok(Some(call.launch(round, more)?)),
-        };
-        let (launched, judged) = call.judge(judged, launch)?;
+        let (launched, judged) = call.judge(judged, &mut launch)?;
         flying.extend(launched);
         let (round, mut unproven) = judged.into_parts();
         left.append(&mut unproven);

@@ -24,6 +24,11 @@ pub(super) enum Use {
     Places,
     Bests,
     Sums,
+    /// What place.wgsl, sort.wgsl and tile.wgsl leave for each other and for the scan.
+    Visits,
+    Counts,
+    Starts,
+    Dispatches,
     /// To the device and back, by turns.
     Staging(usize),
     ReadBack(usize),
@@ -33,7 +38,7 @@ pub(super) enum Use {
 pub(super) const TURNS: usize = 3;
 
 /// Uses of which there is one buffer.
-const ONCE: usize = 13;
+const ONCE: usize = 17;
 const COUNT: usize = ONCE + 2 * TURNS;
 
 impl Use {
@@ -52,6 +57,10 @@ impl Use {
             Self::Bests => 10,
             Self::Groups => 11,
             Self::Sums => 12,
+            Self::Visits => 13,
+            Self::Counts => 14,
+            Self::Starts => 15,
+            Self::Dispatches => 16,
             Self::Staging(turn) => ONCE + turn,
             Self::ReadBack(turn) => ONCE + TURNS + turn,
         }
@@ -67,6 +76,7 @@ impl Engine {
             let usage = match what {
                 Use::Shapes => wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
                 Use::Staging(_) => wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
+                Use::Dispatches => wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::INDIRECT,
                 Use::ReadBack(_) => wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
                 _ => {
                     wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC
