@@ -133,7 +133,15 @@ impl Coarse {
         cancel: Cancel<'a>,
     ) -> Option<ScanJob<'a>> {
         let Store::Flat(flat) = &self.store else { return None };
-        Some(flat.job(Probing { context, metric: self.metric, dim: self.dim, queries, nprobe, workers, cancel }))
+        Some(flat.job(Probing {
+            context,
+            metric: self.metric,
+            dim: self.dim,
+            queries,
+            nprobe,
+            workers,
+            cancel,
+        }))
     }
 
     /// The `nprobe` nearest lists of every query, best first, into `lists` (`[count, nprobe]`), and their distance

@@ -22,8 +22,8 @@ use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::{Error, Result};
 
-/// Queries that are judged at a time.
-const QUERIES: usize = 32;
+/// Queries that are judged at a time: enough to be worth a thread, few enough that all have some.
+const QUERIES: std::ops::RangeInclusive<usize> = 8..=32;
 
 /// Rounds of one stretch that are planned ahead.
 const AHEAD: usize = 2;
@@ -80,6 +80,8 @@ struct State<'a> {
     /// What is judged, and the queries that nobody judges yet.
     judged: Option<(Arc<Judged>, Range<usize>)>,
     judging: usize,
+    /// How many are judged at a time.
+    portion: usize,
     stretches: VecDeque<Stretch<'a>>,
     /// The number of the first of them.
     first: usize,
@@ -121,7 +123,7 @@ impl<'a> State<'a> {
         if let Some((judged, left)) = &mut self.judged
             && left.start < left.end
         {
-            let some = left.start..(left.start + QUERIES).min(left.end);
+            let some = left.start..(left.start + self.portion).min(left.end);
             left.start = some.end;
             self.judging += 1;
             return Some(Task::Judge(judged.clone(), some));
@@ -149,7 +151,7 @@ impl<'a> State<'a> {
 
     /// How many helpers there is work for.
     fn tasks(&self) -> usize {
-        let judged = self.judged.as_ref().map_or(0, |(_, left)| left.len().div_ceil(QUERIES));
+        let judged = self.judged.as_ref().map_or(0, |(_, left)| left.len().div_ceil(self.portion));
         let open = |stretch: &&Stretch<'_>| stretch.rounds.is_some() && stretch.planned.len() < AHEAD;
         self.copies.len() + judged + self.stretches.iter().filter(open).count()
     }
@@ -163,7 +165,9 @@ impl<'a> Crew<'a> {
         resident: &'a Resident,
         spare: Spare,
     ) -> Self {
-        let state = Mutex::new(State { spare, ..State::default() });
+        let job = judge.job();
+        let portion = (job.count / (2 * job.workers)).clamp(*QUERIES.start(), *QUERIES.end());
+        let state = Mutex::new(State { spare, portion, ..State::default() });
         Self { context, judge, sink, resident, state, changed: Condvar::new() }
     }
 
@@ -173,11 +177,21 @@ impl<'a> Crew<'a> {
         job: &'a ScanJob<'a>,
         work: impl FnOnce(&mut Pilot<'s, 'a, '_>) -> Outcome<T>,
     ) -> Outcome<T> {
-        let workers = job.workers.min(1 + job.count / QUERIES);
+        let workers = job.workers.min(1 + job.count / QUERIES.start());
         self.context.assisted(workers, |helpers| {
             let _leaving = Leaving(self);
-            work(&mut Pilot { crew: self, helpers, planner: Planner::new(job), job })
+            let result = work(&mut Pilot { crew: self, helpers, planner: Planner::new(job), job });
+            self.see_off();
+            result
         })?
+    }
+
+    /// Waits for helpers who are about to leave: whoever sleeps until they are gone wakes up later.
+    fn see_off(&self) {
+        let start = Instant::now();
+        while self.lock().helpers > 0 && start.elapsed() < ALERT {
+            (0..64).for_each(|_| std::hint::spin_loop());
+        }
     }
 
     /// What the next job can use.

@@ -93,13 +93,7 @@ pub(super) trait Judges<'a>: Sync {
     fn job(&self) -> &'a ScanJob<'a>;
 
     /// Hands over what is best of some of the queries to be judged.
-    fn some(
-        &self,
-        judged: &Judged,
-        queries: Range<usize>,
-        arithmetic: &mut Arithmetic<'a>,
-        sink: &dyn Sink,
-    );
+    fn some(&self, judged: &Judged, queries: Range<usize>, arithmetic: &mut Arithmetic<'a>, sink: &dyn Sink);
 }
 
 impl<'a> Judges<'a> for Judge<'a> {
@@ -107,13 +101,7 @@ impl<'a> Judges<'a> for Judge<'a> {
         self.job
     }
 
-    fn some(
-        &self,
-        judged: &Judged,
-        queries: Range<usize>,
-        arithmetic: &mut Arithmetic<'a>,
-        sink: &dyn Sink,
-    ) {
+    fn some(&self, judged: &Judged, queries: Range<usize>, arithmetic: &mut Arithmetic<'a>, sink: &dyn Sink) {
         let (mut hits, mut own) = (Vec::new(), Vec::new());
         for query in queries {
             own.clear();

@@ -47,8 +47,7 @@ impl Map {
             }
             tiles = [tiles[0].max(own[0]), tiles[1].max(own[1])];
         }
-        let mut largest: Vec<usize> =
-            lists.map(|(slots, _)| BLOCK * blocks(slots as usize)).collect();
+        let mut largest: Vec<usize> = lists.map(|(slots, _)| BLOCK * blocks(slots as usize)).collect();
         largest.sort_unstable_by(|a, b| b.cmp(a));
         let mut sum = 0;
         for lanes in &mut largest {

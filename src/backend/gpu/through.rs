@@ -59,8 +59,7 @@ impl Gpu {
                 .map(|slot| slot.copy.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
             let sync = |copy, job: &ScanJob<'_>, engine: &mut Engine| -> Outcome<_> {
                 let workers = (context, job.workers);
-                let copy: &Resident =
-                    Resident::sync(copy, self, engine, workers, job.lists, Form::of(job))?;
+                let copy: &Resident = Resident::sync(copy, self, engine, workers, job.lists, Form::of(job))?;
                 let held = copy.held(&job.codes);
                 let same = arithmetic_is_the_cpus(context, self, engine, copy, (held, job.dim))?;
                 Ok((copy, held, same))
@@ -73,15 +72,8 @@ impl Gpu {
             let judge = Judge::new(context, first, centroids.sizes(&first.codes), same);
             let (resident, held, same) = sync(&mut vectors, second, engine)?;
             let Some(map) = resident.map(engine)? else { return Err(Fault::Unfit) };
-            let through = Through {
-                job: second,
-                resident,
-                map,
-                held,
-                nprobe,
-                found,
-                wanted: more_than(k, same),
-            };
+            let through =
+                Through { job: second, resident, map, held, nprobe, found, wanted: more_than(k, same) };
             let judge = Twice {
                 first: judge,
                 nprobe,
@@ -125,7 +117,9 @@ impl Through<'_> {
             let limits = [QUERY_BYTES as u64, binding];
             needs.iter().all(|&(_, bytes)| bytes <= binding)
                 && bytes <= call.room()
-                && limits.iter().all(|&limit| ((call.job.dim + 1) * queries * size_of::<f32>()) as u64 <= limit)
+                && limits
+                    .iter()
+                    .all(|&limit| ((call.job.dim + 1) * queries * size_of::<f32>()) as u64 <= limit)
                 && centroids.max(most) * queries < 1 << 31
         };
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it saturates")]
@@ -136,7 +130,7 @@ impl Through<'_> {
                 return Err(Fault::Memory);
             }
         }
-        Ok(Limits { lanes: centroids * queries, queries, a_query: Some(a_query) })
+        Ok(Limits { lanes: usize::MAX, queries, a_query: Some(a_query) })
     }
 
     /// Bytes of buffers that a round of so many queries needs beside those of its first step.
@@ -231,14 +225,7 @@ impl Through<'_> {
             (
                 Kernel::Tile,
                 lists + visits,
-                vec![
-                    map,
-                    at(Use::Counts),
-                    at(Use::Starts),
-                    at(Use::Visits),
-                    at(Use::Tiles),
-                    at(Use::Pairs),
-                ],
+                vec![map, at(Use::Counts), at(Use::Starts), at(Use::Visits), at(Use::Tiles), at(Use::Pairs)],
             ),
         ];
         for (kernel, groups, buffers) in kernels {

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use super::encode::to32;
 use super::exact::{Arithmetic, Candidate, Judge, Judged, Judges};
 use super::land::hits_of;
 use crate::backend::ScanJob;
@@ -40,13 +41,7 @@ impl<'a> Judges<'a> for Twice<'a> {
         self.first.job()
     }
 
-    fn some(
-        &self,
-        judged: &Judged,
-        queries: Range<usize>,
-        arithmetic: &mut Arithmetic<'a>,
-        sink: &dyn Sink,
-    ) {
+    fn some(&self, judged: &Judged, queries: Range<usize>, arithmetic: &mut Arithmetic<'a>, sink: &dyn Sink) {
         let mut room = Room::default();
         for query in queries {
             if !self.one(judged, query, arithmetic, &mut room, sink) {
@@ -82,11 +77,11 @@ impl<'a> Twice<'a> {
         let mut lanes = 0;
         for list in &*nearest {
             places.push(lanes);
-            lanes += blocks(self.slots[list.slot as usize] as usize) as u32 * BLOCK as u32;
+            lanes += to32(BLOCK * blocks(self.slots[list.slot as usize] as usize));
         }
         let words = landed.behind();
         let begin = 2 * (landed.round.rows.len() + number * self.wanted);
-        let (found, bar) = hits_of(words, number, begin, self.wanted as u32);
+        let (found, bar) = hits_of(words, number, begin, to32(self.wanted));
         candidates.clear();
         candidates.extend(found.chunks_exact(2).map(|hit| {
             let own = places.partition_point(|&place| place <= hit[1]) - 1;
