@@ -112,11 +112,15 @@ impl Seen {
     fn is_faster(&self, context: &Context, work: &Work<'_>) -> bool {
         let Self { gpu, name, measured } = self;
         let Some(slot) = work.lists.device() else { return false };
-        // Another call that syncs the copy right now will not be long, but is not waited for.
-        let Ok(mut missed) = slot.missed.try_lock() else { return false };
-        if work.filtered {
+        // To look at every list takes longer than a small search.
+        let there = Need::of(work, 0.0);
+        if work.filtered
+            || (work.coded.is_none() && !measured.cpu.loses(&there, work.workers, &measured.device))
+        {
             return false;
         }
+        // Another call that syncs the copy right now will not be long, but is not waited for.
+        let Ok(mut missed) = slot.missed.try_lock() else { return false };
         let missing = || {
             let copy = slot.copy.try_lock().ok()?;
             let missing = Resident::missing_bytes(copy.as_ref(), gpu, work.lists);

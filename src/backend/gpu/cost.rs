@@ -99,6 +99,19 @@ impl Cpu {
         need.factors.cpu * self.work(need, workers)
     }
 
+    /// Seconds that a device saves whose lists are there; `None` if it saves nothing.
+    fn saved(&self, need: &Need, workers: usize, device: &Rates) -> Option<f64> {
+        let there = device.seconds(need);
+        let saved = self.seconds(need, workers) - there * MARGIN;
+        // Rates that are none make times that are none.
+        (saved > 0.0 && there >= 0.0).then_some(saved)
+    }
+
+    /// Whether a device saves anything.
+    pub(super) fn loses(&self, need: &Need, workers: usize, device: &Rates) -> bool {
+        self.saved(need, workers, device).is_some()
+    }
+
     /// The same, of plain vectors.
     pub(super) fn work(&self, need: &Need, workers: usize) -> f64 {
         let share = match self.workers {
@@ -140,12 +153,7 @@ pub(super) fn costs(amounts: [[f64; 2]; 2], seconds: [f64; 2]) -> [f64; 2] {
 /// Lists are sent once it has paid: when jobs that went to the CPU for want of them, counted in `missed` (seconds),
 /// would have saved what the way costs. So no more than twice the least possible time is spent, whatever comes.
 pub(super) fn pays(need: &Need, cpu: &Cpu, workers: usize, device: &Rates, missed: &mut f64) -> bool {
-    let there = device.seconds(need);
-    let saved = cpu.seconds(need, workers) - there * MARGIN;
-    // Rates that are none make times that are none.
-    if saved.is_nan() || saved <= 0.0 || there < 0.0 {
-        return false;
-    }
+    let Some(saved) = cpu.saved(need, workers, device) else { return false };
     let way = need.lists / device.lists * MARGIN;
     if way <= *missed + saved {
         *missed = 0.0;
