@@ -185,6 +185,9 @@ impl<'a> Judge<'a> {
     ) {
         let coded = !matches!(self.job.codes, Codes::Plain);
         let scorer = Scorer::new(self.job.metric, self.query(query), norm);
+        if !coded && !self.job.places {
+            return self.accept_vectors(&scorer, norm, candidates, hits);
+        }
         let mut again = Vec::new();
         let mut known: Option<(u32, ListView<'_>)> = None;
         for candidate in candidates {
@@ -208,6 +211,28 @@ impl<'a> Judge<'a> {
         }
         if !again.is_empty() {
             arithmetic.keys(self, query, norm, &again, hits);
+        }
+    }
+
+    /// The same of vectors that go by their ids. Each id is a cache miss: all are on their way before the first is needed,
+    /// and no bias is read where a key is far enough.
+    fn accept_vectors(
+        &self,
+        scorer: &Scorer<'_>,
+        norm: f32,
+        candidates: &[Candidate],
+        hits: &mut Vec<Hit>,
+    ) {
+        let (metric, dim) = (self.job.metric, self.job.dim);
+        for part in candidates.chunks(BLOCK) {
+            let mut found = [(0.0, &0); BLOCK];
+            for (found, candidate) in found.iter_mut().zip(part) {
+                let list = self.job.lists.list(candidate.list as usize);
+                let (slot, key) = (candidate.slot as usize, from_ordered(candidate.key));
+                let far = metric == Metric::L2 && self.sizes.is_settled(metric, dim, norm, key);
+                *found = (if far { key } else { scorer.settled(key, &list, slot) }, &list.ids[slot]);
+            }
+            hits.extend(found[..part.len()].iter().map(|&(key, &id)| Hit { key, id }));
         }
     }
 
