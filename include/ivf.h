@@ -499,7 +499,7 @@ typedef struct ivf_search_stats {
   uint64_t codes;
   // Nanoseconds spent on making queries ready: widened, normalised, transformed.
   uint64_t prepare_ns;
-  // Nanoseconds in which the lists were found.
+  // Nanoseconds in which the lists were found; 0 where a GPU finds and scans them at once, which `scan_ns` tells of.
   uint64_t coarse_ns;
   // Nanoseconds of the scan and of the selection. What passes beside these three is checks and counting.
   uint64_t scan_ns;

@@ -23,7 +23,7 @@ pub struct ivf_search_stats {
     pub codes: u64,
     /// Nanoseconds spent on making queries ready: widened, normalised, transformed.
     pub prepare_ns: u64,
-    /// Nanoseconds in which the lists were found.
+    /// Nanoseconds in which the lists were found; 0 where a GPU finds and scans them at once, which `scan_ns` tells of.
     pub coarse_ns: u64,
     /// Nanoseconds of the scan and of the selection. What passes beside these three is checks and counting.
     pub scan_ns: u64,

@@ -18,7 +18,8 @@ pub struct SearchStats {
     pub codes: u64,
     /// Nanoseconds spent on making queries ready: widened, normalised, transformed.
     pub prepare_ns: u64,
-    /// Nanoseconds in which the coarse step found the lists.
+    /// Nanoseconds in which the coarse step found the lists; 0 where a GPU finds and scans them at once, which `scan_ns`
+    /// tells of.
     pub coarse_ns: u64,
     /// Nanoseconds of the scan and of the selection.
     pub scan_ns: u64,

@@ -5,6 +5,7 @@
 #![cfg(feature = "gpu")]
 #![allow(clippy::cast_possible_truncation, reason = "small numbers")]
 
+mod at_once;
 mod codes;
 mod crew;
 mod devices;

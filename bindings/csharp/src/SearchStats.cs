@@ -27,7 +27,8 @@ namespace Ivf
         /// <summary>Time spent on making queries ready: widened, normalised, transformed.</summary>
         public TimeSpan Prepare => Span(numbers[0].prepare_ns);
 
-        /// <summary>Time in which the lists were found.</summary>
+        /// <summary>Time in which the lists were found; zero where a GPU finds and scans them at once, which
+        /// <see cref="Scan"/> tells of.</summary>
         public TimeSpan Coarse => Span(numbers[0].coarse_ns);
 
         /// <summary>Time of the scan and of the selection.</summary>

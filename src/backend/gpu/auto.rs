@@ -115,7 +115,7 @@ impl Seen {
         // To look at every list takes longer than a small search.
         let there = Need::of(work, 0.0);
         if work.filtered
-            || (work.coded.is_none() && !measured.cpu.loses(&there, work.workers, &measured.device))
+            || (work.coded.is_none() && !measured.cpu.is_slower(&there, work.workers, &measured.device))
         {
             return false;
         }

@@ -107,8 +107,8 @@ impl Cpu {
         (saved > 0.0 && there >= 0.0).then_some(saved)
     }
 
-    /// Whether a device saves anything.
-    pub(super) fn loses(&self, need: &Need, workers: usize, device: &Rates) -> bool {
+    /// Whether a device whose lists are there saves anything.
+    pub(super) fn is_slower(&self, need: &Need, workers: usize, device: &Rates) -> bool {
         self.saved(need, workers, device).is_some()
     }
 

@@ -216,13 +216,7 @@ impl<'a> Judge<'a> {
 
     /// The same of vectors that go by their ids. Each id is a cache miss: all are on their way before the first is needed,
     /// and no bias is read where a key is far enough.
-    fn accept_vectors(
-        &self,
-        scorer: &Scorer<'_>,
-        norm: f32,
-        candidates: &[Candidate],
-        hits: &mut Vec<Hit>,
-    ) {
+    fn accept_vectors(&self, scorer: &Scorer<'_>, norm: f32, candidates: &[Candidate], hits: &mut Vec<Hit>) {
         let (metric, dim) = (self.job.metric, self.job.dim);
         for part in candidates.chunks(BLOCK) {
             let mut found = [(0.0, &0); BLOCK];

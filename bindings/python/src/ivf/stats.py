@@ -45,7 +45,8 @@ class SearchStats:
 
     @property
     def coarse_seconds(self) -> float:
-        """Time in which the lists were found."""
+        """Time in which the lists were found; 0 where a GPU finds and scans them at once, which
+        :attr:`scan_seconds` tells of."""
         return float(self._numbers.coarse_ns) / 1e9
 
     @property
