@@ -5,7 +5,6 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::centroids::Centroids;
@@ -31,49 +30,58 @@ impl Groups {
     /// Groups the points `0..labels.len()`, each of one of `k` labels.
     pub(super) fn make(&mut self, context: &Context, workers: usize, labels: &[u32], k: usize) -> Result<()> {
         let workers = workers.min(1 + labels.len() / POINTS);
-        let counts = Mutex::new(vec![0u32; k]);
         let part = labels.len().div_ceil(workers).max(1);
-        context.each(workers, labels.chunks(part), &|part: &[u32]| {
-            let mut own = vec![0; k];
-            part.iter().for_each(|&label| own[label as usize] += 1);
-            let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
-            counts.iter_mut().zip(own).for_each(|(count, own)| *count += own);
-            Ok(())
-        })?;
-        let counts = counts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        self.starts.clear();
-        self.starts.push(0);
-        self.starts.extend(counts.iter().scan(0, |sum, &count| {
-            *sum += count;
-            Some(*sum)
-        }));
-        self.order.resize(labels.len(), 0);
-        // Each worker places the points of some labels, and passes over the others: less work than to wait for each other.
-        let mut parts = Vec::with_capacity(workers);
-        let (mut rest, mut first) = (&mut self.order[..], 0);
-        for worker in 1..=workers {
-            let most = worker * labels.len() / workers;
-            let end = if worker < workers {
-                self.starts.partition_point(|&start| (start as usize) < most).clamp(first, k)
-            } else {
-                k
-            };
-            let (own, others) = rest.split_at_mut((self.starts[end] - self.starts[first]) as usize);
-            parts.push((first..end, own));
-            (rest, first) = (others, end);
-        }
-        let starts = &self.starts;
-        context.each(workers, parts.into_iter(), &|(own, order): (Range<usize>, &mut [u32])| {
-            let begin = starts[own.start];
-            let mut next: Vec<u32> = starts[own.clone()].iter().map(|start| start - begin).collect();
-            for (point, &label) in (0u32..).zip(labels) {
-                if let Some(next) = next.get_mut((label as usize).wrapping_sub(own.start)) {
-                    order[*next as usize] = point;
-                    *next += 1;
-                }
+        // Labels of a range: a power of two, so that nothing is divided.
+        let wide = k.div_ceil(workers).next_power_of_two();
+        let shift = wide.trailing_zeros();
+        // Of each part of the points those of each range of labels, which another worker takes on.
+        let mut dealt = Vec::new();
+        dealt.resize_with(labels.len().div_ceil(part), || vec![Vec::new(); k.div_ceil(wide)]);
+        let parts = (0u32..).step_by(part).zip(labels.chunks(part)).zip(&mut dealt);
+        context.each(workers, parts, &|((first, labels), ranges): ((u32, &[u32]), &mut Vec<Vec<u32>>)| {
+            for range in ranges.iter_mut() {
+                range.reserve(2 * labels.len() / workers);
+            }
+            for (point, &label) in (first..).zip(labels) {
+                ranges[(label >> shift) as usize].push(point);
             }
             Ok(())
-        })
+        })?;
+        self.starts.clear();
+        self.starts.resize(k + 1, 0);
+        self.order.resize(labels.len(), 0);
+        // Where each range's points begin.
+        let mut rest = &mut self.order[..];
+        let mut begin = 0;
+        let mut ranges = Vec::new();
+        for (range, starts) in self.starts[..k].chunks_mut(wide).enumerate() {
+            let count: usize = dealt.iter().map(|part| part[range].len()).sum();
+            let (own, others) = rest.split_at_mut(count);
+            ranges.push((range, begin, starts, own));
+            (rest, begin) =
+                (others, begin + u32::try_from(count).expect("invariant: fewer than 2^32 points"));
+        }
+        let dealt = &dealt;
+        context.each(workers, ranges.into_iter(), &|range: (usize, u32, &mut [u32], &mut [u32])| {
+            let (range, begin, starts, order) = range;
+            let points = || dealt.iter().flat_map(|part| &part[range]).copied();
+            let own = |point: u32| labels[point as usize] as usize - range * wide;
+            points().for_each(|point| starts[own(point)] += 1);
+            let mut sum = 0;
+            for start in &mut *starts {
+                sum += std::mem::replace(start, sum);
+            }
+            let mut next = starts.to_vec();
+            for point in points() {
+                let next = &mut next[own(point)];
+                order[*next as usize] = point;
+                *next += 1;
+            }
+            starts.iter_mut().for_each(|start| *start += begin);
+            Ok(())
+        })?;
+        self.starts[k] = begin;
+        Ok(())
     }
 
     /// The points of all labels, label after label.

@@ -29,7 +29,7 @@ const GROUP: usize = 64;
 const NEAR: usize = 2;
 
 /// Rows of a chunk: enough to fill a device, few enough for the CPU to have its part meanwhile in cache.
-const ROWS: std::ops::RangeInclusive<usize> = 1 << 11..=1 << 15;
+const ROWS: std::ops::RangeInclusive<usize> = 1 << 11..=1 << 16;
 
 /// Bytes of a chunk's rows that are sent for it.
 const CHUNK_BYTES: usize = 16 << 20;
