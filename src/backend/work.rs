@@ -23,6 +23,8 @@ pub(crate) struct Work<'a> {
     pub(crate) coded: Option<(&'a ScanJob<'a>, usize)>,
     /// Workers that it may use.
     pub(crate) workers: usize,
+    /// Whether the same work is looked at again, part by part, if it is not done so.
+    pub(crate) again: bool,
 }
 
 /// A kind of job: each has its own speed.
@@ -60,6 +62,7 @@ impl<'a> Work<'a> {
             filtered: job.filter.is_some(),
             coded: (!matches!(job.codes, Codes::Plain)).then_some((job, k)),
             workers: job.workers,
+            again: false,
         }
     }
 
@@ -70,6 +73,7 @@ impl<'a> Work<'a> {
             multiply_adds: first.multiply_adds + second.multiply_adds,
             read: first.read + second.read,
             choices: first.choices + second.choices,
+            again: true,
             ..second
         }
     }
@@ -109,6 +113,7 @@ impl<'a> From<&AssignJob<'a>> for Work<'a> {
             filtered: false,
             coded: None,
             workers: job.workers,
+            again: false,
         }
     }
 }
@@ -130,6 +135,7 @@ impl<'a> From<&SumJob<'a>> for Work<'a> {
             filtered: false,
             coded: None,
             workers: job.workers,
+            again: false,
         }
     }
 }

@@ -135,7 +135,12 @@ impl Seen {
             let Some(bytes) = missing() else { return false };
             need = Need { factors, ..Need::of(work, bytes) };
         }
-        pays(&need, &measured.cpu, work.workers, &measured.device, &mut missed)
+        let mut counted = *missed;
+        let pays = pays(&need, &measured.cpu, work.workers, &measured.device, &mut counted);
+        if pays || !work.again {
+            *missed = counted;
+        }
+        pays
     }
 }
 
@@ -149,7 +154,8 @@ mod tests {
     use crate::metric::Metric;
     use crate::progress::Cancel;
 
-    struct Centroids(Vec<f32>, Vec<f32>, Vec<i64>, DeviceSlot);
+    /// Of which the last field counts how often their versions were asked for.
+    struct Centroids(Vec<f32>, Vec<f32>, Vec<i64>, DeviceSlot, AtomicU64);
 
     impl ListSource for Centroids {
         fn list_count(&self) -> usize {
@@ -161,6 +167,7 @@ mod tests {
         }
 
         fn version(&self, _: usize) -> [Version; 2] {
+            self.4.fetch_add(1, Ordering::Relaxed);
             [Version { now: 1, grown_since: 1 }; 2]
         }
 
@@ -169,9 +176,10 @@ mod tests {
         }
     }
 
-    /// Calls `test` with work of 1000 rows and 32 centroids.
-    fn with_work(test: impl FnOnce(&Work<'_>)) {
-        let centroids = Centroids(vec![0.5; 32 * 8], vec![0.0; 32], (0..32).collect(), DeviceSlot::default());
+    /// Calls `test` with work of 1000 rows and 32 centroids; how often it was looked at what a device has of them.
+    fn with_work(test: impl FnOnce(&Work<'_>)) -> u64 {
+        let (slot, looks) = (DeviceSlot::default(), AtomicU64::new(0));
+        let centroids = Centroids(vec![0.5; 32 * 8], vec![0.0; 32], (0..32).collect(), slot, looks);
         let rows = vec![0.25; 1000 * 8];
         let x = MatrixRef::new("rows", &rows, 1000, 8).expect("rows");
         let job = AssignJob {
@@ -185,6 +193,7 @@ mod tests {
             cancel: Cancel::default(),
         };
         test(&Work::from(&job));
+        centroids.4.into_inner()
     }
 
     /// The software adapter; `None` where there is none.
@@ -235,10 +244,12 @@ mod tests {
         for (cpu, device, chosen) in [(slow, fast, true), (fast, slow, false), (fast, fast, false)] {
             let auto = Auto::new(0, None);
             assert!(auto.found.set(Some(seen(&gpu, Measured { cpu: all(cpu), device }))).is_ok());
-            with_work(|work| {
+            let looks = with_work(|work| {
                 assert_eq!(auto.choose(&context, work).is_some(), chosen);
                 assert!(auto.choose(&context, &Work { filtered: true, ..*work }).is_none());
             });
+            // With many lists that takes longer than a small search.
+            assert_eq!(looks > 0, chosen);
         }
         // Not with less memory than its lists need.
         let adapter = adapters().into_iter().find(|adapter| adapter.info.kind == DeviceKind::Cpu);
