@@ -9,8 +9,9 @@ use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::arithmetic::Arithmetic;
 use super::device::{Fault, Outcome};
-use super::exact::{Arithmetic, Judged, Judges};
+use super::exact::{Judged, Judges};
 use super::planner::Planner;
 use super::resident::Resident;
 use super::round::Round;

@@ -4,6 +4,7 @@
 //! decides ([`exact`]). Whatever the device cannot do, or fails to do, the CPU does.
 
 mod adapter;
+mod arithmetic;
 mod assign;
 mod auto;
 mod beside;

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
+use super::arithmetic::Arithmetic;
 use super::encode::to32;
-use super::exact::{Arithmetic, Candidate, Judge, Judged, Judges};
+use super::exact::{Candidate, Judge, Judged, Judges};
 use super::land::hits_of;
 use crate::backend::ScanJob;
 use crate::collect::Sink;
