@@ -147,10 +147,9 @@ fn consider(best: vec3<u32>, scores: vec4<f32>, empty: vec4<bool>, slots: vec4<u
 @compute @workgroup_size(THREADS)
 fn assign(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (shape.near > 0u) {
         if (number >= shape.near) {
             return;

@@ -41,10 +41,9 @@ struct Pair {
 @compute @workgroup_size(THREADS)
 fn numbers(
     @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) workgroups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = workgroup.y * workgroups.x + workgroup.x;
+    let number = group_number(workgroup);
     if (number < shape.count) {
         make_numbers(groups[shape.first + number], thread);
     }

@@ -35,10 +35,9 @@ var<workgroup> lanes: array<u32, THREADS>;
 @compute @workgroup_size(THREADS)
 fn place(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let query = group.y * groups.x + group.x;
+    let query = group_number(group);
     if (query >= shape.queries) {
         return;
     }

@@ -215,10 +215,9 @@ fn collect(row: Row, wanted: u32, last: u32, key: u32, at: u32) {
 @compute @workgroup_size(THREADS)
 fn best(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (number >= shape.count) {
         return;
     }

@@ -46,16 +46,18 @@ fn needs(list: u32) -> vec3<u32> {
     return vec3<u32>(pairs, tiles_of);
 }
 
-// Dispatches `count` workgroups, of which a dimension has 65,535 at most; those that are too many find tiles of nothing.
-fn dispatch(at: u32, first: u32, count: u32) {
-    let y = max(ceiling(count, 65535u), 1u);
-    let x = ceiling(count, y);
-    for (var tile = count; tile < x * y; tile += 1u) {
+// Dispatches `count` workgroups, and as many more as the last row has room for, which find tiles of nothing.
+fn dispatch(thread: u32, at: u32, first: u32, count: u32) {
+    let x = min(count, MOST_GROUPS);
+    let y = ceiling(count, MOST_GROUPS);
+    for (var tile = count + thread; tile < x * y; tile += THREADS) {
         tiles[first + tile] = Tile();
     }
-    dispatches[at] = x;
-    dispatches[at + 1u] = y;
-    dispatches[at + 2u] = 1u;
+    if (thread == 0u) {
+        dispatches[at] = x;
+        dispatches[at + 1u] = y;
+        dispatches[at + 2u] = 1u;
+    }
 }
 
 @compute @workgroup_size(THREADS)
@@ -85,8 +87,6 @@ fn sort(@builtin(local_invocation_index) thread: u32) {
         }
         before += sums[THREADS - 1u];
     }
-    if (thread == 0u) {
-        dispatch(0u, 0u, before.y);
-        dispatch(3u, shape.few, before.z);
-    }
+    dispatch(thread, 0u, 0u, before.y);
+    dispatch(thread, 3u, shape.few, before.z);
 }

@@ -120,10 +120,9 @@ fn add32(a: vec2<u32>, b: vec2<u32>) -> vec2<u32> {
 @compute @workgroup_size(THREADS)
 fn sum(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let place = (group.y * groups.x + group.x) * THREADS + thread;
+    let place = group_number(group) * THREADS + thread;
     let label = place / shape.dim;
     if (label >= shape.labels) {
         return;

@@ -73,10 +73,9 @@ fn tile_list(thread: u32, list: u32) {
 @compute @workgroup_size(THREADS)
 fn tile(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (number < shape.lists) {
         tile_list(thread, number);
         return;

@@ -121,10 +121,9 @@ fn write_least(tile: Tile, number: u32, block: u32, least: vec4<u32>) {
 @compute @workgroup_size(THREADS)
 fn visit(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (number < shape.count) {
         let tile = tiles[shape.first + number];
         // One of nothing: see sort.wgsl.

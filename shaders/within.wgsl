@@ -26,10 +26,9 @@ var<workgroup> total: atomic<u32>;
 @compute @workgroup_size(THREADS)
 fn count(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (number >= shape.count) {
         return;
     }
@@ -53,10 +52,9 @@ fn count(
 @compute @workgroup_size(THREADS)
 fn gather(
     @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
     @builtin(local_invocation_index) thread: u32,
 ) {
-    let number = group.y * groups.x + group.x;
+    let number = group_number(group);
     if (number >= shape.count) {
         return;
     }

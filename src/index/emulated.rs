@@ -1,9 +1,9 @@
 //! Indexes on a device that binds little, so that lists lie in many segments, and on one that is destroyed in the middle
 //! of a call: results are the CPU's.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use super::{Index, IndexOptions, SearchOptions, SearchOutput, TrainOptions};
+use super::{Index, IndexOptions, SearchOptions, SearchOutput, SearchStats, TrainOptions};
 use crate::backend::ListSource;
 use crate::context::{Context, ContextOptions};
 use crate::filter::Filter;
@@ -190,4 +190,25 @@ fn search_on_a_device_lost_at_any_submission_is_finished_on_the_cpu() {
         let hits = found.iter().filter(|found| found.1 == 1).count();
         assert!(found.is_empty() || hits > 5, "{description}: {hits}");
     }
+}
+
+/// Dispatches are in rows of few workgroups here, and the device's own have places left in the last.
+#[test]
+fn search_at_once_in_many_rows_equals_the_cpu() {
+    let Some(context) = Context::emulated(MUCH, FOREVER) else { return };
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let cpu = index(cpu(), "IVF40,Flat", metric, &numbers(1, 6000 * DIM));
+        let gpu = cpu.copy(context.clone()).expect("a copy");
+        let queries = numbers(2, 300 * DIM);
+        for (count, nprobe) in [(1, 1), (3, 2), (300, 13)] {
+            let queries = &queries[..count * DIM];
+            let stats = Mutex::new(SearchStats::default());
+            let options = SearchOptions { nprobe, stats: Some(&stats), ..SearchOptions::default() };
+            let got = search(&gpu, queries, 10, &options);
+            assert_eq!(search(&cpu, queries, 10, &SearchOptions { nprobe, ..Default::default() }), got);
+            let stats = stats.into_inner().expect("not poisoned");
+            assert!(stats.coarse_ns == 0 && stats.scan_ns > 0, "{stats:?}");
+        }
+    }
+    assert_eq!(context.device_status().lost, None);
 }

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::encode::{MOST_GROUPS, to32};
 use super::held::Held;
 use crate::element::Element;
 
@@ -137,7 +138,8 @@ impl Kernel {
 
     /// What the shader's constants are.
     fn constants(self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![("THREADS", f64::from(THREADS))];
+        let mut constants =
+            vec![("THREADS", f64::from(THREADS)), ("MOST_GROUPS", f64::from(to32(MOST_GROUPS)))];
         if let Self::ScanMany(_, width) | Self::Assign(width) = self {
             constants.push(("NARROW", f64::from(u8::from(width == Width::Narrow))));
         }

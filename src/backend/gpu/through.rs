@@ -6,7 +6,7 @@
 
 use super::call::{Call, QUERIES, QUERY_BYTES, under_way, want};
 use super::device::{Engine, Fault, Gpu, Outcome};
-use super::encode::{Shape, dispatch_groups, kernel, to32};
+use super::encode::{MOST_GROUPS, Shape, dispatch_groups, kernel, to32};
 use super::exact::Judge;
 use super::held::{Form, Held};
 use super::land::Flight;
@@ -25,9 +25,6 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::lists::block::{BLOCK, blocks};
 use crate::metric::Metric;
-
-/// Tiles of nothing that a dispatch may have, which has as many rows as these.
-const SPARE_TILES: usize = 1 << 10;
 
 /// The second step of a search whose first is a call's job.
 struct Through<'a> {
@@ -133,11 +130,17 @@ impl Through<'_> {
         Ok(Limits { lanes: usize::MAX, queries, a_query: Some(a_query) })
     }
 
+    /// Room for tiles of many queries and of few, with those of nothing at the end of a last row.
+    fn tiles(&self, queries: usize) -> [usize; 2] {
+        let most = self.map.most_tiles(queries * self.nprobe);
+        most.map(|most| if most > MOST_GROUPS { most.next_multiple_of(MOST_GROUPS) } else { most })
+    }
+
     /// Bytes of buffers that a round of so many queries needs beside those of its first step.
     fn needs(&self, call: &Call<'_, '_, '_, '_>, queries: usize) -> Vec<(Use, u64)> {
         let word = size_of::<u32>();
         let pairs = queries * self.nprobe;
-        let [many, few] = self.map.most_tiles(pairs);
+        let [many, few] = self.tiles(queries);
         let lanes = self.lanes(call).into_iter().max().unwrap_or_default() * queries;
         let words = [
             (Use::Keys, lanes + lanes / 8),
@@ -145,7 +148,7 @@ impl Through<'_> {
             (Use::Summaries, 2 * queries),
             (Use::Rows, 4 * queries),
             (Use::Pairs, size_of::<Pair>() / word * pairs),
-            (Use::Tiles, size_of::<Tile>() / word * (many + few + 2 * SPARE_TILES)),
+            (Use::Tiles, size_of::<Tile>() / word * (many + few)),
             (Use::Visits, 3 * pairs),
             (Use::Counts, self.map.lists()),
             (Use::Starts, 3 * self.map.lists()),
@@ -239,10 +242,10 @@ impl Through<'_> {
     /// The shapes of the plan, of the scans of tiles of many queries and of few, and of the rows.
     fn shapes(&self, call: &Call<'_, '_, '_, '_>, queries: usize) -> [Shape; 4] {
         let Self { job, map, .. } = self;
-        let [most, lanes] = [self.map.most_tiles(queries * self.nprobe), self.lanes(call)];
-        let few = most[0] + SPARE_TILES;
-        let plan = [queries, self.nprobe, self.found, lanes[1], map.lists(), self.wanted, few].map(to32);
-        let least = to32(queries * lanes[1] / 4);
+        let [many, few] = self.tiles(queries);
+        let [_, lanes] = self.lanes(call);
+        let plan = [queries, self.nprobe, self.found, lanes, map.lists(), self.wanted, many].map(to32);
+        let least = to32(queries * lanes / 4);
         let squared = u32::from(job.metric == Metric::L2);
         let dim = to32(job.dim);
         let numbers = to32(queries * job.dim);
@@ -251,8 +254,8 @@ impl Through<'_> {
         };
         [
             Shape::new(&plan),
-            scan(0, few),
-            scan(few, most[1] + SPARE_TILES),
+            scan(0, many),
+            scan(many, few),
             Shape::new(&[0, to32(queries), if self.held.writes_least() { least } else { 0 }]),
         ]
     }
