@@ -2,6 +2,9 @@
 //!
 //! Results are the CPU's, bit by bit: the device finds what may be among the best, and the CPU's own arithmetic
 //! decides ([`exact`]). Whatever the device cannot do, or fails to do, the CPU does.
+//!
+//! A job goes in [`rounds`], which a crew of threads ([`crew`]) plans, sends and judges while the device works on others.
+//! Searches of plain lists go [`through`] instead: the device plans their scan by what its own coarse step found.
 
 mod adapter;
 mod arithmetic;

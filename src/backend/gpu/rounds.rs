@@ -1,7 +1,8 @@
 //! A job in rounds that fit the device: which lists each query visits, cut where a round is full.
 //!
 //! A round's keys lie in one buffer, a row a query; a row is the blocks that its query visits in this round, one
-//! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to.
+//! after another. The same blocks are tiles for many queries at once, whichever rows their keys go to. The device's
+//! own plan, its twin, begins with shaders/plan.wgsl.
 
 use super::encode::to32;
 use super::held::has_numbers;
