@@ -69,15 +69,16 @@ impl Gpu {
             let judge = Judge::new(context, first, centroids.sizes(&first.codes), same);
             let (resident, held, same) = sync(&mut vectors, second, engine)?;
             let Some(map) = resident.map(engine)? else { return Err(Fault::Unfit) };
-            let through =
-                Through { job: second, resident, map, held, nprobe, found, wanted: more_than(k, same) };
+            // One more than there are tells that these are all.
+            let wanted = more_than(k, same).min(map.most_lanes(nprobe) + 1);
+            let through = Through { job: second, resident, map, held, nprobe, found, wanted };
             let judge = Twice {
                 first: judge,
                 nprobe,
                 lists,
                 second: Judge::new(context, second, resident.sizes(&second.codes), same),
                 k,
-                wanted: through.wanted,
+                wanted,
                 slots: &resident.slots,
             };
             under_way(engine, context, &judge, centroids, sink, |call| {
