@@ -26,11 +26,6 @@ struct Group {
     pairs: u32,
 }
 
-struct Pair {
-    query: u32,
-    place: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> groups: array<Group>;
 @group(0) @binding(2) var<storage, read> pairs: array<Pair>;

@@ -1,26 +1,6 @@
 // Where in its row the keys of each list go that a query visits, and how many visit each list. A workgroup a query, a thread
 // a list; see plan.wgsl.
 
-struct Hit {
-    key: u32,
-    // The centroid's number, and so the list's.
-    at: u32,
-}
-
-struct Summary {
-    // `UNORDERED` (select.wgsl) = the best lists are not the first.
-    hits: u32,
-    bar: u32,
-}
-
-// As select.wgsl has it.
-struct Row {
-    start: u32,
-    length: u32,
-    k: u32,
-    place: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> hits: array<Hit>;
 @group(0) @binding(2) var<storage, read> summaries: array<Summary>;
@@ -43,10 +23,11 @@ fn place(
     }
     let found = summaries[query].hits;
     // An unordered query is the CPU's: it visits nothing here.
-    let visited = select(min(found, shape.probes), 0u, (found >> 31u) == 1u);
+    let visited = select(min(found, shape.probes), 0u, found >= UNORDERED);
     var list = 0u;
     var own = 0u;
     if (thread < visited) {
+        // Centroids are in one list: a hit's place in the row is the number of both.
         list = hits[query * shape.found + thread].at;
         own = ceiling(map[list].x, 32u) * 32u;
     }

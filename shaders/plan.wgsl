@@ -32,6 +32,13 @@ struct Visit {
     place: u32,
 }
 
+// Of a list: its first pair, its first tile of many queries and its first of few.
+struct Start {
+    pair: u32,
+    many: u32,
+    few: u32,
+}
+
 // From so many queries on a tile of many is faster: `MANY` in rounds.rs.
 const MANY: u32 = 20u;
 // Most queries and blocks of a tile of many, and of one of few: `Shape::size` in round.rs.

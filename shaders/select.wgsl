@@ -14,35 +14,11 @@ struct Shape {
     least: u32,
 }
 
-struct Row {
-    // Both a multiple of 32.
-    start: u32,
-    length: u32,
-    k: u32,
-    // Where its hits go.
-    place: u32,
-}
-
-struct Hit {
-    key: u32,
-    // From the row's start.
-    at: u32,
-}
-
-struct Summary {
-    // With UNORDERED where they do not come best first, and any of those equal to the k-th may be kept.
-    hits: u32,
-    // The k-th key; NONE if all that there is was found.
-    bar: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> rows: array<Row>;
 @group(0) @binding(2) var<storage, read> keys: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read_write> hits: array<Hit>;
 @group(0) @binding(4) var<storage, read_write> summaries: array<Summary>;
-
-const UNORDERED: u32 = 0x80000000u;
 
 // Keys below the bound that there is room for.
 const ROOM: u32 = 512u;

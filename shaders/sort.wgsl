@@ -1,24 +1,5 @@
 // Where the pairs and the tiles of each list begin, and how many tiles there are: one workgroup; see plan.wgsl.
 
-// As visit.wgsl has it.
-struct Tile {
-    block: u32,
-    blocks: u32,
-    slot: u32,
-    slots: u32,
-    word: u32,
-    pair: u32,
-    pairs: u32,
-    list: u32,
-}
-
-// Of a list: its first pair, its first tile of many queries and its first of few.
-struct Start {
-    pair: u32,
-    many: u32,
-    few: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> map: array<Entry>;
 @group(0) @binding(2) var<storage, read> counts: array<u32>;

@@ -1,29 +1,5 @@
 // Makes the tiles of each list that is visited, a workgroup a list, and the pairs, a thread a visit; see plan.wgsl.
 
-// As visit.wgsl has both.
-struct Tile {
-    block: u32,
-    blocks: u32,
-    slot: u32,
-    slots: u32,
-    word: u32,
-    pair: u32,
-    pairs: u32,
-    list: u32,
-}
-
-struct Pair {
-    query: u32,
-    place: u32,
-}
-
-// As sort.wgsl has it.
-struct Start {
-    pair: u32,
-    many: u32,
-    few: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> map: array<Entry>;
 @group(0) @binding(2) var<storage, read> counts: array<u32>;

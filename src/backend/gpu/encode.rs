@@ -28,7 +28,7 @@ impl Shape {
     }
 }
 
-/// `Row` of select.wgsl and within.wgsl.
+/// `Row` of rows.wgsl and within.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct DeviceRow {

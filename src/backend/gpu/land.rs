@@ -32,7 +32,7 @@ pub(super) struct Landed {
     hits: usize,
 }
 
-/// `UNORDERED` in select.wgsl.
+/// `UNORDERED` in rows.wgsl.
 const UNORDERED: u32 = 1 << 31;
 
 impl Flight {

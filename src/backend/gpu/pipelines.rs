@@ -52,6 +52,8 @@ pub(super) enum Kernel {
 
 // Without comments: see build.rs.
 const KEY: &str = include_str!(concat!(env!("OUT_DIR"), "/key.wgsl"));
+const TILES: &str = include_str!(concat!(env!("OUT_DIR"), "/tiles.wgsl"));
+const ROWS: &str = include_str!(concat!(env!("OUT_DIR"), "/rows.wgsl"));
 const VISIT: &str = include_str!(concat!(env!("OUT_DIR"), "/visit.wgsl"));
 const SCAN: &str = include_str!(concat!(env!("OUT_DIR"), "/scan.wgsl"));
 const PRODUCT: &str = include_str!(concat!(env!("OUT_DIR"), "/product.wgsl"));
@@ -118,20 +120,22 @@ impl Kernel {
 
     fn source(self) -> String {
         let parts: &[&str] = match self {
-            Self::Scan(Held::Words) => &[KEY, VALUE_U8, VISIT, WHOLE, LOOKUP],
-            Self::Scan(Held::Tables) => &[KEY, VALUE_PACKED, VISIT, TABLES],
-            Self::Scan(held) => &[KEY, value(held), VISIT, WHOLE, query(held), SCAN],
-            Self::ScanMany(held, _) => &[KEY, value(held), VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY],
-            Self::Best => &[KEY, SELECT],
+            Self::Scan(Held::Words) => &[KEY, VALUE_U8, TILES, VISIT, WHOLE, LOOKUP],
+            Self::Scan(Held::Tables) => &[KEY, VALUE_PACKED, TILES, VISIT, TABLES],
+            Self::Scan(held) => &[KEY, value(held), TILES, VISIT, WHOLE, query(held), SCAN],
+            Self::ScanMany(held, _) => {
+                &[KEY, value(held), TILES, VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY]
+            }
+            Self::Best => &[KEY, ROWS, SELECT],
             Self::Count | Self::Gather => &[KEY, WITHIN],
             Self::Assign(_) => &[KEY, PRODUCT, ASSIGN],
             Self::Sum => &[KEY, SUMS],
-            Self::Place => &[KEY, PLAN, PLACE],
-            Self::Sort => &[KEY, PLAN, SORT],
-            Self::Tile => &[KEY, PLAN, TILE],
-            Self::Shift => &[KEY, NUMBERS, SHIFT],
-            Self::Round => &[KEY, NUMBERS, WHOLE, ROUND],
-            Self::Residual => &[KEY, NUMBERS, WHOLE, RESIDUAL],
+            Self::Place => &[KEY, PLAN, ROWS, PLACE],
+            Self::Sort => &[KEY, PLAN, TILES, SORT],
+            Self::Tile => &[KEY, PLAN, TILES, TILE],
+            Self::Shift => &[KEY, TILES, NUMBERS, SHIFT],
+            Self::Round => &[KEY, TILES, NUMBERS, WHOLE, ROUND],
+            Self::Residual => &[KEY, TILES, NUMBERS, WHOLE, RESIDUAL],
         };
         parts.concat()
     }

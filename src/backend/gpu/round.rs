@@ -29,7 +29,7 @@ impl Shape {
     }
 }
 
-/// `Tile` in visit.wgsl.
+/// `Tile` in tiles.wgsl.
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Tile {
@@ -52,7 +52,7 @@ pub(super) struct Group {
     pub(super) pairs: u32,
 }
 
-/// `Pair` in visit.wgsl.
+/// `Pair` in tiles.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct Pair {
