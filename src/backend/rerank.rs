@@ -15,7 +15,7 @@ const AHEAD: usize = 12 << 10;
 /// Of so many rows at least, and at most.
 const ROWS_AHEAD: (usize, usize) = (SIDE_BY_SIDE, 60);
 
-/// What is kept of a hit that carries its place.
+/// What is kept at a place.
 #[derive(Clone, Copy)]
 pub(crate) struct KeptRow<'a> {
     pub(crate) row: &'a [u8],
@@ -49,26 +49,26 @@ impl<'a> Scores<'a> {
         Self { kernels: context.kernels(), metric, rows }
     }
 
-    /// Gives each of `hits` the key of `query` with its vector: `kept` tells what is kept of it, and `read` the vector
-    /// that this stands for. Their ids stay as they are: few of them are wanted.
+    /// Gives each of `hits` the key of `query` with its vector: `kept` tells what is kept at the place that it carries,
+    /// and `read` the vector that this stands for. Their ids stay as they are: few of them are wanted.
     pub(crate) fn rekey<'r>(
         &mut self,
         query: &[f32],
         hits: &mut [Hit],
-        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
+        kept: &dyn Fn(i64) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
         self.rekey_some(&|_| query, hits, None, kept, read);
     }
 
     /// The same of the hits of many queries, `query` being that of the hit in a place, and their ids with it. In the order
-    /// of `places`, each behind its row's, which is best that of the rows: memory is read as it lies.
+    /// of `places`, each behind what its hit carries, which is best that of the rows: memory is read as it lies.
     pub(crate) fn rekey_in_order<'q, 'r>(
         &mut self,
         query: &dyn Fn(usize) -> &'q [f32],
         hits: &mut [Hit],
         places: &[(i64, usize)],
-        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
+        kept: &dyn Fn(i64) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
         self.rekey_some(query, hits, Some(places), kept, read);
@@ -80,20 +80,24 @@ impl<'a> Scores<'a> {
         query: &dyn Fn(usize) -> &'q [f32],
         hits: &mut [Hit],
         places: Option<&[(i64, usize)]>,
-        kept: &dyn Fn(&Hit) -> KeptRow<'r>,
+        kept: &dyn Fn(i64) -> KeptRow<'r>,
         read: Read<'_>,
     ) {
         let count = places.map_or(hits.len(), <[_]>::len);
         let place = |nth: usize| places.map_or(nth, |places| places[nth].1);
-        let Some(first) = (0..count).next().map(place) else { return };
-        let (dim, first) = (query(first).len(), kept(&hits[first]));
+        // Not of the hits where they are in another order: each would be waited for.
+        let carried = |hits: &[Hit], nth: usize| places.map_or_else(|| hits[nth].id, |places| places[nth].0);
+        if count == 0 {
+            return;
+        }
+        let (dim, first) = (query(place(0)).len(), kept(carried(hits, 0)));
         let ahead = first.ahead();
         let mut on_their_way = [first; ROWS_AHEAD.1 + SIDE_BY_SIDE];
         let mut fetched = 0;
         for from in (0..count).step_by(SIDE_BY_SIDE) {
             let now = from..count.min(from + SIDE_BY_SIDE);
             while fetched < count.min(now.end + ahead) {
-                let kept = kept(&hits[place(fetched)]);
+                let kept = kept(carried(hits, fetched));
                 kept.fetch();
                 if places.is_some() {
                     prefetch(kept.id);

@@ -84,7 +84,7 @@ impl Index {
             let kernels = self.context.kernels();
             for pairs in order.chunks(PAIRS) {
                 job.cancel.check()?;
-                scores.rekey_in_order(&query, hits, pairs, &|hit| self.kept(hit), &|row, out| {
+                scores.rekey_in_order(&query, hits, pairs, &|place| self.kept(place), &|row, out| {
                     codec.row_values(kernels, row, out)
                 });
             }
@@ -148,19 +148,19 @@ impl Index {
     /// Gives hits that carry places their keys by the kept rows.
     pub(super) fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
         let kernels = self.context.kernels();
-        scores.rekey(query, hits, &|hit| self.kept(hit), &|row, out| codec.row_values(kernels, row, out));
+        scores.rekey(query, hits, &|place| self.kept(place), &|row, out| codec.row_values(kernels, row, out));
     }
 
     /// Gives hits that carry places their ids.
     pub(super) fn name(&self, hits: &mut [Hit]) {
-        hits.iter().for_each(|hit| prefetch(bytemuck::bytes_of(self.kept(hit).id)));
-        hits.iter_mut().for_each(|hit| hit.id = *self.kept(hit).id);
+        hits.iter().for_each(|hit| prefetch(bytemuck::bytes_of(self.kept(hit.id).id)));
+        hits.iter_mut().for_each(|hit| hit.id = *self.kept(hit.id).id);
     }
 
-    /// What is kept of a hit that carries its place.
+    /// What is kept at a place, as hits carry it.
     #[inline]
-    fn kept(&self, hit: &Hit) -> KeptRow<'_> {
-        let Place { list, slot } = Place::of_id(hit.id);
+    fn kept(&self, place: i64) -> KeptRow<'_> {
+        let Place { list, slot } = Place::of_id(place);
         let list = &self.lists.lists[list];
         KeptRow { row: list.rows.row(slot), id: &list.ids[slot] }
     }
