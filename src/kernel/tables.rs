@@ -166,33 +166,49 @@ fn extremes(table: &[f32; ENTRIES]) -> (f32, f32) {
     (least[0], most[0])
 }
 
+/// Added to a number below 256 it rounds it to a whole one, which the lowest byte holds.
+pub(super) const WHOLE: f32 = 8_388_608.0;
+
+/// The largest entry of so many tables that are rounded to bytes: their sum is below 2^16.
+#[inline(always)]
+pub(super) fn most_of(tables: usize) -> u8 {
+    let room = usize::from(u16::MAX) / tables.max(1);
+    u8::try_from(room).unwrap_or(MOST).min(MOST)
+}
+
+/// What sums of entries stand for, if tables begin with values that add up to `base` and the widest is so wide; and how
+/// many steps 1 is.
+#[inline(always)]
+pub(super) fn steps_of(base: f32, widest: f32, most: u8) -> (Steps, f32) {
+    // Smaller ones are as good as 0.
+    let (step, inverse) =
+        if widest > 1e-30 { (widest / f32::from(most), f32::from(most) / widest) } else { (0.0, 0.0) };
+    (Steps { base, step }, inverse)
+}
+
 /// See [`Tables::quantize`].
 #[inline(always)]
 pub(super) fn quantize(tables: &[f32], out: &mut [u8]) -> Steps {
     let tables = tables.as_chunks::<ENTRIES>().0;
     let outs = out.as_chunks_mut::<ENTRIES>().0;
-    let room = usize::from(u16::MAX) / outs.len().max(1);
-    let most = u8::try_from(room).unwrap_or(MOST).min(MOST);
+    let most = most_of(outs.len());
     let (mut base, mut widest) = (0f32, 0f32);
     for table in tables {
         let (least, greatest) = extremes(table);
         base += least;
         widest = if greatest - least > widest { greatest - least } else { widest };
     }
-    // Smaller ones are as good as 0.
-    let (step, inverse) =
-        if widest > 1e-30 { (widest / f32::from(most), f32::from(most) / widest) } else { (0.0, 0.0) };
+    let (steps, inverse) = steps_of(base, widest, most);
     for (out, table) in outs.iter_mut().zip(tables) {
         let (least, _) = extremes(table);
         for (out, value) in out.iter_mut().zip(table) {
-            // Adding 2^23 rounds to a whole number, and the lowest byte holds it; no entry may pass the most, not
-            // even one that is no number.
-            let whole = (value - least) * inverse + 8_388_608.0;
+            // No entry may pass the most, not even one that is no number.
+            let whole = (value - least) * inverse + WHOLE;
             *out = whole.to_bits().to_le_bytes()[0].min(most);
         }
     }
     outs[tables.len()..].iter_mut().for_each(|table| *table = [0; ENTRIES]);
-    Steps { base, step }
+    steps
 }
 
 /// See [`Tables::nearest`].

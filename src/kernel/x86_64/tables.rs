@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use crate::kernel::TileOutput;
 use crate::kernel::lookup::{ENTRIES, Steps};
-use crate::kernel::tables::{self, Book, SumInput, Tables};
+use crate::kernel::tables::{self, Book, SumInput, Tables, WHOLE, most_of, steps_of};
 use crate::lists::block::BLOCK;
 
 pub(super) const AVX2: Tables = Tables {
@@ -34,9 +34,57 @@ unsafe fn products(book: &Book<'_>, query: &[f32], out: &mut [f32]) {
     tables::products(book, query, out);
 }
 
+/// See [`Tables::quantize`](crate::kernel::tables::Tables::quantize).
 #[target_feature(enable = "avx2")]
-unsafe fn quantize(tables: &[f32], out: &mut [u8]) -> Steps {
-    tables::quantize(tables, out)
+fn quantize(tables: &[f32], out: &mut [u8]) -> Steps {
+    let (tables, outs) = (tables.as_chunks().0, out.as_chunks_mut().0);
+    let most = most_of(outs.len());
+    let (mut base, mut widest) = (0.0, _mm_setzero_ps());
+    for table in tables {
+        let (least, greatest) = extremes(halves(table));
+        base += _mm_cvtss_f32(least);
+        widest = _mm_max_ss(_mm_sub_ss(greatest, least), widest);
+    }
+    let (steps, inverse) = steps_of(base, _mm_cvtss_f32(widest), most);
+    let (inverse, shift) = (_mm256_set1_ps(inverse), _mm256_set1_ps(WHOLE));
+    let lowest = _mm256_set1_epi32(0xff);
+    for (out, table) in outs.iter_mut().zip(tables) {
+        let halves = halves(table);
+        let least = _mm256_broadcastss_ps(extremes(halves).0);
+        let [a, b] = halves.map(|half| {
+            let whole = _mm256_add_ps(_mm256_mul_ps(_mm256_sub_ps(half, least), inverse), shift);
+            _mm256_and_si256(_mm256_castps_si256(whole), lowest)
+        });
+        // Values 0 to 3 and 8 to 11, then the others.
+        let packed = _mm256_permute4x64_epi64::<0b11_01_10_00>(_mm256_packus_epi32(a, b));
+        let packed = _mm_packus_epi16(_mm256_castsi256_si128(packed), _mm256_extracti128_si256::<1>(packed));
+        let bytes = _mm_min_epu8(packed, _mm_set1_epi8(most.cast_signed()));
+        // SAFETY: 16 bytes.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), bytes) };
+    }
+    outs[tables.len()..].iter_mut().for_each(|table| *table = [0; ENTRIES]);
+    steps
+}
+
+/// Both halves of a table.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn halves(table: &[f32; ENTRIES]) -> [__m256; 2] {
+    // SAFETY: eight values each.
+    unsafe { [_mm256_loadu_ps(table.as_ptr()), _mm256_loadu_ps(table.as_ptr().add(ENTRIES / 2))] }
+}
+
+/// The least and the greatest of a table, each the first of its register; operands are in the oracle's order, which
+/// counts where a value is no number.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn extremes([a, b]: [__m256; 2]) -> (__m128, __m128) {
+    let (least, most) = (_mm256_min_ps(a, b), _mm256_max_ps(b, a));
+    let least = _mm_min_ps(_mm256_extractf128_ps::<1>(least), _mm256_castps256_ps128(least));
+    let most = _mm_max_ps(_mm256_extractf128_ps::<1>(most), _mm256_castps256_ps128(most));
+    let (least, most) =
+        (_mm_min_ps(_mm_movehl_ps(least, least), least), _mm_max_ps(_mm_movehl_ps(most, most), most));
+    (_mm_min_ss(_mm_movehdup_ps(least), least), _mm_max_ss(_mm_movehdup_ps(most), most))
 }
 
 #[target_feature(enable = "avx2")]
