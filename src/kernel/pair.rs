@@ -15,7 +15,10 @@ pub(crate) type Pair<'a> = (&'a [f32], &'a [f32]);
 pub(crate) const SIDE_BY_SIDE: usize = 4;
 
 /// Rows that are scored at a time in the order of a tile: sums that do not wait for each other.
-pub(crate) const ROWS: usize = 8;
+pub(crate) const ROWS: usize = 16;
+
+/// As many of them as have a register each.
+const HALF: usize = ROWS / 2;
 
 /// See [`Pairs::in_order`].
 pub(super) type InOrderFn = fn(&[f32], &[&[f32]; ROWS], &mut [f32; ROWS]);
@@ -139,6 +142,18 @@ pub(super) fn in_order(
     query: &[f32],
     rows: &[&[f32]; ROWS],
     scores: &mut [f32; ROWS],
+    add: impl Fn(f32, f32, f32) -> f32 + Copy,
+) {
+    for (rows, scores) in rows.as_chunks().0.iter().zip(scores.as_chunks_mut().0) {
+        in_order_half(query, rows, scores, add);
+    }
+}
+
+#[inline(always)]
+fn in_order_half(
+    query: &[f32],
+    rows: &[&[f32]; HALF],
+    scores: &mut [f32; HALF],
     add: impl Fn(f32, f32, f32) -> f32,
 ) {
     // So many values at a time, whose number the compiler knows.
@@ -147,7 +162,7 @@ pub(super) fn in_order(
         let to = (from + CHUNK).min(query.len());
         let (query, rest) = query[from..to].as_chunks::<STEP>();
         let rows = rows.map(|row| row[from..to].as_chunks::<STEP>());
-        let mut sums = [0f32; ROWS];
+        let mut sums = [0f32; HALF];
         for (at, values) in query.iter().enumerate() {
             let rows = rows.map(|(row, _)| &row[at]);
             for (d, &value) in values.iter().enumerate() {

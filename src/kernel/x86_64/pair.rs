@@ -6,12 +6,15 @@
 
 use std::arch::x86_64::*;
 
+use crate::kernel::CHUNK;
 use crate::kernel::pair::{self, Coded, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
-    in_order,
-    // SAFETY: the kernels are only reached through `detect`, which saw AVX2.
+    // One number a register: wider ones would not serve a sum that is in order.
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2 and FMA.
+    in_order: |query, rows, scores| unsafe { in_order_fused(query, rows, scores) },
+    // SAFETY: as above.
     products: |pairs, out| unsafe { products_avx2(pairs, out) },
     // SAFETY: as above.
     differences: |pairs, out| unsafe { differences_avx2(pairs, out) },
@@ -21,8 +24,9 @@ pub(super) const AVX2: Pairs = Pairs {
 
 /// Those of AVX-512.
 pub(super) const AVX512: Pairs = Pairs {
-    in_order,
     // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F; `Pairs` checked the lengths.
+    in_order: |query, rows, scores| unsafe { in_order_avx512(query, rows, scores) },
+    // SAFETY: as above.
     products: |pairs, out| unsafe { products_avx512(pairs, out) },
     // SAFETY: as above.
     differences: |pairs, out| unsafe { differences_avx512(pairs, out) },
@@ -30,15 +34,68 @@ pub(super) const AVX512: Pairs = Pairs {
     decode: |row, out| unsafe { decode_avx512(row, out) },
 };
 
-/// One number a register: wider ones would not serve a sum that is in order.
-fn in_order(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
-    // SAFETY: both kernels are only reached through `detect`, which saw FMA, or AVX-512F, which has it.
-    unsafe { in_order_fused(query, rows, scores) }
-}
-
 #[target_feature(enable = "avx2,fma")]
 unsafe fn in_order_fused(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
     pair::in_order(query, rows, scores, f32::mul_add);
+}
+
+/// A row a lane: values of all rows are brought together four by four.
+///
+/// # Safety
+/// The CPU has AVX-512F, and rows are as long as the query.
+#[target_feature(enable = "avx512f")]
+unsafe fn in_order_avx512(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
+    let rows = rows.map(<[f32]>::as_ptr);
+    // SAFETY: values from `d` on, or the one at `d`, are those of rows as long as the query; there are 16 scores.
+    unsafe {
+        let mut total = _mm512_loadu_ps(scores.as_ptr());
+        for from in (0..query.len()).step_by(CHUNK) {
+            let to = (from + CHUNK).min(query.len());
+            let (fours, rest) = query[from..to].as_chunks::<4>();
+            let mut sum = _mm512_setzero_ps();
+            let mut d = from;
+            for values in fours {
+                for (&value, lanes) in values.iter().zip(four_of_each(&rows, d)) {
+                    sum = _mm512_fmadd_ps(_mm512_set1_ps(value), lanes, sum);
+                }
+                d += 4;
+            }
+            for &value in rest {
+                let lanes = rows.map(|row| *row.add(d));
+                sum = _mm512_fmadd_ps(_mm512_set1_ps(value), _mm512_loadu_ps(lanes.as_ptr()), sum);
+                d += 1;
+            }
+            total = _mm512_add_ps(total, sum);
+        }
+        _mm512_storeu_ps(scores.as_mut_ptr(), total);
+    }
+}
+
+/// Four values of each row from `d` on, a row a lane.
+///
+/// # Safety
+/// The CPU has AVX-512F, and rows so many values.
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn four_of_each(rows: &[*const f32; ROWS], d: usize) -> [__m512; 4] {
+    // Those of the rows `first`, `first + 4` and so on.
+    let quarters = |first: usize| {
+        (0..4).fold(_mm512_setzero_ps(), |lanes, quarter| {
+            // SAFETY: as for this function.
+            let values = unsafe { _mm_loadu_ps(rows[first + 4 * quarter].add(d)) };
+            _mm512_mask_broadcast_f32x4(lanes, 0xf << (4 * quarter), values)
+        })
+    };
+    let (a, b, c, d) = (quarters(0), quarters(1), quarters(2), quarters(3));
+    let [ab, cd] = [(a, b), (c, d)].map(|(a, b)| {
+        [_mm512_unpacklo_ps(a, b), _mm512_unpackhi_ps(a, b)].map(|both| _mm512_castps_pd(both))
+    });
+    let pairs = |half: usize| {
+        [_mm512_unpacklo_pd(ab[half], cd[half]), _mm512_unpackhi_pd(ab[half], cd[half])]
+            .map(|lanes| _mm512_castpd_ps(lanes))
+    };
+    let ([a, b], [c, d]) = (pairs(0), pairs(1));
+    [a, b, c, d]
 }
 
 #[target_feature(enable = "avx2")]
