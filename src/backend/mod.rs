@@ -37,9 +37,9 @@ pub(crate) mod workspace;
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
 pub(crate) use both::{Both, scan_both};
-pub(crate) use few::Sketched;
 pub(crate) use finite::check_finite;
 pub(crate) use keys::keys;
+pub(crate) use few::Sketched;
 pub(crate) use multiply::multiply;
 pub(crate) use nearest::{Nearest, PANEL};
 pub(crate) use place::Place;
@@ -52,6 +52,8 @@ pub(crate) use sketch::Sketch;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};
 pub(crate) use subset::Subset;
 pub(crate) use sums::{SumJob, sums};
+
+use std::ops::Range;
 
 use crate::budget::Budget;
 use crate::collect::Sink;
@@ -136,7 +138,19 @@ pub(crate) struct ScanJob<'a> {
     pub(crate) cancel: Cancel<'a>,
 }
 
-impl ScanJob<'_> {
+impl<'a> ScanJob<'a> {
+    /// Some of the queries.
+    #[inline]
+    fn rows(&self, queries: Range<usize>) -> &'a [f32] {
+        &self.queries[queries.start * self.dim..queries.end * self.dim]
+    }
+
+    /// One of them.
+    #[inline]
+    fn row(&self, query: usize) -> &'a [f32] {
+        self.rows(query..query + 1)
+    }
+
     /// How many elements a vector has in a list.
     fn columns(&self) -> usize {
         match self.codes {
@@ -190,7 +204,7 @@ impl ScanJob<'_> {
         lists: impl Iterator<Item = usize>,
         products: &mut [f32],
     ) {
-        let query = &self.queries[query * self.dim..][..self.dim];
+        let query = self.row(query);
         let mut pairs = [(query, query); PRODUCTS];
         for (pair, list) in pairs.iter_mut().zip(lists) {
             match self.lacking(list) {

@@ -21,7 +21,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Prepares the queries `from..to`, in place of all others.
     pub(super) fn fill(&mut self, kernels: &Kernels, job: &ScanJob<'_>, from: usize, to: usize) {
-        let queries = &job.queries[from * job.dim..to * job.dim];
+        let queries = job.rows(from..to);
         // Of a query that is rounded they come with that.
         let wanted = job.metric == Metric::L2 && !matches!(job.codes, Codes::Rounded(_));
         let norm = |row| if wanted { squared_norm(row) } else { 0.0 };

@@ -11,9 +11,12 @@ use super::ListView;
 use super::affine::Affine;
 use super::rabitq::Seen;
 use super::scorer::{Margin, Scorer, rounding_of_score};
-use crate::kernel::{GROUP, Kernels, MOST_DIMENSIONS, RoundInput};
+use crate::kernel::{GROUP, Kernels, MOST_DIMENSIONS, RoundInput, prefetch_early};
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
+
+/// A query is fetched while the one so many before it is rounded.
+const AHEAD: usize = 1;
 
 /// Codes that are scanned so.
 #[derive(Clone, Copy)]
@@ -172,7 +175,7 @@ impl Roundings {
         metric: Metric,
         codes: &Rounded<'_>,
         list: usize,
-        queries: impl ExactSizeIterator<Item = &'q [f32]>,
+        queries: impl ExactSizeIterator<Item = &'q [f32]> + Clone,
     ) {
         let &Rounded { affine, centre, .. } = codes;
         let (dim, groups) = (affine.dim(), codes.groups());
@@ -181,7 +184,9 @@ impl Roundings {
         factors.resize(dim, 0.0);
         words.resize(queries.len() * groups, 0);
         known.clear();
+        let mut ahead = queries.clone().skip(AHEAD);
         for (query, words) in queries.zip(words.chunks_exact_mut(groups)) {
+            ahead.next().into_iter().for_each(prefetch_early);
             let out: &mut [i8] = bytemuck::cast_slice_mut(words);
             out[dim..].fill(0);
             let Affine { scale, offset, .. } = affine;

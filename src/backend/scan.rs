@@ -11,7 +11,7 @@ use crate::collect::Collector;
 use crate::context::Context;
 use crate::element::Values;
 use crate::error::Result;
-use crate::kernel::{Found, GROUP, Kernels, TileOutput, bitpack};
+use crate::kernel::{Found, GROUP, Kernels, TileOutput, bitpack, prefetch_early};
 use crate::lists::block::{BLOCK, blocks};
 
 /// What of a list is scanned.
@@ -195,17 +195,26 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let mut factors = std::mem::take(&mut self.scratch.factors);
         let mut fours = std::mem::take(&mut self.scratch.fours);
         let (list, blocks) = (&ground.list, ground.blocks);
+        self.fetch_query(pairs.first());
         let scanned = self.scanned(list, blocks, pairs.len(), &mut unpacked, &mut factors, &mut fours);
         // Tiles of even size: 7 + 6 rather than 12 + 1.
         let tiles = pairs.len().div_ceil(self.kernels.max_queries);
-        for tile in pairs.chunks(pairs.len().div_ceil(tiles)) {
+        let mut tiles = pairs.chunks(pairs.len().div_ceil(tiles)).peekable();
+        while let Some(tile) = tiles.next() {
             self.job.cancel.check()?;
+            self.fetch_query(tiles.peek().and_then(|next| next.first()));
             self.scan_tile(ground, &scanned, tile);
         }
         self.scratch.unpacked = unpacked;
         self.scratch.factors = factors;
         self.scratch.fours = fours;
         Ok(())
+    }
+
+    /// Has the query of a pair fetched that is soon to be packed; those after it are fetched meanwhile.
+    fn fetch_query(&self, pair: Option<&Pair>) {
+        let Some(pair) = pair else { return };
+        prefetch_early(self.job.row(self.first_query + pair.query as usize));
     }
 
     /// What tiles read of some blocks for so many pairs: codes of fewer than 8 bits are unpacked, once for all of them.

@@ -64,8 +64,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let list = &ground.list;
         let Values::U8(bytes) = list.vectors else { unreachable!("invariant: codes are bytes") };
         let (columns, query) = (job.columns(), pair.query as usize);
-        let start = (self.first_query + query) * job.dim;
-        let row = &job.queries[start..start + job.dim];
+        let row = job.row(self.first_query + query);
         let known = (self.prepared.norms[query], pair.product);
         let scorer = Scorer::of_words(job.metric, row, known, None, codes, ground.coded_in);
         let tables = [self.prepared.tables.bytes(codes, query)];

@@ -68,8 +68,7 @@ impl<C: Collector> Scanner<'_, C> {
         let mut steps = [Steps::default(); MAX_QUERIES];
         let mut lengths = [0f32; MAX_QUERIES];
         for (q, pair) in pairs.iter().enumerate() {
-            let start = (self.first_query + pair.query as usize) * dim;
-            rows[q] = &job.queries[start..start + dim];
+            rows[q] = job.row(self.first_query + pair.query as usize);
         }
         match &job.codes {
             Codes::Plain => {

@@ -113,6 +113,7 @@ type TileFn = fn(TileInput<'_>, &mut TileOutput) -> u32;
 pub(crate) fn pack<T: Copy + Default>(rows: &[&[T]], len: usize, packed: &mut Vec<T>) {
     packed.resize(len.div_ceil(CHUNK) * rows.len() * CHUNK, T::default());
     for (q, row) in rows.iter().enumerate() {
+        rows.get(q + 1).into_iter().for_each(|&next| prefetch_early(next));
         for (chunk, values) in row.chunks(CHUNK).enumerate() {
             let start = (chunk * rows.len() + q) * CHUNK;
             packed[start..start + values.len()].copy_from_slice(values);

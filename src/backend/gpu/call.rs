@@ -183,8 +183,7 @@ impl<'a> Call<'_, '_, 'a, '_> {
     pub(super) fn encode_keys(&mut self, round: &Round, more: &[Shape]) -> Outcome<wgpu::CommandEncoder> {
         let Self { engine, pilot, job, resident, turn, .. } = self;
         let dim = job.dim;
-        let own: &[u8] =
-            bytemuck::cast_slice(&job.queries[round.queries.start * dim..round.queries.end * dim]);
+        let own: &[u8] = bytemuck::cast_slice(job.rows(round.queries.clone()));
         let (large, tables, behind) = match job.codes {
             Codes::Product(codes) => (None, round.prepared.tables.all(&codes), &round.of_tables[..]),
             _ => (Some(own), &[][..], &round.norms[..]),

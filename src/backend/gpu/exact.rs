@@ -132,7 +132,7 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn query(&self, query: usize) -> &'a [f32] {
-        &self.job.queries[query * self.job.dim..(query + 1) * self.job.dim]
+        self.job.row(query)
     }
 
     /// How far the device's key of a vector can be from the CPU's, if that is at most `key`.

@@ -140,7 +140,7 @@ impl Round {
         numbers.extend(self.grouped().map(|(list, pair)| {
             let query = self.queries.start + pair.query as usize;
             let centroid = codes.centroid(list).unwrap_or_default();
-            kernels.pairs.product(&job.queries[query * job.dim..(query + 1) * job.dim], centroid)
+            kernels.pairs.product(job.row(query), centroid)
         }));
         self.of_tables = numbers;
     }

@@ -105,9 +105,7 @@ impl<'a> Rounds<'a> {
             last = self.query + 1;
             let start = (round.lanes, round.pieces.len());
             if self.job.metric == Metric::L2 && matches!(self.job.codes, Codes::Plain) {
-                round
-                    .norms
-                    .push(squared_norm(&self.job.queries[self.query * self.job.dim..][..self.job.dim]));
+                round.norms.push(squared_norm(self.job.row(self.query)));
             }
             let finished = self.visit(limits, resident, &mut round);
             if round.lanes > start.0 {

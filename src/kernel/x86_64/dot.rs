@@ -57,7 +57,7 @@ unsafe fn interleave(codes: &[u8], width: usize, out: &mut [u8]) {
             let row = |place: usize| codes.as_ptr().add((first + place) * width);
             // What follows in memory is read next; hints of it stop at no page's end.
             for line in 0..GROUP * width / LINE {
-                _mm_prefetch::<_MM_HINT_T0>(row(0).wrapping_add(AHEAD + line * LINE).cast());
+                _mm_prefetch::<_MM_HINT_T1>(row(0).wrapping_add(4 * AHEAD + line * LINE).cast());
             }
             if width == BLOCK && first + GROUP <= dim {
                 let row = |place: usize| _mm256_loadu_si256(row(place).cast());

@@ -148,7 +148,7 @@ unsafe fn sums<const Q: usize>(
         let at = column * BLOCK;
         // SAFETY: a row of codes is 32 bytes, and so are each query's tables of a column; there is another.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
+            _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(at).cast());
             let bytes = _mm512_loadu_si512(codes.as_ptr().add(at).cast());
             look_up(&mut sums, bytes, tables.map(|tables| _mm512_loadu_si512(tables.add(at).cast())));
         }
@@ -157,7 +157,7 @@ unsafe fn sums<const Q: usize>(
         let at = (input.columns - 1) * BLOCK;
         // SAFETY: as above, of one.
         unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
+            _mm_prefetch::<_MM_HINT_T1>(ahead.wrapping_add(at).cast());
             let bytes = _mm256_loadu_si256(codes.as_ptr().add(at).cast());
             let entries =
                 tables.map(|tables| _mm512_zextsi256_si512(_mm256_loadu_si256(tables.add(at).cast())));
