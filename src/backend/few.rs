@@ -1,44 +1,59 @@
 //! A few queries against some hundreds or thousands of vectors, as the coarse step has them: what a scan of many pays for
 //! once (plans, tiles of queries, a selection that each hit passes by itself) would take longer than the products. All
 //! keys of a query are written down, then the best of them are picked. Where a sketch of them is there, only those that may be
-//! among the best have theirs computed.
+//! among the best have theirs computed; so may be done with many queries, too, a panel at a time.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::keys::settle;
+use super::left::{Left, Sketched, is_proven};
 use super::multiply::multiply_panel;
+use super::picked::Picked;
 use super::scan::Scratch;
-use super::scorer::Scorer;
-use super::sketch::{Rounding, Sketch};
+use super::sketch::Rounding;
 use super::workspace::Workspace;
 use super::{Codes, ListView, Probes, ScanJob};
-use crate::collect::{Sink, from_ordered, ordered};
+use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
-use crate::kernel::{Kernels, ROWS, prefetch};
-use crate::matrix::{MatrixRef, squared_norm};
-use crate::metric::Metric;
-use crate::topk::Hit;
+use crate::kernel::MAX_QUERIES;
+use crate::matrix::MatrixRef;
 
-/// Most queries of a job, and most keys of all of them.
+/// Most queries that are few, and most keys of all of them.
 const QUERIES: usize = 8;
 const KEYS: usize = 1 << 16;
 
-/// Multiply-adds from which on several threads that share them are faster.
+/// Multiply-adds from which on several threads that share a few queries are faster.
 const WORTH_THREADS: usize = 1 << 20;
 
-/// A sketch is looked at where one of so many vectors at most is wanted, and trusted where it leaves one of so many.
-const WANTED: usize = 8;
-const LEFT: usize = 4;
+/// Most vectors that many queries are compared with so.
+const VECTORS: usize = 1 << 14;
 
-/// Bytes of a row that are fetched before its turn: what follows comes by itself.
-const AHEAD: usize = 256;
+/// Many queries are taken in panels of so many at most, tiles of the widest kernels, of so many keys.
+const PANEL: usize = 8 * MAX_QUERIES;
+const PANEL_KEYS: usize = 1 << 17;
 
-/// What is known of the vectors of a list besides: a sketch of them, and they themselves as rows.
-#[derive(Clone, Copy)]
-pub(crate) struct Sketched<'a> {
-    pub(crate) sketch: &'a Sketch,
-    /// `[vectors, dim]`.
-    pub(crate) rows: &'a [f32],
+/// Where a sketch is looked at.
+struct Trust {
+    /// Where one of so many vectors at most is wanted.
+    wanted: usize,
+    /// Of so many dimensions at least.
+    dim: usize,
+    /// It tells enough where it leaves one of so many.
+    left: usize,
 }
+
+/// A few queries wait for memory, of which a sketch is less.
+const FEW: Trust = Trust { wanted: 8, dim: 0, left: 4 };
+
+/// Many are compared by tiles as fast as may be.
+const MANY: Trust = Trust { wanted: 32, dim: 48, left: 8 };
+
+/// Queries of a tile whose keys are computed one by one where a sketch tells too little: of more, all are at once. A sketch
+/// that leaves one of so many in doubt is not trusted any longer.
+const ALONE: usize = 2;
+const DOUBTED: usize = MAX_QUERIES / ALONE;
 
 /// Memory for keys and for what is picked of them.
 #[derive(Default)]
@@ -60,11 +75,18 @@ pub(super) fn fits(job: &ScanJob<'_>) -> bool {
         && job.bars.is_none()
         && job.budget.is_none()
         && job.max_codes == usize::MAX;
+    plain && (are_few(job) || (is_one_list(job) && job.count > QUERIES && job.vectors <= VECTORS))
+}
+
+fn are_few(job: &ScanJob<'_>) -> bool {
     let keys = job.count.saturating_mul(job.vectors);
-    plain
-        && (1..=QUERIES).contains(&job.count)
+    (1..=QUERIES).contains(&job.count)
         && keys <= KEYS
         && (job.workers == 1 || keys.saturating_mul(job.dim) <= WORTH_THREADS)
+}
+
+fn is_one_list(job: &ScanJob<'_>) -> bool {
+    matches!(job.probes, Probes::All) && job.lists.list_count() == 1
 }
 
 /// The `k` best of each query, of ids below 2^32.
@@ -75,35 +97,120 @@ pub(super) fn best(
     sketched: Option<Sketched<'_>>,
     sink: &dyn Sink,
 ) -> Result<()> {
+    let panel = Panel { context, job, k, sink };
+    let trusted = |trust: &Trust| {
+        sketched.filter(|_| k <= job.lists.list(0).live / trust.wanted && job.dim >= trust.dim)
+    };
+    if job.count > QUERIES {
+        return panel.best_of_many(trusted(&MANY));
+    }
+    let queries = 0..job.count;
+    with_workspace(context, |workspace| match is_one_list(job) {
+        false => panel.best_of_lists(queries, workspace),
+        true => match trusted(&FEW) {
+            Some(of) => panel.best_by_sketch(queries, of, FEW.left, workspace).map(|_| ()),
+            None => panel.best_of_all(queries, workspace),
+        },
+    })
+}
+
+/// Lends a workspace.
+fn with_workspace<T>(context: &Context, work: impl FnOnce(&mut Workspace) -> T) -> T {
     let mut workspace = context.workspaces().take();
-    let Workspace { scratch, few: Room { keys, ids, picked, rounding, left }, .. } = &mut workspace;
-    if let (Probes::All, 1) = (job.probes, job.lists.list_count()) {
-        job.cancel.check()?;
-        let (kernels, list) = (context.kernels(), job.lists.list(0));
-        keys.resize(job.count * list.live, 0.0);
-        let sketched = sketched.filter(|_| k <= list.live / WANTED);
-        match &sketched {
-            Some(of) => of.sketch.estimate(kernels, job.queries, scratch, rounding, keys),
-            None => score(context, job, (0, job.count), &list, scratch, keys)?,
-        }
-        for (query, keys) in keys.chunks_exact_mut(list.live.max(1)).enumerate() {
-            if let Some(of) = &sketched {
-                let margin = rounding.margin(query);
-                if margin.is_some_and(|margin| left.choose(keys, k, margin, &mut picked.minima)) {
-                    let row = &job.queries[query * job.dim..][..job.dim];
-                    left.score(kernels, job.metric, row, of.rows, &list);
-                    let best = picked.pick(&left.keys, &left.ids, k);
-                    if is_proven(job.metric, best, k) {
-                        sink.take(query, best);
-                        continue;
+    let result = work(&mut workspace);
+    context.workspaces().put(workspace);
+    result
+}
+
+/// Queries that are worked on together.
+struct Panel<'a> {
+    context: &'a Context,
+    job: &'a ScanJob<'a>,
+    k: usize,
+    sink: &'a dyn Sink,
+}
+
+impl Panel<'_> {
+    /// Those of all queries in the only list, as many at a time as have their keys in cache.
+    fn best_of_many(&self, sketched: Option<Sketched<'_>>) -> Result<()> {
+        let &Self { context, job, .. } = self;
+        let of_keys = PANEL_KEYS / job.vectors.max(1) / MAX_QUERIES * MAX_QUERIES;
+        let each = of_keys.clamp(MAX_QUERIES, PANEL);
+        // Until it tells too little of some: of the others it will not tell more.
+        let trusted = AtomicBool::new(true);
+        let panels = (0..job.count).step_by(each).map(|from| from..job.count.min(from + each));
+        context.each(job.workers.min(job.count.div_ceil(each)), panels, &|panel: Range<usize>| {
+            with_workspace(context, |workspace| match sketched {
+                Some(of) if trusted.load(Ordering::Relaxed) => {
+                    let doubtful = self.best_by_sketch(panel.clone(), of, MANY.left, workspace)?;
+                    if doubtful > panel.len() / DOUBTED {
+                        trusted.store(false, Ordering::Relaxed);
                     }
+                    Ok(())
                 }
-                score(context, job, (query, query + 1), &list, scratch, keys)?;
+                _ => self.best_of_all(panel, workspace),
+            })
+        })
+    }
+
+    /// Those of some queries, at most [`PANEL`], in the only list; tells of how many the sketch left more than one vector of
+    /// `left_of`.
+    fn best_by_sketch(
+        &self,
+        queries: Range<usize>,
+        of: Sketched<'_>,
+        left_of: usize,
+        workspace: &mut Workspace,
+    ) -> Result<usize> {
+        let &Self { context, job, k, sink } = self;
+        job.cancel.check()?;
+        let Workspace { scratch, few: Room { keys, picked, rounding, left, .. }, .. } = workspace;
+        let (kernels, list) = (context.kernels(), job.lists.list(0));
+        let most = list.live / left_of;
+        keys.resize(queries.len() * list.live, 0.0);
+        of.sketch.estimate(kernels, job.rows(queries.clone()), scratch, rounding, keys);
+        let (mut doubtful, mut count) = ([0; PANEL], 0);
+        for ((at, query), keys) in queries.enumerate().zip(keys.chunks_exact(list.live)) {
+            let margin = rounding.margin(at);
+            if margin.is_some_and(|margin| left.choose(keys, k, margin, most, &mut picked.minima)) {
+                left.score(kernels, job.metric, job.row(query), of.rows, &list);
+                let best = picked.pick(&left.keys, &left.ids, k);
+                if is_proven(job.metric, best, k) {
+                    sink.take(query, best);
+                    continue;
+                }
             }
-            sink.take(query, picked.pick(keys, list.ids, k));
+            doubtful[count] = query;
+            count += 1;
         }
-    } else {
-        for query in 0..job.count {
+        for near in doubtful[..count].chunk_by(|a, b| a / MAX_QUERIES == b / MAX_QUERIES) {
+            match near {
+                [first, .., last] if near.len() > ALONE => self.best_of_all(*first..*last + 1, workspace)?,
+                _ => near.iter().try_for_each(|&query| self.best_of_all(query..query + 1, workspace))?,
+            }
+        }
+        Ok(count)
+    }
+
+    /// Those of some queries in the only list.
+    fn best_of_all(&self, queries: Range<usize>, workspace: &mut Workspace) -> Result<()> {
+        let &Self { context, job, k, sink } = self;
+        job.cancel.check()?;
+        let Workspace { scratch, few: Room { keys, picked, .. }, .. } = workspace;
+        let list = job.lists.list(0);
+        keys.resize(queries.len() * list.live, 0.0);
+        score(context, job, queries.clone(), &list, scratch, keys)?;
+        for (at, query) in queries.enumerate() {
+            sink.take(query, picked.pick(&keys[at * list.live..][..list.live], list.ids, k));
+        }
+        Ok(())
+    }
+
+    /// Those of some queries in any lists.
+    fn best_of_lists(&self, queries: Range<usize>, workspace: &mut Workspace) -> Result<()> {
+        let &Self { context, job, k, sink } = self;
+        let Workspace { scratch, few: Room { keys, ids, picked, .. }, .. } = workspace;
+        for query in queries {
             job.cancel.check()?;
             keys.clear();
             ids.clear();
@@ -112,69 +219,11 @@ pub(super) fn best(
                 let start = keys.len();
                 keys.resize(start + list.live, 0.0);
                 ids.extend_from_slice(list.ids);
-                score(context, job, (query, query + 1), &list, scratch, &mut keys[start..])?;
+                score(context, job, query..query + 1, &list, scratch, &mut keys[start..])?;
             }
             sink.take(query, picked.pick(keys, ids, k));
         }
-    }
-    context.workspaces().put(workspace);
-    Ok(())
-}
-
-/// Whether the `k` best of what a sketch leaves are those of all: there are so many, and the last one's key is not one that
-/// similarities beyond 1 are cut to, which a vector that was left out could share.
-fn is_proven(metric: Metric, best: &[Hit], k: usize) -> bool {
-    best.len() == k && (metric != Metric::Cosine || best.last().is_some_and(|hit| hit.key.abs() < 1.0))
-}
-
-/// What a sketch leaves of a query's vectors.
-#[derive(Default)]
-struct Left {
-    /// Those that may be among the best, their ids, and their keys.
-    slots: Vec<u32>,
-    ids: Vec<i64>,
-    keys: Vec<f32>,
-}
-
-impl Left {
-    /// Chooses those that may be among the `k` best by keys that lie off by `margin` at most; false = too many.
-    fn choose(&mut self, keys: &[f32], k: usize, margin: f32, minima: &mut Vec<f32>) -> bool {
-        // So many have a key up to a margin above the bar, and what is more than two above it has a larger one.
-        let bar = bar(keys, k, minima) + 2.0 * margin;
-        self.slots.resize(keys.len(), 0);
-        let mut count = 0;
-        for (slot, &key) in (0u32..).zip(keys) {
-            self.slots[count] = slot;
-            count += usize::from(key <= bar);
-        }
-        self.slots.truncate(count);
-        count <= keys.len() / LEFT
-    }
-
-    /// Computes their keys as a scan does, bit by bit; NaN = none.
-    fn score(&mut self, kernels: &Kernels, metric: Metric, query: &[f32], rows: &[f32], list: &ListView<'_>) {
-        let Self { slots, ids, keys, .. } = self;
-        let norm = if metric == Metric::L2 { squared_norm(query) } else { 0.0 };
-        let scorer = Scorer::new(metric, query, norm);
-        let row = |slot: u32| &rows[slot as usize * query.len()..][..query.len()];
-        ids.clear();
-        keys.clear();
-        ids.extend(slots.iter().map(|&slot| list.ids[slot as usize]));
-        let mut parts = slots.chunks(ROWS).peekable();
-        while let Some(part) = parts.next() {
-            for &slot in parts.peek().copied().unwrap_or_default() {
-                let bytes: &[u8] = bytemuck::cast_slice(row(slot));
-                prefetch(&bytes[..bytes.len().min(AHEAD)]);
-            }
-            // The last is there several times, if need be.
-            let place = |at: usize| part[at.min(part.len() - 1)];
-            let mut scores: [f32; ROWS] = std::array::from_fn(|at| list.bias[place(at) as usize]);
-            kernels.pairs.in_order(query, &std::array::from_fn(|at| row(place(at))), &mut scores);
-            keys.extend(part.iter().zip(scores).map(|(&slot, score)| {
-                // As in any scan, what is less is no hit.
-                if score >= f32::MIN { scorer.key(score, list, slot as usize) } else { f32::NAN }
-            }));
-        }
+        Ok(())
     }
 }
 
@@ -187,11 +236,11 @@ fn visited<'a>(job: &ScanJob<'a>, query: usize) -> impl Iterator<Item = usize> +
     all.chain(some.iter().filter_map(|&list| usize::try_from(list).ok()))
 }
 
-/// Writes the keys of the queries `from..to` with every vector of a list, `[queries, vectors]`.
+/// Writes the keys of some queries with every vector of a list, `[queries, vectors]`.
 fn score(
     context: &Context,
     job: &ScanJob<'_>,
-    (from, to): (usize, usize),
+    queries: Range<usize>,
     list: &ListView<'_>,
     scratch: &mut Scratch,
     keys: &mut [f32],
@@ -199,7 +248,7 @@ fn score(
     if keys.is_empty() {
         return Ok(());
     }
-    let queries = MatrixRef::new("queries", &job.queries[from * job.dim..to * job.dim], to - from, job.dim)?;
+    let queries = MatrixRef::new("queries", job.rows(queries.clone()), queries.len(), job.dim)?;
     let Scratch { packed, tile, .. } = scratch;
     // As in any scan, what is less is no hit.
     multiply_panel(context.kernels(), queries, list, f32::MIN, packed, tile, keys);
@@ -207,90 +256,4 @@ fn score(
         settle(job.metric, queries.row(query), list, keys);
     }
     Ok(())
-}
-
-/// The best of a query's keys.
-#[derive(Default)]
-struct Picked {
-    minima: Vec<f32>,
-    /// Keys, as numbers of the same order, before ids.
-    ranks: Vec<u64>,
-    hits: Vec<Hit>,
-}
-
-impl Picked {
-    /// The `k` best, by key and then by id; NaN is none.
-    fn pick(&mut self, keys: &[f32], ids: &[i64], k: usize) -> &[Hit] {
-        let Self { minima, ranks, hits } = self;
-        let bar = bar(keys, k, minima);
-        ranks.resize(keys.len().max(ranks.len()), 0);
-        let mut count = 0;
-        for (slot, &key) in (0u64..).zip(keys) {
-            // Written before it is known whether it is kept: no branch that is guessed wrong.
-            ranks[count] = u64::from(ordered(key)) << 32 | slot;
-            count += usize::from(key <= bar);
-        }
-        let mut best = &mut ranks[..count];
-        for rank in &mut *best {
-            #[expect(clippy::cast_possible_truncation, reason = "the slot is the lower half")]
-            let slot = *rank as u32 as usize;
-            *rank = *rank >> 32 << 32 | ids[slot].cast_unsigned();
-        }
-        if count > 2 * k {
-            best.select_nth_unstable(k);
-            best = &mut best[..k];
-        }
-        best.sort_unstable();
-        hits.clear();
-        #[expect(clippy::cast_possible_truncation, reason = "the upper half, and the lower")]
-        let hit = |rank: &u64| Hit { key: from_ordered((rank >> 32) as u32), id: i64::from(*rank as u32) };
-        hits.extend(best.iter().take(k).map(hit));
-        hits
-    }
-}
-
-/// Halvings of the span in which the bar lies: what is left of it is a millionth.
-const HALVINGS: usize = 20;
-
-/// Groups of keys at least.
-const GROUPS: usize = 256;
-
-/// A key that `k` of `keys` at least do not lie beyond, and not many more do not; infinite if there are not so many.
-///
-/// Of groups of keys the least are looked at: as many groups as have one below a bar, so many keys at least lie below.
-fn bar(keys: &[f32], k: usize, minima: &mut Vec<f32>) -> f32 {
-    if k >= keys.len() {
-        return f32::INFINITY;
-    }
-    let groups = (4 * k).max(GROUPS).min(keys.len());
-    minima.clear();
-    minima.resize(groups, f32::INFINITY);
-    for keys in keys.chunks(groups) {
-        minima
-            .iter_mut()
-            .zip(keys)
-            .for_each(|(least, &key)| *least = if key < *least { key } else { *least });
-    }
-    let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
-    for &key in &*minima {
-        low = if key < low { key } else { low };
-        high = if key > high { key } else { high };
-    }
-    for _ in 0..HALVINGS {
-        let middle = low + (high - low) * 0.5;
-        // Nor if that is no number.
-        if !(middle > low && middle < high) {
-            break;
-        }
-        let count: u32 = minima.iter().map(|&key| u32::from(key <= middle)).sum();
-        if (count as usize) < k {
-            low = middle;
-        } else {
-            high = middle;
-            if count as usize <= k + k / 8 {
-                break;
-            }
-        }
-    }
-    high
 }

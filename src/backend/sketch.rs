@@ -32,6 +32,9 @@ const SQUARES: std::ops::RangeInclusive<f32> = 1e-30..=1e30;
 /// The least step of a query's rounded values whose squares are numbers.
 const LEAST_STEP: f32 = 1e-17;
 
+/// Codes that all queries meet before the next ones: they stay in a core's own cache.
+const STRIPE: usize = 1 << 17;
+
 /// Half of what 1 is rounded to.
 const ROUNDING: f32 = f32::EPSILON / 2.0;
 
@@ -154,8 +157,8 @@ impl Sketch {
         self.codes.len() + floats.map(|values| size_of_val(&values[..])).iter().sum::<usize>()
     }
 
-    /// Estimates the keys of `queries` (`[count, dim]`, at most [`MAX_QUERIES`] of them) into `keys` (`[count, centroids]`),
-    /// less what all of a query have in common, and half of them for L2.
+    /// Estimates the keys of `queries` (`[count, dim]`) into `keys` (`[count, centroids]`), less what all of a query have in
+    /// common, and half of them for L2.
     pub(super) fn estimate(
         &self,
         kernels: &Kernels,
@@ -166,10 +169,49 @@ impl Sketch {
     ) {
         let dim = self.middle.len();
         let (count, groups) = (queries.len() / dim, dim.div_ceil(GROUP));
-        let Rounding { factors, words, packed, steps, margins } = rounding;
+        self.round(kernels, queries, rounding);
+        let Rounding { words, packed, steps, .. } = rounding;
+        let centroids = keys.len() / count;
+        let lanes = self.bias.len();
+        let stripe = (STRIPE / (groups * GROUP)).next_multiple_of(MAX_BLOCKS * BLOCK);
+        for begin in (0..lanes).step_by(stripe) {
+            let end = lanes.min(begin + stripe);
+            let tiles = words.chunks(MAX_QUERIES * groups).zip(steps.chunks(MAX_QUERIES));
+            for ((words, steps), keys) in tiles.zip(keys.chunks_mut(MAX_QUERIES * centroids)) {
+                let mut rows = [&[][..]; MAX_QUERIES];
+                rows.iter_mut().zip(words.chunks_exact(groups)).for_each(|(to, row)| *to = row);
+                pack(&rows[..steps.len()], groups, packed);
+                let mut first = begin;
+                while first < end {
+                    let last = part_end(first, MAX_BLOCKS * BLOCK, end);
+                    let input = DotInput {
+                        count: steps.len(),
+                        groups,
+                        queries: packed,
+                        steps,
+                        thresholds: &[f32::NEG_INFINITY; MAX_QUERIES],
+                        codes: &self.codes[first * groups * GROUP..last * groups * GROUP],
+                        rows: None,
+                        bias: &self.bias[first..last],
+                    };
+                    kernels.dots(input, &mut scratch.tile);
+                    for (query, keys) in keys.chunks_exact_mut(centroids).enumerate() {
+                        copy_scores(&scratch.tile, query, &mut keys[first..last.min(centroids)]);
+                    }
+                    first = last;
+                }
+            }
+        }
+    }
+
+    /// Rounds queries.
+    fn round(&self, kernels: &Kernels, queries: &[f32], rounding: &mut Rounding) {
+        let dim = self.middle.len();
+        let groups = dim.div_ceil(GROUP);
+        let Rounding { factors, words, steps, margins, .. } = rounding;
         factors.resize(dim, 0.0);
         words.clear();
-        words.resize(count * groups, 0);
+        words.resize(queries.len() / dim * groups, 0);
         steps.clear();
         margins.clear();
         for (query, words) in queries.chunks_exact(dim).zip(words.chunks_exact_mut(groups)) {
@@ -181,29 +223,6 @@ impl Sketch {
             margins.push(self.margin(query, rounded));
             // A key is less the larger the product is.
             steps.push(-rounded.step);
-        }
-        let mut rows = [&[][..]; MAX_QUERIES];
-        rows.iter_mut().zip(words.chunks_exact(groups)).for_each(|(to, row)| *to = row);
-        pack(&rows[..count], groups, packed);
-        let centroids = keys.len() / count;
-        let mut first = 0;
-        while first < self.bias.len() {
-            let last = part_end(first, MAX_BLOCKS * BLOCK, self.bias.len());
-            let input = DotInput {
-                count,
-                groups,
-                queries: packed,
-                steps,
-                thresholds: &[f32::NEG_INFINITY; MAX_QUERIES],
-                codes: &self.codes[first * groups * GROUP..last * groups * GROUP],
-                rows: None,
-                bias: &self.bias[first..last],
-            };
-            kernels.dots(input, &mut scratch.tile);
-            for (query, keys) in keys.chunks_exact_mut(centroids).enumerate() {
-                copy_scores(&scratch.tile, query, &mut keys[first..last.min(centroids)]);
-            }
-            first = last;
         }
     }
 

@@ -183,7 +183,7 @@ mod tests {
             }) {
                 let huge = huge[random.below(5)];
                 let mut centroids = vectors(&mut random, len, dim, huge);
-                let mut queries = vectors(&mut random, 8, dim, huge);
+                let mut queries = vectors(&mut random, 29, dim, huge);
                 // One that is there.
                 queries[..dim].copy_from_slice(&centroids[len / 2 * dim..][..dim]);
                 if metric == Metric::Cosine {
@@ -199,7 +199,9 @@ mod tests {
                     let new = |_| Sketch::new(matrix, metric, &lists.lists[0].bias);
                     let sketch = Some(()).filter(|()| groups == 1).and_then(new);
                     let sketched = sketch.as_ref().map(|sketch| Sketched { sketch, rows: &centroids });
-                    for (count, nprobe) in [(1, 1), (1, 6), (2, 24), (5, 33), (1, 64), (8, len / 3), (3, len)]
+                    // The last two are many, of which a sketch is looked at in panels.
+                    for (count, nprobe) in
+                        [(1, 1), (1, 6), (2, 24), (5, 33), (1, 64), (8, len / 3), (3, len), (29, 2), (13, 4)]
                     {
                         let nprobe = nprobe.clamp(1, len);
                         let queries = &queries[..count * dim];
