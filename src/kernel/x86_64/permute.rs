@@ -5,8 +5,8 @@
 use std::arch::x86_64::*;
 
 use super::lookup::safe_lookup;
-use crate::kernel::TileOutput;
 use crate::kernel::lookup::{ENTRIES, Found, LookupInput, Steps, run_of_tiles};
+use crate::kernel::{TileOutput, prefetch_early};
 use crate::lists::block::{BLOCK, NARROW};
 
 pub(super) fn safe_lookup_avx512(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
@@ -69,7 +69,7 @@ unsafe fn tile(input: LookupInput<'_>, output: &mut TileOutput) -> u32 {
     any
 }
 
-/// Scores blocks for one query; beside each a block's bytes of `next` are fetched, as far as they go.
+/// Scores blocks for one query; beside each its share of `next` is fetched.
 ///
 /// # Safety
 /// As for [`tile`]; there are at most [`RUN`](crate::kernel::lookup::RUN) lanes.
@@ -78,13 +78,17 @@ unsafe fn run(input: LookupInput<'_>, next: &[u8], found: &mut Found) -> usize {
     let first = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let mut lanes = [first, _mm512_add_epi32(first, _mm512_set1_epi32(16))];
     let each = input.stride * BLOCK;
-    let mut ahead = next.chunks_exact(each);
+    let blocks = input.bias.len() / BLOCK;
+    // As many of its blocks beside each, if it has more.
+    let mut shares = next.chunks((next.len() / each).div_ceil(blocks).max(1) * each);
     let mut hits = 0;
-    for block in 0..input.bias.len() / BLOCK {
+    for block in 0..blocks {
+        let own = &input.codes[block * each..];
         // Without another block its own: those are there already.
-        let ahead = ahead.next().unwrap_or(&input.codes[block * each..]).as_ptr();
+        let (ahead, more) = shares.next().unwrap_or_default().split_at_checked(each).unwrap_or((own, &[]));
+        prefetch_early(more);
         // SAFETY: as for this function; the block is one of the input.
-        let [sums] = unsafe { sums::<1>(&input, block, 0, ahead) };
+        let [sums] = unsafe { sums::<1>(&input, block, 0, ahead.as_ptr()) };
         if let Some(halves) = reaching(sums, input.least[0]) {
             // SAFETY: as above.
             let (scores, masks) = unsafe { scores(&input, block, 0, halves) };
