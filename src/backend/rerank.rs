@@ -131,8 +131,13 @@ impl<'a> Scores<'a> {
         let mut pairs: [Pair<'_>; SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
         memory.resize(SIDE_BY_SIDE * dim, 0.0);
         let mut count = 0;
+        let mut last: (&[u8], &[f32]) = (&[], &[]);
         for ((query, row), memory) in rows.zip(memory.chunks_exact_mut(dim)) {
-            pairs[count] = (query, read(row, memory));
+            // Many queries have candidates in common, which come one after another.
+            if !std::ptr::eq(last.0, row) {
+                last = (row, read(row, memory));
+            }
+            pairs[count] = (query, last.1);
             count += 1;
         }
         let (pairs, out) = (&pairs[..count], &mut keys[..count]);

@@ -59,7 +59,7 @@ impl Codec {
     /// Writes the vector that a kept row stands for.
     pub(crate) fn read_row(&self, kernels: &Kernels, row: &[u8], out: &mut [f32]) {
         match self {
-            Self::Plain(element) => Values::of_bytes(*element, row).widen(out),
+            Self::Plain(element) => kernels.pairs.widen(Values::of_bytes(*element, row), out),
             Self::Scalar(scalar) => kernels.pairs.decode(scalar.coded(row), out),
             _ => unreachable!("invariant: rows are kept as values or by scalar codes"),
         }

@@ -4,6 +4,7 @@
 //! Terms are added up side by side in one order and rounded apart: all instruction sets give the same bits.
 
 use super::{CHUNK, bitpack};
+use crate::element::Values;
 
 /// Sums side by side: enough to hide the latency of the adds.
 pub(super) const SUMS: usize = 32;
@@ -29,6 +30,7 @@ pub(crate) struct Pairs {
     pub(super) products: fn(&[Pair<'_>], &mut [f32]),
     pub(super) differences: fn(&[Pair<'_>], &mut [f32]),
     pub(super) decode: fn(Coded<'_>, &mut [f32]),
+    pub(super) widen: fn(Values<'_>, &mut [f32]),
 }
 
 /// A row of codes that each stand for `offset + scale * code`.
@@ -50,6 +52,7 @@ pub(super) const SCALAR: Pairs = Pairs {
     products,
     differences,
     decode,
+    widen,
 };
 
 /// The same where multiply-adds are fused by default.
@@ -94,6 +97,13 @@ impl Pairs {
     pub(crate) fn differences(&self, pairs: &[Pair<'_>], out: &mut [f32]) {
         check(pairs, out);
         (self.differences)(pairs, out);
+    }
+
+    /// Writes a row of values as float32.
+    #[inline]
+    pub(crate) fn widen(&self, row: Values<'_>, out: &mut [f32]) {
+        assert!(row.len() == out.len());
+        (self.widen)(row, out);
     }
 
     /// Writes what a row of codes stands for.
@@ -190,6 +200,11 @@ pub(super) fn products(pairs: &[Pair<'_>], out: &mut [f32]) {
 #[inline(always)]
 pub(super) fn differences(pairs: &[Pair<'_>], out: &mut [f32]) {
     pairs.iter().zip(out).for_each(|((a, b), out)| *out = sum(a, b, |a, b| (a - b) * (a - b)));
+}
+
+/// See [`Pairs::widen`].
+pub(super) fn widen(row: Values<'_>, out: &mut [f32]) {
+    row.widen(out);
 }
 
 /// See [`Pairs::decode`].

@@ -189,6 +189,30 @@ fn in_order_any_length_agrees_with_the_tile_bit_by_bit() {
     }
 }
 
+#[test]
+fn widen_any_type_and_length_agrees_with_the_definition() {
+    use half::{bf16, f16};
+    for kernels in Kernels::available() {
+        for dim in [1, 15, 16, 17, 50, 784] {
+            let values = numbers(47, dim);
+            let bytes: Vec<u8> = (0..dim).map(|d| (d * 37 + 5).to_le_bytes()[0]).collect();
+            let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
+            let brains: Vec<bf16> = values.iter().map(|&value| bf16::from_f32(value)).collect();
+            let cases = [
+                (Values::F32(&values), values.clone()),
+                (Values::F16(&halves), halves.iter().map(|value| value.to_f32()).collect()),
+                (Values::Bf16(&brains), brains.iter().map(|value| value.to_f32()).collect()),
+                (Values::U8(&bytes), bytes.iter().map(|&byte| f32::from(byte)).collect()),
+            ];
+            for (row, want) in cases {
+                let mut out = vec![f32::NAN; dim];
+                kernels.pairs.widen(row, &mut out);
+                assert_eq!(out, want, "{}: {:?} x {dim}", kernels.name, row.element());
+            }
+        }
+    }
+}
+
 /// As numbers whose equality is that of bits.
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()

@@ -6,6 +6,7 @@
 
 use std::arch::x86_64::*;
 
+use crate::element::{Scalar, Values};
 use crate::kernel::CHUNK;
 use crate::kernel::pair::{self, Coded, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS};
 
@@ -20,6 +21,7 @@ pub(super) const AVX2: Pairs = Pairs {
     differences: |pairs, out| unsafe { differences_avx2(pairs, out) },
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx2(row, out) },
+    widen: pair::widen,
 };
 
 /// Those of AVX-512.
@@ -32,6 +34,8 @@ pub(super) const AVX512: Pairs = Pairs {
     differences: |pairs, out| unsafe { differences_avx512(pairs, out) },
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx512(row, out) },
+    // SAFETY: as above.
+    widen: |row, out| unsafe { widen_avx512(row, out) },
 };
 
 #[target_feature(enable = "avx2,fma")]
@@ -200,7 +204,65 @@ unsafe fn decode_avx2(row: Coded<'_>, out: &mut [f32]) {
     pair::decode(row, out);
 }
 
+/// # Safety
+/// The CPU has AVX-512F, and `out` as many values.
+#[target_feature(enable = "avx512f")]
+unsafe fn widen_avx512(row: Values<'_>, out: &mut [f32]) {
+    // SAFETY: a register of values is read where there are so many, and written where as many are.
+    unsafe {
+        match row {
+            Values::F16(row) => {
+                widen_by(row, out, |row| _mm512_cvtph_ps(_mm256_loadu_si256(row.cast())));
+            }
+            Values::Bf16(row) => widen_by(row, out, |row| {
+                let words = _mm512_cvtepu16_epi32(_mm256_loadu_si256(row.cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(words))
+            }),
+            Values::U8(row) => {
+                widen_by(row, out, |row| {
+                    _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(row.cast())))
+                });
+            }
+            Values::F32(row) => out.copy_from_slice(row),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`widen_avx512`]; `load` reads a register's values.
+#[inline(always)]
+unsafe fn widen_by<E: Scalar>(row: &[E], out: &mut [f32], load: impl Fn(*const E) -> __m512) {
+    let (whole, rest) = row.as_chunks::<LANES>();
+    let (whole_out, rest_out) = out.as_chunks_mut::<LANES>();
+    for (row, out) in whole.iter().zip(whole_out) {
+        // SAFETY: as for this function.
+        unsafe { _mm512_storeu_ps(out.as_mut_ptr(), load(row.as_ptr())) };
+    }
+    E::widen(rest, rest_out);
+}
+
 #[target_feature(enable = "avx512f")]
 unsafe fn decode_avx512(row: Coded<'_>, out: &mut [f32]) {
-    pair::decode(row, out);
+    if row.bits < 8 {
+        return pair::decode(row, out);
+    }
+    let Coded { codes, scale, offset, .. } = row;
+    for (d, out) in (0..).step_by(LANES).zip(out.chunks_mut(LANES)) {
+        let mask = __mmask16::MAX >> (LANES - out.len());
+        // SAFETY: codes, scales and offsets are as many as the values, of which these are.
+        unsafe {
+            let bytes = if out.len() == LANES {
+                _mm_loadu_si128(codes.as_ptr().add(d).cast())
+            } else {
+                let mut last = [0; LANES];
+                last[..out.len()].copy_from_slice(&codes[d..]);
+                _mm_loadu_si128(last.as_ptr().cast())
+            };
+            let code = _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes));
+            let scale = _mm512_maskz_loadu_ps(mask, scale.as_ptr().add(d));
+            let offset = _mm512_maskz_loadu_ps(mask, offset.as_ptr().add(d));
+            let values = _mm512_add_ps(offset, _mm512_mul_ps(scale, code));
+            _mm512_mask_storeu_ps(out.as_mut_ptr(), mask, values);
+        }
+    }
 }
