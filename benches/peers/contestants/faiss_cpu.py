@@ -6,7 +6,7 @@ from .base import Contestant, Task
 
 
 class FaissIndex(Contestant):
-    """An index string of faiss's. Strings that end in RFlat search codes first and re-rank from the vectors."""
+    """An index string of faiss's. Strings that end in RFlat or Refine(...) search codes first and re-rank from rows."""
 
     library = "faiss"
     requirements = [["faiss-cpu==1.15.1"]]
@@ -42,7 +42,7 @@ class FaissIndex(Contestant):
         self._index.add(x)
 
     def sweep(self):
-        if not self.index.endswith("RFlat"):
+        if not self.index.endswith(("RFlat", ")")):
             return [{"nprobe": probes} for probes in self._probes()]
         return [{"nprobe": probes, "k_factor": factor} for probes in self._probes() for factor in self._FACTORS]
 
