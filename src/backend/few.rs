@@ -24,7 +24,7 @@ use crate::matrix::MatrixRef;
 const QUERIES: usize = 8;
 const KEYS: usize = 1 << 16;
 
-/// Multiply-adds from which on several threads that share a few queries are faster.
+/// Multiply-adds from which on threads that share vectors, not queries, are faster, if there are not enough of these.
 const WORTH_THREADS: usize = 1 << 20;
 
 /// Most vectors that many queries are compared with so.
@@ -75,14 +75,15 @@ pub(super) fn fits(job: &ScanJob<'_>) -> bool {
         && job.bars.is_none()
         && job.budget.is_none()
         && job.max_codes == usize::MAX;
-    plain && (are_few(job) || (is_one_list(job) && job.count > QUERIES && job.vectors <= VECTORS))
-}
-
-fn are_few(job: &ScanJob<'_>) -> bool {
     let keys = job.count.saturating_mul(job.vectors);
-    (1..=QUERIES).contains(&job.count)
-        && keys <= KEYS
-        && (job.workers == 1 || keys.saturating_mul(job.dim) <= WORTH_THREADS)
+    let fits = match job.count {
+        0 => false,
+        1..=QUERIES => keys <= KEYS,
+        _ => is_one_list(job) && job.vectors <= VECTORS,
+    };
+    // Fewer tiles than workers leave some without work.
+    let shared = job.count.div_ceil(MAX_QUERIES) >= job.workers;
+    plain && fits && (shared || keys.saturating_mul(job.dim) <= WORTH_THREADS)
 }
 
 fn is_one_list(job: &ScanJob<'_>) -> bool {
@@ -135,7 +136,8 @@ impl Panel<'_> {
     fn best_of_many(&self, sketched: Option<Sketched<'_>>) -> Result<()> {
         let &Self { context, job, .. } = self;
         let of_keys = PANEL_KEYS / job.vectors.max(1) / MAX_QUERIES * MAX_QUERIES;
-        let each = of_keys.clamp(MAX_QUERIES, PANEL);
+        let share = job.count.div_ceil(job.workers).next_multiple_of(MAX_QUERIES);
+        let each = of_keys.clamp(MAX_QUERIES, PANEL).min(share);
         // Until it tells too little of some: of the others it will not tell more.
         let trusted = AtomicBool::new(true);
         let panels = (0..job.count).step_by(each).map(|from| from..job.count.min(from + each));
