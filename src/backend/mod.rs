@@ -8,7 +8,6 @@ mod assign;
 mod both;
 mod cpu;
 pub(crate) mod device;
-mod few;
 mod finite;
 #[cfg(feature = "gpu")]
 pub(crate) mod gpu;
@@ -16,6 +15,7 @@ mod keys;
 mod left;
 mod multiply;
 mod nearest;
+mod numbered;
 mod packed;
 mod picked;
 mod place;
@@ -289,8 +289,8 @@ pub(crate) fn scan_numbered(
     sink: &dyn Sink,
 ) -> Result<()> {
     scan_best_or(context, job, k, sink, || {
-        if few::fits(job) {
-            few::best(context, job, k, sketched, sink)
+        if numbered::fits(job) {
+            numbered::best(context, job, k, sketched, sink)
         } else {
             cpu::best(context, job, k, sink)
         }

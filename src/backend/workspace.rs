@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, PoisonError};
 
-use super::few;
+use super::numbered;
 use super::plan::Plan;
 use super::prepared::Prepared;
 use super::scan::Scratch;
@@ -15,8 +15,8 @@ use crate::topk::{Hit, State};
 pub(crate) struct Workspace {
     /// What a scanner uses for each unit.
     pub(crate) scratch: Scratch,
-    /// The keys of a few queries.
-    pub(crate) few: few::Room,
+    /// The keys of queries with numbered vectors.
+    pub(crate) numbered: numbered::Room,
     /// Selection buffers, one a query.
     pub(crate) hits: Vec<Hit>,
     /// Selection states, one a query.
@@ -55,7 +55,7 @@ impl Workspace {
     fn new() -> Self {
         Self {
             scratch: Scratch::new(),
-            few: few::Room::default(),
+            numbered: numbered::Room::default(),
             found: Vec::new(),
             hits: Vec::new(),
             states: Vec::new(),

@@ -1,7 +1,7 @@
-//! A few queries against some hundreds or thousands of vectors, as the coarse step has them: what a scan of many pays for
-//! once (plans, tiles of queries, a selection that each hit passes by itself) would take longer than the products. All
-//! keys of a query are written down, then the best of them are picked. Where a sketch of them is there, only those that may be
-//! among the best have theirs computed; so may be done with many queries, too, a panel at a time.
+//! Queries against some hundreds or thousands of vectors that are numbered, as the coarse step has them: plans and a
+//! selection that each hit passes by itself would take longer than the products. All keys of a query are written down, then
+//! the best of them are picked; of many queries a panel at a time. Where a sketch of the vectors is there, only those that
+//! may be among the best have their keys computed.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -166,7 +166,7 @@ impl Panel<'_> {
     ) -> Result<usize> {
         let &Self { context, job, k, sink } = self;
         job.cancel.check()?;
-        let Workspace { scratch, few: Room { keys, picked, rounding, left, .. }, .. } = workspace;
+        let Workspace { scratch, numbered: Room { keys, picked, rounding, left, .. }, .. } = workspace;
         let (kernels, list) = (context.kernels(), job.lists.list(0));
         let most = list.live / left_of;
         keys.resize(queries.len() * list.live, 0.0);
@@ -198,7 +198,7 @@ impl Panel<'_> {
     fn best_of_all(&self, queries: Range<usize>, workspace: &mut Workspace) -> Result<()> {
         let &Self { context, job, k, sink } = self;
         job.cancel.check()?;
-        let Workspace { scratch, few: Room { keys, picked, .. }, .. } = workspace;
+        let Workspace { scratch, numbered: Room { keys, picked, .. }, .. } = workspace;
         let list = job.lists.list(0);
         keys.resize(queries.len() * list.live, 0.0);
         score(context, job, queries.clone(), &list, scratch, keys)?;
@@ -211,7 +211,7 @@ impl Panel<'_> {
     /// Those of some queries in any lists.
     fn best_of_lists(&self, queries: Range<usize>, workspace: &mut Workspace) -> Result<()> {
         let &Self { context, job, k, sink } = self;
-        let Workspace { scratch, few: Room { keys, ids, picked, .. }, .. } = workspace;
+        let Workspace { scratch, numbered: Room { keys, ids, picked, .. }, .. } = workspace;
         for query in queries {
             job.cancel.check()?;
             keys.clear();
