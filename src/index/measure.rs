@@ -94,7 +94,7 @@ impl<'a, 'c> Measuring<'a, 'c> {
         let index = self.index;
         let bytes = |codec: &Codec, dim| codec.row_bytes(dim) as f64;
         let refine = index.refine.as_deref().map_or(0.0, |codec| bytes(codec, index.input_dim()));
-        // A candidate takes twice to eight times as long as codes of as many bytes. Counted so, fewer candidates of more lists
+        // A candidate takes several times as long as codes of as many bytes. Counted so, fewer candidates of more lists
         // were chosen, which was slower: 0.7 to 1.0 times the queries a second on MNIST and sentences (revision c6a93c1).
         let again = self.k as f64 * (refine / bytes(&index.codec, index.dim)).max(1.0);
         let (mut k_factor, mut best) = (self.first_factor(), 0.0);
