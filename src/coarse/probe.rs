@@ -164,7 +164,7 @@ mod tests {
         for kernels in Kernels::available() {
             let kernel = Some(kernels.name.to_owned());
             let options =
-                ContextOptions { threads: 1, device: Some("cpu".into()), kernel, ..Default::default() };
+                ContextOptions { threads: 3, device: Some("cpu".into()), kernel, ..Default::default() };
             let context = Context::new(&options).unwrap();
             let huge = [3.0, 1e-22, 4e17, 2e18, 1e19];
             let shapes = [
@@ -205,7 +205,8 @@ mod tests {
                     {
                         let nprobe = nprobe.clamp(1, len);
                         let queries = &queries[..count * dim];
-                        let (workers, cancel) = (1, Cancel::default());
+                        // Many are shared out.
+                        let (workers, cancel) = (if count > 8 { 3 } else { 1 }, Cancel::default());
                         let probing =
                             Probing { context: &context, metric, dim, queries, nprobe, workers, cancel };
                         // The groups of each query, in an order of its own, with a place that is empty.
