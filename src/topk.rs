@@ -4,6 +4,8 @@
 //! which the next must pass) is always tight. For a large k candidates gather in a buffer of up to
 //! twice k; when it is full the k best are selected and the bar is moved.
 
+use std::cmp::Ordering;
+
 /// A candidate: its key and its id.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Hit {
@@ -17,7 +19,7 @@ impl Hit {
 
     /// Better first: by key, then by id.
     #[inline]
-    pub(crate) fn order(&self, other: &Self) -> std::cmp::Ordering {
+    pub(crate) fn order(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
     }
 
@@ -65,14 +67,10 @@ pub(crate) fn reaching(hits: &mut [Hit], k: usize) -> &mut [Hit] {
 /// Brings those to the front whose keys are better than that of the `k`-th best, and behind them those of the same key:
 /// how many there are of either.
 fn part(hits: &mut [Hit], k: usize) -> (usize, usize) {
-    /// Hits of which the keys are copied: they alone are a quarter of the memory.
-    const FEW: usize = 1024;
-    let mut keys = [0; FEW];
-    let bar = if let Some(keys) = keys.get_mut(..hits.len()) {
-        keys.iter_mut().zip(&*hits).for_each(|(key, hit)| *key = hit.key_rank());
-        kth(keys, k)
-    } else {
-        hits.select_nth_unstable_by_key(k - 1, Hit::key_rank).1.key_rank()
+    let bar = match hits.len() {
+        ..=128 => kth_key::<128>(hits, k),
+        129..=1024 => kth_key::<1024>(hits, k),
+        _ => hits.select_nth_unstable_by_key(k - 1, Hit::key_rank).1.key_rank(),
     };
     let mut better = 0;
     for place in 0..hits.len() {
@@ -91,8 +89,16 @@ fn part(hits: &mut [Hit], k: usize) -> (usize, usize) {
     (better, end - better)
 }
 
+/// The `k`-th best key of `MOST` hits at most, which is copied with all others: they alone are a quarter of the memory.
+fn kth_key<const MOST: usize>(hits: &[Hit], k: usize) -> i32 {
+    let mut keys = [0; MOST];
+    let keys = &mut keys[..hits.len()];
+    keys.iter_mut().zip(hits).for_each(|(key, hit)| *key = hit.key_rank());
+    kth(keys, k)
+}
+
 /// The `k`-th least of some numbers, by halving the span in which it lies: counting has no branch that is guessed wrong,
-/// and is done side by side.
+/// and is done side by side. A number that parts `k` of them from the others is found long before the span is empty.
 fn kth(keys: &[i32], k: usize) -> i32 {
     let (mut low, mut high) =
         keys.iter().fold((i32::MAX, i32::MIN), |(low, high), &key| (low.min(key), high.max(key)));
@@ -100,7 +106,14 @@ fn kth(keys: &[i32], k: usize) -> i32 {
         // Half way, whatever their signs.
         let middle = (low & high) + ((low ^ high) >> 1);
         let count: i32 = keys.iter().map(|&key| i32::from(key <= middle)).sum();
-        if (count as usize) < k { low = middle + 1 } else { high = middle }
+        match (count as usize).cmp(&k) {
+            Ordering::Less => low = middle + 1,
+            Ordering::Equal => {
+                let within = keys.iter().map(|&key| if key <= middle { key } else { i32::MIN });
+                return within.fold(i32::MIN, i32::max);
+            }
+            Ordering::Greater => high = middle,
+        }
     }
     high
 }

@@ -14,6 +14,9 @@ use crate::lists::block::{BLOCK, part_end};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
+/// Lanes of a query's first run.
+const FIRST: usize = 2 * BLOCK;
+
 /// The factors of lanes that have none.
 const ONES: [f32; RUN] = [1.0; RUN];
 
@@ -70,13 +73,20 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let tables = [self.prepared.tables.bytes(codes, query)];
         let steps = [self.prepared.tables.steps(query)];
         let mut threshold = scorer.threshold(self.collector.bar(query));
+        let mut least = (f32::MIN, 0);
+        // Without a bar everything is a hit: few at first, so that there soon is one.
+        let mut most = if threshold > f32::MIN { RUN } else { FIRST };
         let slots = list.ids.len().min(pair.slots as usize);
         let unbiased = self.is_unbiased() && list.live == list.ids.len();
         for &(begin, end) in ground.runs {
             let mut first = begin * BLOCK;
             let last = (end.min(slots.div_ceil(BLOCK)) * BLOCK).min(list.bias.len());
             while first < last {
-                let stop = part_end(first, RUN, last);
+                let stop = part_end(first, most, last);
+                most = RUN.min(2 * most);
+                if threshold > least.0 {
+                    least = (threshold, steps[0].least(threshold));
+                }
                 let rest = &bytes[stop * columns..last.min(stop + RUN) * columns];
                 let input = LookupInput {
                     count: 1,
@@ -84,7 +94,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
                     tables: &tables,
                     steps: &steps,
                     thresholds: &[threshold],
-                    least: &[steps[0].least(threshold)],
+                    least: &[least.1],
                     codes: &bytes[first * columns..stop * columns],
                     stride: columns,
                     bias: if unbiased { &ZEROS[..stop - first] } else { &ground.bias[first..stop] },

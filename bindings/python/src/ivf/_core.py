@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from typing import Any, TypeVar
 
 from . import _abi
@@ -19,6 +20,7 @@ class Core:
         self._live: Handle | None = Handle(pointer, library.ivf_index_destroy)
         self._context = context
         self._dim: int = self._raw_info().dim
+        self._c_dim = ctypes.c_uint32(self._dim)
 
     @property
     def _handle(self) -> Handle:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy import empty, ndarray
 
 from . import _abi
 from ._arrays import FLOAT, INT, Bfloat16, Rows, borrow, integers, typed_rows, unsigned
-from ._call import LONG_CALL_ROWS, Cancel, Progress, by_address, call_long, last_error, library
+from ._call import LONG_CALL_ROWS, Cancel, Progress, call_long, last_error, of_c_types, library
 from ._core import Core
 from ._errors import error
 from .budget import Budget, Profile, set_budget
@@ -74,23 +75,28 @@ class Searching(Core):
 
     def _search_few(self, queries: npt.ArrayLike | Bfloat16, k: int, *given: Any) -> Neighbors | None:
         """Searches for a few float32 queries, with nothing that a single one would feel; None = no such case."""
-        if type(queries) is not np.ndarray or queries.dtype is not FLOAT:
+        # A carray lies as C has it, aligned and writable: `borrow` wants that.
+        if type(queries) is not ndarray or queries.dtype is not FLOAT or not queries.flags.carray:
             return None
-        shape, flags, live = queries.shape, queries.flags, self._live
-        n = shape[0] if len(shape) == 2 else 1
-        if shape[-1:] != (self._dim,) or len(shape) > 2 or not 0 < n < LONG_CALL_ROWS or live is None:
+        shape, live = queries.shape, self._live
+        if len(shape) == 1:
+            shape = (1, *shape)
+        if len(shape) != 2:
             return None
-        if not flags.c_contiguous or not flags.aligned:
+        n, columns = shape
+        if columns != self._dim or not 0 < n < LONG_CALL_ROWS or live is None:
             return None
         try:
-            k, options = _plain_options(k, *given)
-            distances, ids = np.empty((n, k), FLOAT), np.empty((n, k), INT)
-            places = borrow(queries), borrow(distances), borrow(ids)
+            k, count, options = _plain_options(k, *given)
         except (TypeError, ValueError):
-            # Options that are not numbers, or queries that are read-only.
+            # Options that are not numbers.
             return None
-        x, *found = places
-        status = _search_typed(live._as_parameter_, x, _abi.ELEMENT_F32, n, self._dim, k, *found, options)
+        distances, ids = empty((n, k), FLOAT), empty((n, k), INT)
+        rows = _ONE if n == 1 else ctypes.c_uint64(n)
+        status = _search_typed(
+            *(live._as_parameter_, borrow(queries), _F32, rows, self._c_dim, count),
+            *(borrow(distances), borrow(ids), options),
+        )
         if status:
             raise error(status, last_error())
         return tuple.__new__(Neighbors, (distances, ids))
@@ -289,8 +295,9 @@ class Searching(Core):
         return out if np.ndim(given) > 1 else out[0]
 
 
-#: The same function, given addresses.
-_search_typed = by_address("ivf_search_typed")
+#: The same function, whose arguments are of C's types already.
+_search_typed = of_c_types("ivf_search_typed")
+_F32, _ONE = ctypes.c_int32(_abi.ELEMENT_F32), ctypes.c_uint64(1)
 
 
 @lru_cache(maxsize=64, typed=True)
@@ -302,10 +309,12 @@ def _plain_options(
     recall: float | None,
     probe_scale: float | None,
     k_factor: float | None,
-) -> tuple[int, _abi.SearchOptions]:
-    """k and options that hold no pointer, which nobody writes to: single queries ask for the same again and again."""
+) -> tuple[int, ctypes.c_uint32, Any]:
+    """k, and for C k and options that hold no pointer, which nobody writes to: single queries ask for the same again and
+    again."""
     options = _search_options(threads, None, max_codes, nprobe, recall, probe_scale, k_factor=k_factor)
-    return unsigned("k", k), options
+    k = unsigned("k", k)
+    return k, ctypes.c_uint32(k), ctypes.byref(options)
 
 
 def _search_options(
