@@ -1,10 +1,11 @@
-// Rows of keys, a query's each, and what select.wgsl finds in them.
+// Rows of keys, a query's each, and what is found in them.
 
 struct Row {
     // Both a multiple of 32.
     start: u32,
     length: u32,
-    k: u32,
+    // How many of the smallest keys (select.wgsl), or the largest key (within.wgsl).
+    wanted: u32,
     // Where its hits go.
     place: u32,
 }

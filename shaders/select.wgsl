@@ -74,7 +74,7 @@ fn keep_four(bound: u32, four: vec4<u32>, at: u32) {
 
 // Keeps the row's keys up to a bound.
 fn keep_all_below(thread: u32, row: Row) {
-    let bound = bound_of(thread, row.k, row.start / 4u, row.length / 4u);
+    let bound = bound_of(thread, row.wanted, row.start / 4u, row.length / 4u);
     for (var i = thread; i < row.length / 4u; i += THREADS) {
         let four = keys[row.start / 4u + i];
         if (any(four <= vec4<u32>(bound))) {
@@ -86,7 +86,7 @@ fn keep_all_below(thread: u32, row: Row) {
 // The same by the least of each eight.
 fn keep_eights_below(thread: u32, row: Row) {
     let begin = shape.least + row.start / 32u;
-    let bound = bound_of(thread, row.k, begin, row.length / 32u);
+    let bound = bound_of(thread, row.wanted, begin, row.length / 32u);
     for (var i = thread; i < row.length / 32u; i += THREADS) {
         let least = keys[begin + i];
         if (any(least <= vec4<u32>(bound))) {
@@ -114,10 +114,10 @@ fn write_best(thread: u32, row: Row, count: u32) -> u32 {
             let other = below_bound[j];
             rank += select(0u, 1u, other.key < own.key || (other.key == own.key && other.at < own.at));
         }
-        if (rank < row.k) {
+        if (rank < row.wanted) {
             hits[row.place + rank] = own;
         }
-        if (rank + 1u == row.k) {
+        if (rank + 1u == row.wanted) {
             also_told = own.key;
         }
     }
@@ -135,7 +135,7 @@ fn kth(thread: u32, row: Row) -> vec2<u32> {
     // Digits of the k-th key that are known, and how many keys with these digits are still wanted.
     var prefix = 0u;
     var mask = 0u;
-    var wanted = row.k;
+    var wanted = row.wanted;
     for (var pass_number = 0u; pass_number < 4u; pass_number += 1u) {
         let shift = 24u - 8u * pass_number;
         for (var i = thread; i < 256u; i += THREADS) {
@@ -183,7 +183,7 @@ fn collect(row: Row, wanted: u32, last: u32, key: u32, at: u32) {
         let rank = atomicAdd(&equal, 1u);
         if (rank < wanted) {
             // Behind the smaller ones, of which there are k - wanted.
-            hits[row.place + row.k - wanted + rank] = Hit(key, at);
+            hits[row.place + row.wanted - wanted + rank] = Hit(key, at);
         }
     }
 }
@@ -198,7 +198,7 @@ fn best(
         return;
     }
     let row = rows[shape.first + number];
-    if (row.k <= THREADS) {
+    if (row.wanted <= THREADS) {
         // Of fewer keys there are too few eights to tell much.
         if (shape.least > 0u && row.length >= 64u * THREADS) {
             keep_eights_below(thread, row);
@@ -213,7 +213,7 @@ fn best(
         if (count <= ROOM) {
             let bar = write_best(thread, row, count);
             if (thread == 0u) {
-                summaries[shape.first + number] = Summary(min(count, row.k), bar);
+                summaries[shape.first + number] = Summary(min(count, row.wanted), bar);
             }
             return;
         }

@@ -1,4 +1,4 @@
-// The keys of each row that do not exceed the row's bar: `count` counts them, `gather` writes where they are, once
+// The keys of each row that do not exceed the one wanted: `count` counts them, `gather` writes where they are, once
 // the caller knows how much room each row needs.
 
 struct Shape {
@@ -6,20 +6,11 @@ struct Shape {
     count: u32,
 }
 
-struct Row {
-    start: u32,
-    length: u32,
-    bar: u32,
-    // Where its hits go.
-    place: u32,
-}
-
 @group(0) @binding(0) var<uniform> shape: Shape;
 @group(0) @binding(1) var<storage, read> rows: array<Row>;
 @group(0) @binding(2) var<storage, read> keys: array<u32>;
 // `count`: the number of each row's hits. `gather`: the hits, each counted from its row's start, in no order.
 @group(0) @binding(3) var<storage, read_write> found: array<u32>;
-
 
 var<workgroup> total: atomic<u32>;
 
@@ -39,7 +30,7 @@ fn count(
     workgroupBarrier();
     for (var i = thread; i < row.length; i += THREADS) {
         let key = keys[row.start + i];
-        if (key <= row.bar && key != NONE) {
+        if (key <= row.wanted && key != NONE) {
             atomicAdd(&total, 1u);
         }
     }
@@ -65,7 +56,7 @@ fn gather(
     workgroupBarrier();
     for (var i = thread; i < row.length; i += THREADS) {
         let key = keys[row.start + i];
-        if (key <= row.bar && key != NONE) {
+        if (key <= row.wanted && key != NONE) {
             found[row.place + atomicAdd(&total, 1u)] = i;
         }
     }

@@ -5,7 +5,7 @@
 mod affine;
 mod allot;
 mod assign;
-mod both;
+mod at_once;
 mod cpu;
 pub(crate) mod device;
 mod finite;
@@ -38,7 +38,7 @@ pub(crate) mod workspace;
 
 pub(crate) use affine::{Affine, Codes};
 pub(crate) use assign::{AssignJob, Kept, Near, Rows, assign, assign_near, key};
-pub(crate) use both::{Both, scan_both};
+pub(crate) use at_once::{Both, scan_both};
 pub(crate) use finite::check_finite;
 pub(crate) use keys::keys;
 pub(crate) use left::Sketched;

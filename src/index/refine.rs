@@ -149,7 +149,7 @@ impl Index {
     }
 
     /// A search in two stages; `codec` = what rows are kept in.
-    pub(super) fn search_twice(
+    pub(super) fn search_in_stages(
         &self,
         codec: &Codec,
         request: &Request<'_>,

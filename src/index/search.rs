@@ -200,7 +200,7 @@ impl Index {
     ) -> Result<()> {
         let &Request { k, .. } = request;
         if let Some(codec) = &self.refine {
-            return self.search_twice(codec, request, options, output, control, workspace);
+            return self.search_in_stages(codec, request, options, output, control, workspace);
         }
         let mut clock = Clock::start(options.stats);
         let sink = TopKSink::new(self.metric, k, output);

@@ -1,5 +1,6 @@
 //! The block store: every inverted list of an index, in memory or in a mapped file.
 
+mod append;
 mod beside;
 pub(crate) mod block;
 mod copies;

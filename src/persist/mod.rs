@@ -59,6 +59,7 @@ pub(crate) mod faiss;
 mod format;
 mod map;
 mod read;
+mod read_lists;
 mod refine;
 mod replaced;
 mod source;

@@ -30,7 +30,7 @@ const MODULES: [&[&str]; 30] = [
     &["key", "tiles", "numbers", "whole", "round"],
     &["key", "tiles", "numbers", "whole", "residual"],
     &["key", "rows", "select"],
-    &["key", "within"],
+    &["key", "rows", "within"],
     &["key", "plan", "rows", "place"],
     &["key", "plan", "tiles", "sort"],
     &["key", "plan", "tiles", "tile"],

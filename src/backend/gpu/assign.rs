@@ -7,8 +7,10 @@ use std::collections::VecDeque;
 use std::sync::PoisonError;
 use std::time::Instant;
 
-use super::device::{Engine, Fault, Gpu, Outcome};
+use super::device::Gpu;
 use super::encode::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
+use super::engine::Engine;
+use super::health::{Fault, Outcome};
 use super::held::Form;
 use super::keep::{KeptRows, keep, values};
 use super::labels::{Best, Labels};

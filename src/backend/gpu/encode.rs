@@ -1,6 +1,6 @@
 //! What commands are made of: shapes, rows, bindings, dispatches.
 
-use super::device::Engine;
+use super::engine::Engine;
 use super::held::Held;
 use super::pipelines::{Kernel, Width};
 use super::round;
@@ -28,7 +28,7 @@ impl Shape {
     }
 }
 
-/// `Row` of rows.wgsl and within.wgsl.
+/// `Row` of rows.wgsl.
 #[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C)]
 pub(super) struct DeviceRow {

@@ -1,6 +1,8 @@
 //! What the lists on a device hold: values of a type, or codes and what these stand for.
 
-use super::device::{Engine, Fault, Gpu, Memory, Outcome};
+use super::device::Gpu;
+use super::engine::Engine;
+use super::health::{Fault, Memory, Outcome};
 use super::verify::least;
 use crate::backend::{Affine, Codes, Product, Rounded, ScanJob};
 use crate::element::Element;

@@ -1,6 +1,8 @@
 //! Rows that come again, kept on the device.
 
-use super::device::{Engine, Fault, Gpu, Memory, Outcome};
+use super::device::Gpu;
+use super::engine::Engine;
+use super::health::{Fault, Memory, Outcome};
 use super::upload::Target;
 use super::verify::{LEAST, least};
 use crate::backend::Rows;

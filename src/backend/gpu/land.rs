@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
-use super::device::{Engine, Outcome};
 use super::encode::NONE;
+use super::engine::Engine;
 use super::exact::Candidate;
+use super::health::Outcome;
 use super::round::Round;
 use super::scratch::Use;
 use super::staging::Mapped;

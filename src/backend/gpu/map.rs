@@ -1,7 +1,8 @@
 //! Where lists lie on the device, for kernels that plan a scan there.
 
-use super::device::{Engine, Fault, Memory, Outcome};
 use super::encode::to32;
+use super::engine::Engine;
+use super::health::{Fault, Memory, Outcome};
 use super::resident::Extent;
 use super::round::Shape;
 use super::rounds::MANY;

@@ -4,11 +4,12 @@
 //! decides ([`exact`]). Whatever the device cannot do, or fails to do, the CPU does.
 //!
 //! A job goes in [`rounds`], which a crew of threads ([`crew`]) plans, sends and judges while the device works on others.
-//! Searches of plain lists go [`through`] instead: the device plans their scan by what its own coarse step found.
+//! Searches of plain lists have both steps done [`at_once`] instead: the device plans their scan by what its own coarse step found.
 
 mod adapter;
 mod arithmetic;
 mod assign;
+mod at_once;
 mod auto;
 mod beside;
 mod bounds;
@@ -18,8 +19,10 @@ mod cost;
 mod crew;
 mod device;
 mod encode;
+mod engine;
 mod exact;
 mod forms;
+mod health;
 mod held;
 mod keep;
 mod labels;
@@ -36,12 +39,12 @@ mod rounds;
 mod sample;
 mod scan;
 mod scratch;
+mod sinks;
 mod staging;
 mod sums;
-mod through;
-mod twice;
 mod upload;
 mod verify;
+mod workload;
 
 pub(crate) use adapter::infos;
 pub(crate) use choice::Choice;

@@ -127,7 +127,7 @@ impl Kernel {
                 &[KEY, value(held), TILES, VISIT, WHOLE, query(held), PRODUCT, SCAN_MANY]
             }
             Self::Best => &[KEY, ROWS, SELECT],
-            Self::Count | Self::Gather => &[KEY, WITHIN],
+            Self::Count | Self::Gather => &[KEY, ROWS, WITHIN],
             Self::Assign(_) => &[KEY, PRODUCT, ASSIGN],
             Self::Sum => &[KEY, SUMS],
             Self::Place => &[KEY, PLAN, ROWS, PLACE],

@@ -1,54 +1,17 @@
 //! Measures a device and the CPU on the same small jobs, and whether both give the same.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use super::cost::{Cpu, Rates, costs};
 use super::device::Gpu;
+use super::sinks::{Found, Nobody};
+use super::workload::{COARSE, DIM, FEWER, K, LARGE, QUERIES, SPREAD, Size, TINY, WIDE, Workload};
 use crate::backend::work::choices;
-use crate::backend::{
-    AssignJob, Backend, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version, cpu, nearest,
-};
-use crate::collect::Sink;
+use crate::backend::{Backend, cpu, nearest};
 use crate::context::Context;
 use crate::error::Result;
-use crate::lists::block::lanes;
-use crate::matrix::MatrixRef;
-use crate::metric::Metric;
-use crate::progress::Cancel;
-use crate::random::Random;
-use crate::topk::Hit;
-
-const DIM: usize = 128;
-const K: usize = 10;
-
-/// A sample's size: each query looks at `nprobe` of `lists` of `len` vectors each.
-#[derive(Clone, Copy)]
-struct Size {
-    lists: usize,
-    len: usize,
-    queries: usize,
-    nprobe: usize,
-    k: usize,
-    /// Whether lists are of vectors of their own, and not all in cache.
-    own: bool,
-}
-
-/// Next to nothing.
-const TINY: Size = Size { lists: 1, len: 32, queries: 1, nprobe: 1, k: K, own: false };
-/// Hardly more than queries and their way.
-const WIDE: Size = Size { queries: QUERIES, k: 1, ..TINY };
-/// Enough to keep a large device busy with products.
-const LARGE: Size = Size { lists: 64, len: 1024, queries: QUERIES, nprobe: 8, ..TINY };
-/// Few vectors of which many are chosen: the lists to visit among all.
-const COARSE: Size = Size { lists: 1, len: 512, nprobe: 1, k: 32, ..LARGE };
-/// Lists that a query each reads.
-const SPREAD: Size = Size { nprobe: 1, queries: 64, own: true, ..LARGE };
-
-/// Queries of the large samples, and of them those that a worker of the CPU has, and a slow device.
-pub(super) const QUERIES: usize = 8192;
-pub(super) const FEWER: usize = 512;
 
 /// Rows of the assignment to the vectors of a list as centroids, and those that a fast device has.
 const ROWS: usize = 8192;
@@ -81,15 +44,15 @@ pub(super) fn rates(context: &Context, gpu: &Gpu, name: &str) -> Option<Measured
 
 /// `None` if the device fails, or finds anything else than the CPU.
 pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> {
-    let [tiny, wide, large, coarse, spread] = [TINY, WIDE, LARGE, COARSE, SPREAD].map(Sample::new);
+    let [tiny, wide, large, coarse, spread] = [TINY, WIDE, LARGE, COARSE, SPREAD].map(Workload::new);
     let workers = context.workers(0);
     let want = Found::new(FEWER);
     large.with_job(FEWER, workers, |job| cpu::best(context, job, K, &want))?;
     let mut want_assigned = vec![(0, 0.0); ROWS];
     let mut on_cpu = |workers: usize| -> Result<Rates> {
-        let scan = |sample: &Sample, count: usize| {
+        let scan = |workload: &Workload, count: usize| {
             least(3, || {
-                sample.with_job(count, workers, |job| cpu::best(context, job, sample.size.k, &Nobody))
+                workload.with_job(count, workers, |job| cpu::best(context, job, workload.size.k, &Nobody))
             })
         };
         // Enough for each worker to have queries of its own.
@@ -111,8 +74,8 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     let cpu = Cpu { one: on_cpu(1)?, all: on_cpu(workers)?, workers };
 
     let found = Found::new(FEWER);
-    let on_device = |sample: &Sample, count| {
-        sample.with_job(count, workers, |job| gpu.best(context, job, sample.size.k, &Nobody))
+    let on_device = |workload: &Workload, count| {
+        workload.with_job(count, workers, |job| gpu.best(context, job, workload.size.k, &Nobody))
     };
     if !on_device(&tiny, 1)? {
         return Ok(None);
@@ -122,10 +85,10 @@ pub(super) fn measure(context: &Context, gpu: &Gpu) -> Result<Option<Measured>> 
     let fewer = timed(|| on_device(&large, FEWER).map(drop))?;
     // A fast device has to have more to do, and a slow one need not be seen to be slow again.
     let (queries, rows, times) = if fewer < FAST { (QUERIES, MORE_ROWS, 3) } else { (FEWER, ROWS, 1) };
-    let scan = |sample: &Sample| {
+    let scan = |workload: &Workload| {
         // Once for the lists' way.
-        on_device(sample, 1)?;
-        least(times, || on_device(sample, queries).map(drop))
+        on_device(workload, 1)?;
+        least(times, || on_device(workload, queries).map(drop))
     };
     let sent = (scan(&wide)? - call).max(call / 10.0);
     // All of them have the same queries to send.
@@ -181,9 +144,9 @@ const FREE: Rates = Rates {
 struct Scans([f64; 2]);
 
 impl Scans {
-    /// From what so many queries of two samples took, of which the first is products for the most part.
-    fn of(samples: [(&Size, usize); 2], seconds: [f64; 2]) -> Self {
-        let amounts = samples.map(|(size, count)| Self::amounts(size, count));
+    /// From what so many queries of two workloads took, of which the first is products for the most part.
+    fn of(workloads: [(&Size, usize); 2], seconds: [f64; 2]) -> Self {
+        let amounts = workloads.map(|(size, count)| Self::amounts(size, count));
         let [product, choice] = costs(amounts, seconds);
         Self([product.max(seconds[0] / 4.0 / amounts[0][0]), choice])
     }
@@ -194,7 +157,7 @@ impl Scans {
         [count * looked * DIM as f64, count * choices(size.k, looked)]
     }
 
-    /// Seconds for so many queries of a sample whose vectors are at hand.
+    /// Seconds for so many queries of a workload whose vectors are at hand.
     fn seconds(&self, size: &Size, count: usize) -> f64 {
         Self::amounts(size, count).into_iter().zip(self.0).map(|(amount, cost)| amount * cost).sum()
     }
@@ -233,162 +196,12 @@ pub(super) fn timed(work: impl FnOnce() -> Result<()>) -> Result<f64> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Lists, each with biases of its own, so that there are no ties where their vectors are the same, and queries.
-struct Sample {
-    size: Size,
-    vectors: Vec<f32>,
-    bias: Vec<f32>,
-    ids: Vec<i64>,
-    queries: Vec<f32>,
-    probes: Vec<i64>,
-    version: Version,
-    device: DeviceSlot,
-}
-
-/// The same for each vector of a list. Where keys are equal the CPU has to say who is first: then it would be measured
-/// instead of the device.
-fn biases(lists: usize, len: usize) -> Vec<f32> {
-    let of = |list: usize| {
-        #[expect(clippy::cast_precision_loss, reason = "a small number")]
-        let bias = list as f32 * 0.0137;
-        std::iter::repeat_n(bias, len)
-    };
-    (0..lists).flat_map(of).collect()
-}
-
-impl Sample {
-    fn new(size: Size) -> Self {
-        let Size { lists, len, queries, nprobe, own, .. } = size;
-        let mut random = Random::new(1);
-        #[expect(clippy::cast_possible_truncation, reason = "any number will do")]
-        let mut numbers = |count: usize| (0..count).map(|_| random.unit() as f32).collect::<Vec<_>>();
-        assert!(lanes(len) == len, "invariant: whole blocks");
-        let (mut vectors, queries) = (numbers(len * DIM), numbers(queries * DIM));
-        if own {
-            // The same numbers at other places make other vectors.
-            let first = vectors.clone();
-            for list in 1..lists {
-                let (front, back) = first.split_at(list);
-                vectors.extend_from_slice(back);
-                vectors.extend_from_slice(front);
-            }
-        }
-        let probes = (0i64..).take(queries.len() / DIM * nprobe).map(|i| i * 7 % lists as i64).collect();
-        Self {
-            size,
-            bias: biases(lists, len),
-            ids: (0i64..).take(len).collect(),
-            vectors,
-            queries,
-            probes,
-            version: Version::new(),
-            device: DeviceSlot::default(),
-        }
-    }
-
-    /// Of the first `count` queries; by inner product, which takes any biases.
-    fn with_job<T>(&self, count: usize, workers: usize, work: impl FnOnce(&ScanJob<'_>) -> T) -> T {
-        let Size { lists, len, nprobe, .. } = self.size;
-        work(&ScanJob {
-            dim: DIM,
-            metric: Metric::InnerProduct,
-            queries: &self.queries[..count * DIM],
-            count,
-            probes: Probes::Lists { lists: &self.probes[..count * nprobe], nprobe },
-            codes: Codes::Plain,
-            lists: self,
-            vectors: lists * len,
-            places: false,
-            copies: false,
-            filter: None,
-            bars: None,
-            keys: None,
-            budget: None,
-            max_codes: usize::MAX,
-            workers,
-            cancel: Cancel::default(),
-        })
-    }
-
-    /// The nearest of the first list to rows, as many as `out` has room for, which are its vectors in another order of
-    /// numbers.
-    fn assign(
-        &self,
-        out: &mut [(u32, f32)],
-        workers: usize,
-        work: impl FnOnce(&AssignJob<'_>, &mut [u32], &mut [f32]) -> Result<()>,
-    ) -> Result<()> {
-        let numbers: Vec<u32> = (0u32..).take(out.len()).map(|row| row % 1000).collect();
-        let x = MatrixRef::new("rows", &self.vectors, self.vectors.len() / DIM, DIM)?;
-        let job = AssignJob {
-            rows: Rows { x: x.into(), numbers: Some(&numbers) },
-            kept: None,
-            centroids: self,
-            metric: Metric::InnerProduct,
-            hints: None,
-            near: None,
-            workers,
-            cancel: Cancel::default(),
-        };
-        let (mut labels, mut keys) = (vec![0; out.len()], vec![0.0; out.len()]);
-        work(&job, &mut labels, &mut keys)?;
-        out.copy_from_slice(&labels.into_iter().zip(keys).collect::<Vec<_>>());
-        Ok(())
-    }
-}
-
-impl ListSource for Sample {
-    fn list_count(&self) -> usize {
-        self.size.lists
-    }
-
-    fn list(&self, list: usize) -> ListView<'_> {
-        let len = self.size.len;
-        let first = if self.size.own { list * len * DIM } else { 0 };
-        let vectors = self.vectors[first..first + len * DIM].into();
-        ListView { vectors, bias: &self.bias[list * len..][..len], ids: &self.ids, live: len }
-    }
-
-    fn version(&self, _: usize) -> [Version; 2] {
-        [self.version; 2]
-    }
-
-    fn device(&self) -> Option<&DeviceSlot> {
-        Some(&self.device)
-    }
-}
-
-/// Takes hits and forgets them: a lock around them would be measured too.
-pub(super) struct Nobody;
-
-impl Sink for Nobody {
-    fn take(&self, _: usize, _: &[Hit]) {}
-}
-
-/// All hits of a job.
-pub(super) struct Found(Mutex<Vec<Vec<Hit>>>);
-
-impl Found {
-    pub(super) fn new(queries: usize) -> Self {
-        Self(Mutex::new(vec![Vec::new(); queries]))
-    }
-
-    pub(super) fn take(&self) -> Vec<Vec<Hit>> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Sink for Found {
-    fn take(&self, query: usize, hits: &[Hit]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)[query] = hits.to_vec();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backend::device::DeviceKind;
     use crate::backend::gpu::adapter::adapters;
+    use crate::topk::Hit;
 
     /// The software adapter as if it had these limits; `None` where there is none.
     fn limited(change: impl FnOnce(&mut wgpu::Limits)) -> Option<Gpu> {
@@ -409,12 +222,12 @@ mod tests {
         let context = context();
         let measured = measure(&context, gpu).expect("no error");
         assert!(measured.is_some(), "{:?}", gpu.lost());
-        let sample = Sample::new(Size { lists: 200, len: 64, queries: 40, nprobe: 200, ..TINY });
+        let workload = Workload::new(Size { lists: 200, len: 64, queries: 40, nprobe: 200, ..TINY });
         let sort = |mut found: Vec<(u32, Hit)>| {
             found.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.order(&b.1)));
             found
         };
-        sample.with_job(40, 2, |job| {
+        workload.with_job(40, 2, |job| {
             let want = cpu::within(&context, job, -16.0).expect("no error");
             let got = gpu.within(&context, job, -16.0).expect("no error").expect("done");
             assert!(want.len() > 1000, "{}", want.len());
@@ -424,10 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn sample_has_no_ties_that_the_cpu_would_have_to_break() {
+    fn workload_has_no_ties_that_the_cpu_would_have_to_break() {
         for size in [LARGE, COARSE, SPREAD] {
-            let (sample, found, more) = (Sample::new(size), Found::new(50), size.k + 2);
-            sample.with_job(50, 2, |job| cpu::best(&context(), job, more, &found)).expect("no error");
+            let (workload, found, more) = (Workload::new(size), Found::new(50), size.k + 2);
+            workload.with_job(50, 2, |job| cpu::best(&context(), job, more, &found)).expect("no error");
             for hits in found.take() {
                 assert_eq!(hits.len(), more);
                 assert!(hits.windows(2).all(|two| two[0].key < two[1].key), "{hits:?}");

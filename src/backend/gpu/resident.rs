@@ -7,7 +7,9 @@
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::bounds::Sizes;
-use super::device::{Engine, Gpu, Memory, Outcome};
+use super::device::Gpu;
+use super::engine::Engine;
+use super::health::{Memory, Outcome};
 use super::held::{Book, Form, Held, least_of};
 use super::map::Map;
 use super::pieces::{Measured, Piece};
@@ -340,7 +342,7 @@ impl Resident {
         let most = SEGMENT_BYTES.min(limits.max_storage_buffer_binding_size).min(limits.max_buffer_size);
         let fits = usize::try_from(most / block_bytes).unwrap_or(usize::MAX);
         if fits == 0 {
-            return Err(super::device::Fault::Memory);
+            return Err(super::health::Fault::Memory);
         }
         // After the first upload with an eighth to spare: a list that is added to often does not need a segment
         // each time.

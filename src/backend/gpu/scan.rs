@@ -8,14 +8,16 @@ use std::collections::VecDeque;
 
 use super::assign;
 use super::call::{Call, under_way};
-use super::device::{Engine, Fault, Gpu, Outcome};
+use super::device::Gpu;
 use super::encode::ordered;
+use super::engine::Engine;
 use super::exact::{Carried, Judge, Judged};
+use super::health::{Fault, Outcome};
 use super::held::Form;
 use super::land::Flight;
-use super::probe::Nobody;
 use super::resident::Resident;
 use super::scratch::TURNS;
+use super::sinks::Nobody;
 use super::sums;
 use super::verify::arithmetic_is_the_cpus;
 use crate::backend::{AssignJob, Backend, Both, ScanJob, SumJob, cpu};

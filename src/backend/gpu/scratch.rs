@@ -1,6 +1,7 @@
 //! Buffers that calls use again and again; they grow and do not shrink.
 
-use super::device::{Engine, Fault, Memory, Outcome};
+use super::engine::Engine;
+use super::health::{Fault, Memory, Outcome};
 
 /// One such buffer a use.
 #[derive(Default)]

@@ -5,7 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::device::{Engine, Outcome};
+use super::engine::Engine;
+use super::health::Outcome;
 use super::scratch::Use;
 
 /// What a buffer gets, one piece after another.

@@ -2,8 +2,10 @@
 
 use std::sync::PoisonError;
 
-use super::device::{Engine, Gpu, Outcome};
+use super::device::Gpu;
 use super::encode::{SUBMISSION_SECONDS, Shape, dispatch_groups, to32};
+use super::engine::Engine;
+use super::health::Outcome;
 use super::pipelines::{Kernel, THREADS};
 use super::scratch::Use;
 use super::staging::Part;

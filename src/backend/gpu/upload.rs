@@ -1,7 +1,8 @@
 //! Large amounts on their way to the device: all workers write pieces of them into memory that both see, and while the
 //! device fetches these, the next are written.
 
-use super::device::{Engine, Outcome};
+use super::engine::Engine;
+use super::health::Outcome;
 use super::scratch::{TURNS, Use};
 use crate::context::Context;
 

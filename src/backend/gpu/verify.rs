@@ -8,14 +8,16 @@
 
 use super::assign;
 use super::call::under_way;
-use super::device::{Engine, Fault, Gpu, Outcome};
+use super::device::Gpu;
+use super::engine::Engine;
 use super::exact::Judge;
+use super::health::{Fault, Outcome};
 use super::held::{Form, Held};
 use super::pipelines::Width;
-use super::probe::Nobody;
 use super::resident::Resident;
 use super::sample::{QUERIES, Sample, VECTORS};
 use super::scratch::Scratch;
+use super::sinks::Nobody;
 use crate::backend::{AssignJob, Rows};
 use crate::context::Context;
 use crate::element::{Scalar, with_element};
@@ -179,8 +181,8 @@ mod tests {
     use super::*;
     use crate::backend::device::DeviceKind;
     use crate::backend::gpu::adapter::adapters;
-    use crate::backend::gpu::probe::Found;
     use crate::backend::gpu::scan;
+    use crate::backend::gpu::sinks::Found;
     use crate::backend::{Backend, cpu};
 
     #[test]

@@ -1,19 +1,19 @@
-//! What a search in one go found, judged: first that the lists which the device took are the query's nearest, then what is
+//! What both steps at once found, judged: first that the lists which the device took are the query's nearest, then what is
 //! best in them.
 
 use std::ops::Range;
 
-use super::arithmetic::Arithmetic;
-use super::encode::to32;
-use super::exact::{Candidate, Judge, Judged, Judges};
-use super::land::hits_of;
 use crate::backend::ScanJob;
+use crate::backend::gpu::arithmetic::Arithmetic;
+use crate::backend::gpu::encode::to32;
+use crate::backend::gpu::exact::{Candidate, Judge, Judged, Judges};
+use crate::backend::gpu::land::hits_of;
 use crate::collect::Sink;
 use crate::lists::block::{BLOCK, blocks};
 use crate::topk::Hit;
 
 /// The judge of both steps.
-pub(super) struct Twice<'a> {
+pub(super) struct BothJudge<'a> {
     /// Of the nearest centroids, and how many of them are the lists to be visited.
     pub(super) first: Judge<'a>,
     pub(super) nprobe: usize,
@@ -37,7 +37,7 @@ struct Room {
     candidates: Vec<Candidate>,
 }
 
-impl<'a> Judges<'a> for Twice<'a> {
+impl<'a> Judges<'a> for BothJudge<'a> {
     fn job(&self) -> &'a ScanJob<'a> {
         self.first.job()
     }
@@ -52,7 +52,7 @@ impl<'a> Judges<'a> for Twice<'a> {
     }
 }
 
-impl<'a> Twice<'a> {
+impl<'a> BothJudge<'a> {
     /// Hands over what is best of a query; whether it is proven that this is right.
     fn one(
         &self,

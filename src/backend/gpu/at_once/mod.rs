@@ -1,13 +1,19 @@
-//! Searches in one go: the device finds the lists that each query visits, plans their scan, and scans them, all in one
+//! Both steps of a search at once: the device finds the lists that each query visits, plans their scan, and scans them, all in one
 //! submission. The CPU learns the lists when it judges what was found, and does what neither proves.
 //!
 //! That takes lists in one segment, and few enough of them a query for a workgroup. Other searches are two scans with the
 //! CPU's plan between them.
 
+mod judge;
+
+use judge::BothJudge;
+
 use super::call::{Call, QUERIES, QUERY_BYTES, under_way, want};
-use super::device::{Engine, Fault, Gpu, Outcome};
+use super::device::Gpu;
 use super::encode::{MOST_GROUPS, Shape, dispatch_groups, kernel, to32};
+use super::engine::Engine;
 use super::exact::Judge;
+use super::health::{Fault, Outcome};
 use super::held::{Form, Held};
 use super::land::Flight;
 use super::map::{Map, SHAPES};
@@ -17,7 +23,6 @@ use super::round::{Pair, Round, Tile};
 use super::rounds::Limits;
 use super::scan::{self, more_than};
 use super::scratch::Use;
-use super::twice::Twice;
 use super::verify::arithmetic_is_the_cpus;
 use crate::backend::{Both, ScanJob};
 use crate::collect::Sink;
@@ -27,7 +32,7 @@ use crate::lists::block::{BLOCK, blocks};
 use crate::metric::Metric;
 
 /// The second step of a search whose first is a call's job.
-struct Through<'a> {
+struct SecondStep<'a> {
     job: &'a ScanJob<'a>,
     resident: &'a Resident,
     map: &'a Map,
@@ -71,8 +76,8 @@ impl Gpu {
             let Some(map) = resident.map(engine)? else { return Err(Fault::Unfit) };
             // One more than there are tells that these are all.
             let wanted = more_than(k, same).min(map.most_lanes(nprobe) + 1);
-            let through = Through { job: second, resident, map, held, nprobe, found, wanted };
-            let judge = Twice {
+            let step = SecondStep { job: second, resident, map, held, nprobe, found, wanted };
+            let judge = BothJudge {
                 first: judge,
                 nprobe,
                 lists,
@@ -82,10 +87,10 @@ impl Gpu {
                 slots: &resident.slots,
             };
             under_way(engine, context, &judge, centroids, sink, |call| {
-                let limits = through.limits(call)?;
+                let limits = step.limits(call)?;
                 scan::rounds(call, nprobe, |call| match call.plan_within(&limits)? {
                     None => Ok(None),
-                    Some(round) => through.launch(call, round).map(Some),
+                    Some(round) => step.launch(call, round).map(Some),
                 })
             })
         })?;
@@ -97,7 +102,7 @@ impl Gpu {
     }
 }
 
-impl Through<'_> {
+impl SecondStep<'_> {
     /// Lanes of a query's row of keys: in the first step, and at most in the second.
     fn lanes(&self, call: &Call<'_, '_, '_, '_>) -> [usize; 2] {
         let centroids = BLOCK * blocks(call.job.lists.list(0).ids.len());
