@@ -73,6 +73,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         let tables = [self.prepared.tables.bytes(codes, query)];
         let steps = [self.prepared.tables.steps(query)];
         let mut threshold = scorer.threshold(self.collector.bar(query));
+        // The least sum that can be a hit, behind the threshold that it is of.
         let mut least = (f32::MIN, 0);
         // Without a bar everything is a hit: few at first, so that there soon is one.
         let mut most = if threshold > f32::MIN { RUN } else { FIRST };
