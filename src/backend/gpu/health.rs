@@ -140,7 +140,7 @@ impl Memory {
     }
 
     pub(super) fn buffer(&self) -> &wgpu::Buffer {
-        self.buffer.as_ref().expect("invariant: taken by drop only")
+        self.buffer.as_ref().expect("invariant: filled when handed out, taken by drop only")
     }
 
     pub(super) fn bytes(&self) -> u64 {

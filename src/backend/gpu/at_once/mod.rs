@@ -1,5 +1,5 @@
-//! Both steps of a search at once: the device finds the lists that each query visits, plans their scan, and scans them, all in one
-//! submission. The CPU learns the lists when it judges what was found, and does what neither proves.
+//! Both steps of a search at once: the device finds the lists that each query visits, plans their scan, and scans them,
+//! all in one submission. The CPU learns the lists when it judges what was found, and does what neither proves.
 //!
 //! That takes lists in one segment, and few enough of them a query for a workgroup. Other searches are two scans with the
 //! CPU's plan between them.
