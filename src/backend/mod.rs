@@ -141,6 +141,35 @@ pub(crate) struct ScanJob<'a> {
 }
 
 impl<'a> ScanJob<'a> {
+    /// These queries (`[count, dim]`) and all vectors of plain lists, so many, by one worker: nothing is left out.
+    pub(crate) fn of_all(
+        metric: Metric,
+        dim: usize,
+        queries: &'a [f32],
+        lists: &'a dyn ListSource,
+        vectors: usize,
+    ) -> Self {
+        Self {
+            dim,
+            metric,
+            queries,
+            count: queries.len() / dim,
+            probes: Probes::All,
+            lists,
+            codes: Codes::Plain,
+            vectors,
+            places: false,
+            copies: false,
+            filter: None,
+            bars: None,
+            keys: None,
+            budget: None,
+            max_codes: usize::MAX,
+            workers: 1,
+            cancel: Cancel::default(),
+        }
+    }
+
     /// Some of the queries.
     #[inline]
     fn rows(&self, queries: Range<usize>) -> &'a [f32] {

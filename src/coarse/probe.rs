@@ -1,6 +1,6 @@
 //! The scan of centroids.
 
-use crate::backend::{self, Codes, ListSource, Probes, ScanJob, Sketched};
+use crate::backend::{self, ListSource, Probes, ScanJob, Sketched};
 use crate::collect::Sink;
 use crate::context::Context;
 use crate::error::Result;
@@ -52,25 +52,7 @@ pub(super) fn job<'a>(
     probes: Probes<'a>,
 ) -> ScanJob<'a> {
     let Probing { metric, dim, queries, workers, cancel, .. } = probing;
-    ScanJob {
-        dim,
-        metric,
-        queries,
-        count: probing.count(),
-        probes,
-        lists: centroids,
-        codes: Codes::Plain,
-        vectors: len,
-        places: false,
-        copies: false,
-        filter: None,
-        bars: None,
-        keys: None,
-        budget: None,
-        max_codes: usize::MAX,
-        workers,
-        cancel,
-    }
+    ScanJob { probes, workers, cancel, ..ScanJob::of_all(metric, dim, queries, centroids, len) }
 }
 
 /// Writes the ids of hits, and their keys if they are wanted.

@@ -10,7 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use super::centroids::{Blocks, Centroids};
 use super::means::Groups;
 use super::task::Task;
-use crate::backend::{Codes, Kept, Near, Nearest, PANEL, Probes, Rows, ScanJob, scan_best};
+use crate::backend::{Kept, Near, Nearest, PANEL, Rows, ScanJob, scan_best};
 use crate::collect::Sink;
 use crate::error::{Error, Result};
 use crate::topk::Hit;
@@ -154,23 +154,9 @@ impl Neighbourhoods {
         self.near.clear();
         self.near.extend((0u32..).take(k).flat_map(|centroid| [centroid; NEAR]));
         let job = ScanJob {
-            dim: centroids.dim,
-            metric: centroids.metric,
-            queries: &centroids.rows,
-            count: k,
-            probes: Probes::All,
-            lists: centroids,
-            codes: Codes::Plain,
-            vectors: k,
-            places: false,
-            copies: false,
-            filter: None,
-            bars: None,
-            keys: None,
-            budget: None,
-            max_codes: usize::MAX,
             workers: task.workers,
             cancel: task.control.cancel(),
+            ..ScanJob::of_all(centroids.metric, centroids.dim, &centroids.rows, centroids, k)
         };
         scan_best(task.context, &job, NEAR, &Numbers(crate::output::Rows::new(&mut self.near, NEAR)))?;
         self.near.chunks_exact_mut(NEAR).for_each(<[u32]>::sort_unstable);

@@ -1,14 +1,12 @@
 //! Numbers on which a device is tried: they would tell if it computed what the CPU does not.
 
 use crate::backend::{
-    Affine, Codes, DeviceSlot, ListSource, ListView, Number, Probes, Product, RaBitQ, Rounded, ScanJob,
-    Version,
+    Affine, Codes, DeviceSlot, ListSource, ListView, Number, Product, RaBitQ, Rounded, ScanJob, Version,
 };
 use crate::element::{Element, Scalar};
 use crate::kernel::{Book, bitpack};
 use crate::lists::block::{BLOCK, locate};
 use crate::metric::Metric;
-use crate::progress::Cancel;
 use crate::random::Random;
 
 /// Its vectors: as many as a tile of many queries has.
@@ -173,25 +171,8 @@ impl<E: Scalar> Sample<E> {
 
     /// All distances of the first `count` queries.
     pub(super) fn job(&self, count: usize) -> ScanJob<'_> {
-        ScanJob {
-            dim: self.dim,
-            metric: Metric::L2,
-            queries: &self.queries[..count * self.dim],
-            count,
-            probes: Probes::All,
-            codes: self.codes(),
-            lists: self,
-            vectors: VECTORS,
-            places: false,
-            copies: false,
-            filter: None,
-            bars: None,
-            keys: None,
-            budget: None,
-            max_codes: usize::MAX,
-            workers: 1,
-            cancel: Cancel::default(),
-        }
+        let queries = &self.queries[..count * self.dim];
+        ScanJob { codes: self.codes(), ..ScanJob::of_all(Metric::L2, self.dim, queries, self, VECTORS) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The small jobs on which a device and the CPU are measured.
 
-use crate::backend::{AssignJob, Codes, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
+use crate::backend::{AssignJob, DeviceSlot, ListSource, ListView, Probes, Rows, ScanJob, Version};
 use crate::error::Result;
 use crate::lists::block::lanes;
 use crate::matrix::MatrixRef;
@@ -99,25 +99,10 @@ impl Workload {
         work: impl FnOnce(&ScanJob<'_>) -> T,
     ) -> T {
         let Size { lists, len, nprobe, .. } = self.size;
-        work(&ScanJob {
-            dim: DIM,
-            metric: Metric::InnerProduct,
-            queries: &self.queries[..count * DIM],
-            count,
-            probes: Probes::Lists { lists: &self.probes[..count * nprobe], nprobe },
-            codes: Codes::Plain,
-            lists: self,
-            vectors: lists * len,
-            places: false,
-            copies: false,
-            filter: None,
-            bars: None,
-            keys: None,
-            budget: None,
-            max_codes: usize::MAX,
-            workers,
-            cancel: Cancel::default(),
-        })
+        let queries = &self.queries[..count * DIM];
+        let all = ScanJob::of_all(Metric::InnerProduct, DIM, queries, self, lists * len);
+        let probes = Probes::Lists { lists: &self.probes[..count * nprobe], nprobe };
+        work(&ScanJob { probes, workers, ..all })
     }
 
     /// The nearest of the first list to rows, as many as `out` has room for, which are its vectors in another order of
