@@ -21,6 +21,10 @@ pub(crate) trait Collector {
     fn bar(&self, query: usize) -> f32;
     /// Offers a candidate; true if the bar moved.
     fn offer(&mut self, query: usize, hit: Hit) -> bool;
+    /// Offers many candidates; true if the bar moved.
+    fn offer_all(&mut self, query: usize, hits: &[Hit]) -> bool {
+        hits.iter().fold(false, |moved, &hit| self.offer(query, hit) | moved)
+    }
     /// Called after a query's bar moved.
     fn moved(&mut self, query: usize);
 }
@@ -38,6 +42,15 @@ pub(crate) struct Best<'a> {
     pub(crate) shared: Option<&'a [AtomicU32]>,
 }
 
+impl Best<'_> {
+    /// A query's.
+    #[inline]
+    fn selection(&mut self, query: usize) -> TopK<'_> {
+        let hits = &mut self.hits[query * self.capacity..(query + 1) * self.capacity];
+        TopK { hits, state: &mut self.states[query], k: self.k, distinct: self.distinct }
+    }
+}
+
 impl Collector for Best<'_> {
     #[inline]
     fn bar(&self, query: usize) -> f32 {
@@ -50,8 +63,11 @@ impl Collector for Best<'_> {
 
     #[inline]
     fn offer(&mut self, query: usize, hit: Hit) -> bool {
-        let hits = &mut self.hits[query * self.capacity..(query + 1) * self.capacity];
-        TopK { hits, state: &mut self.states[query], k: self.k, distinct: self.distinct }.push(hit)
+        self.selection(query).push(hit)
+    }
+
+    fn offer_all(&mut self, query: usize, hits: &[Hit]) -> bool {
+        self.selection(query).push_all(hits)
     }
 
     #[inline]

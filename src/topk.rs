@@ -38,7 +38,7 @@ impl Hit {
 
     #[inline]
     fn is_better(&self, other: &Self) -> bool {
-        self.key < other.key || (self.key == other.key && self.id < other.id)
+        (self.key < other.key) | ((self.key == other.key) & (self.id < other.id))
     }
 }
 
@@ -151,7 +151,7 @@ pub(crate) fn capacity(k: usize) -> usize {
 }
 
 /// The largest k that is kept sorted: above it moving hits costs more than a loose bar.
-pub(crate) const SORTED: usize = 32;
+pub(crate) const SORTED: usize = 16;
 
 /// One query's selection over a slice of [`capacity`] places that lives in a workspace.
 pub(crate) struct TopK<'a> {
@@ -183,6 +183,14 @@ impl TopK<'_> {
             return false;
         }
         if self.k <= SORTED { self.insert(hit) } else { self.gather(hit) }
+    }
+
+    /// Offers many candidates; true if the bar moved.
+    pub(crate) fn push_all(&mut self, others: &[Hit]) -> bool {
+        if self.k > SORTED && !self.distinct {
+            return self.gather_all(others);
+        }
+        others.iter().fold(false, |moved, &hit| self.push(hit) | moved)
     }
 
     /// Whether a hit is there already.
@@ -224,6 +232,29 @@ impl TopK<'_> {
         full || first
     }
 
+    /// Puts those of many hits in the buffer that pass the bar; true if that moved it.
+    fn gather_all(&mut self, mut others: &[Hit]) -> bool {
+        let mut moved = false;
+        while !others.is_empty() {
+            let State { len, bar } = *self.state;
+            let mut len = len as usize;
+            let (now, later) = others.split_at(others.len().min(self.hits.len() - len));
+            for &hit in now {
+                // Written before it is known whether it passes: no branch that is guessed wrong.
+                self.hits[len] = hit;
+                len += usize::from(hit.is_better(&bar));
+            }
+            self.state.len = u32::try_from(len).expect("invariant: a buffer's places fit in u32");
+            others = later;
+            // As one by one: the first k give a bar, however few have come since.
+            if len == self.hits.len() || (bar.id == i64::MAX && len >= self.k) {
+                self.select();
+                moved = true;
+            }
+        }
+        moved
+    }
+
     /// Keeps the k best, in no order, and sets the bar.
     #[cold]
     #[inline(never)]
@@ -258,6 +289,29 @@ mod tests {
                     found.sort_by(Hit::order);
                     assert_eq!(found, sorted, "{k} of {len}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn push_all_any_portions_select_what_push_does() {
+        for k in [1, 5, SORTED, SORTED + 1, 40, 1500] {
+            for (portion, bar) in [(1, f32::INFINITY), (7, f32::INFINITY), (300, f32::INFINITY), (64, 100.0)]
+            {
+                let keys: Vec<f32> = (0..5000).map(|n| (n * 7919 % 997) as f32).collect();
+                let all = hits(&keys);
+                let best = |push: &dyn Fn(&mut TopK<'_>)| {
+                    let mut room = vec![Hit::NONE; capacity(k)];
+                    let mut state = State { bar: Hit { key: bar, ..Hit::NONE }, ..State::EMPTY };
+                    push(&mut TopK { hits: &mut room, state: &mut state, k, distinct: false });
+                    let found = &mut room[..state.len as usize];
+                    found.sort_by(Hit::order);
+                    found[..found.len().min(k)].to_vec()
+                };
+                let one_by_one = best(&|top| all.iter().for_each(|&hit| _ = top.push(hit)));
+                let at_once = best(&|top| all.chunks(portion).for_each(|hits| _ = top.push_all(hits)));
+                assert_eq!(at_once, one_by_one, "{k}, {portion}, {bar}");
+                assert!(at_once.len() == k || bar < f32::INFINITY);
             }
         }
     }

@@ -103,13 +103,15 @@ fn best_by_query(
             let to = (from + chunk).min(job.count);
             workspace.prepared.fill(context.kernels(), job, from, to);
             workspace.plan.make(&Shape::for_scan(context.kernels(), job), from, to)?;
-            let Workspace { plan, hits, states, prepared, scratch, .. } = &mut workspace;
+            let Workspace { plan, hits, states, prepared, scratch, .. } = &mut *workspace;
             let best = selections(hits, states, job, (from, to), k, None)?;
             let capacity = best.capacity;
             let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
+            let mut list = None;
             for (number, unit) in plan.units.iter().enumerate() {
-                scanner.approach(plan, number + 1);
-                scanner.scan(plan, unit)?;
+                let next = scanner.approach(plan, number + 1);
+                scanner.scan_of(plan, unit, list.unwrap_or_else(|| job.lists.list(unit.list as usize)))?;
+                list = next;
             }
             for (query, (hits, state)) in hits.chunks_exact_mut(capacity).zip(states).enumerate() {
                 finish(job, &mut hits[..state.len as usize], k, from + query, sink);
@@ -133,10 +135,10 @@ fn best_by_list(
     lead.bars.resize_with(to - from, || AtomicU32::new(NO_BAR));
     let parts = Mutex::new(std::mem::take(&mut lead.parts));
     let next = AtomicUsize::new(0);
-    let Workspace { plan, bars, .. } = &lead;
+    let Workspace { plan, bars, .. } = &*lead;
     let result = run(context, shares.workers, |mut workspace| {
         workspace.prepared.fill(context.kernels(), job, from, to);
-        let Workspace { hits, states, prepared, scratch, .. } = &mut workspace;
+        let Workspace { hits, states, prepared, scratch, .. } = &mut *workspace;
         let best = selections(hits, states, job, (from, to), k, Some(bars))?;
         let mut scanner = Scanner::new(context, job, from, prepared, scratch, best);
         while let Some(unit) = plan.units.get(next.fetch_add(1, Ordering::Relaxed)) {
@@ -239,7 +241,7 @@ pub(super) fn within(context: &Context, job: &ScanJob<'_>, key: f32) -> Result<V
 
 /// Runs `work` on every worker, each with a workspace of its own to keep or give back; the first failure
 /// is the call's.
-fn run(context: &Context, workers: usize, work: impl Fn(Workspace) -> Result<()> + Sync) -> Result<()> {
+fn run(context: &Context, workers: usize, work: impl Fn(Box<Workspace>) -> Result<()> + Sync) -> Result<()> {
     let failure = Mutex::new(None);
     context.parallel(workers, &|_| {
         if let Err(error) = work(context.workspaces().take()) {
@@ -278,7 +280,7 @@ fn selections<'a>(
 fn finish(job: &ScanJob<'_>, hits: &mut [Hit], k: usize, query: usize, sink: &dyn Sink) {
     let hits = if job.copies && !job.places { topk::distinct(hits) } else { hits };
     let best = if hits.len() > k {
-        hits.select_nth_unstable_by(k - 1, Hit::order);
+        topk::select(hits, k);
         &mut hits[..k]
     } else {
         hits

@@ -88,6 +88,10 @@ pub(crate) trait ListSource: Sync {
     fn list_count(&self) -> usize;
     /// One of them.
     fn list(&self, list: usize) -> ListView<'_>;
+    /// How many slots it has.
+    fn slots(&self, list: usize) -> usize {
+        self.list(list).ids.len()
+    }
     /// Has fetched what [`Self::list`] reads to tell where a list is.
     fn announce(&self, list: usize) {
         let _ = list;

@@ -161,6 +161,11 @@ impl Plan {
             Probes::Lists { lists, nprobe } => Some(&lists[query * nprobe..(query + 1) * nprobe]),
         };
         let start = self.unsorted.len();
+        if let (0, Some(row)) = (start, row) {
+            // All at once, not one after another. Of the first query: others have many of the same.
+            let lists = row[first..last].iter().filter_map(|&list| usize::try_from(list).ok());
+            lists.for_each(|list| shape.lists.announce(list));
+        }
         for rank in first..last {
             let list = row.map_or(rank as i64, |row| row[rank]);
             let Ok(list) = usize::try_from(list) else { continue };
@@ -225,7 +230,7 @@ impl Plan {
             let pairs = (to32(rest), to32(rest + group.len()));
             rest += group.len();
             // The pairs of a limited search come with the most slots first.
-            let end = blocks(shape.lists.list(list as usize).ids.len().min(group[0].slots as usize));
+            let end = blocks(shape.lists.slots(list as usize).min(group[0].slots as usize));
             for first in (0..end).step_by(unit) {
                 let blocks = (to32(first), to32((first + unit).min(end)));
                 let reaching = group.partition_point(|pair| pair.slots as usize > first * BLOCK);

@@ -13,6 +13,7 @@ use crate::element::Values;
 use crate::error::Result;
 use crate::kernel::{Found, GROUP, Kernels, TileOutput, bitpack, prefetch_early};
 use crate::lists::block::{BLOCK, blocks};
+use crate::topk::Hit;
 
 /// What of a list is scanned.
 pub(super) struct Ground<'a> {
@@ -79,6 +80,8 @@ pub(crate) struct Scratch {
     pub(super) tile: Box<TileOutput>,
     /// The same of a single query.
     pub(super) found: Box<Found>,
+    /// What passes of it.
+    pub(super) hits: Vec<Hit>,
     filtered: Filtered,
     /// A tile's queries, as codes see them.
     pub(super) shifted: Vec<f32>,
@@ -115,6 +118,7 @@ impl Scratch {
             packed: Vec::new(),
             tile: Box::new(TileOutput::new()),
             found: Box::new(Found::new()),
+            hits: Vec::new(),
             filtered: Filtered::default(),
             shifted: Vec::new(),
             unpacked: Vec::new(),
@@ -142,7 +146,11 @@ impl<'a, C: Collector> Scanner<'a, C> {
 
     /// Scans a unit for all its pairs.
     pub(super) fn scan(&mut self, plan: &Plan, unit: &Unit) -> Result<()> {
-        let list = self.job.lists.list(unit.list as usize);
+        self.scan_of(plan, unit, self.job.lists.list(unit.list as usize))
+    }
+
+    /// The same of a unit whose list was looked at before.
+    pub(super) fn scan_of(&mut self, plan: &Plan, unit: &Unit, list: ListView<'a>) -> Result<()> {
         let pairs = &plan.pairs[unit.pairs.0 as usize..unit.pairs.1 as usize];
         let (number, places) = (unit.list as usize, self.job.places);
         let all = (unit.blocks.0 as usize, unit.blocks.1 as usize);

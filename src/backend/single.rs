@@ -6,7 +6,7 @@ use super::plan::{Pair, Plan, Unit};
 use super::product::Product;
 use super::scan::{Ground, Scanner, Scratch};
 use super::scorer::Scorer;
-use super::{Codes, IdFilter};
+use super::{Codes, IdFilter, ListView};
 use crate::collect::Collector;
 use crate::element::{Values, with_values};
 use crate::kernel::{LookupInput, RUN, begin, prefetch};
@@ -24,12 +24,12 @@ const ONES: [f32; RUN] = [1.0; RUN];
 const ZEROS: [f32; RUN] = [0.0; RUN];
 
 impl<'a, C: Collector> Scanner<'a, C> {
-    /// Has the beginning of a unit fetched that comes next, and where the one after it lies. A few queries wait for
-    /// memory, and what lies ahead within a list is fetched by itself.
-    pub(super) fn approach(&mut self, plan: &Plan, unit: usize) {
+    /// Has the beginning of a unit fetched that comes next, and where the one after it lies; its list, if it looked at that.
+    /// A few queries wait for memory, and what lies ahead within a list is fetched by itself.
+    pub(super) fn approach(&mut self, plan: &Plan, unit: usize) -> Option<ListView<'a>> {
         let few = |unit: &&Unit| (unit.pairs.1 - unit.pairs.0) as usize <= FEW;
         self.next = &[];
-        let Some(next) = plan.units.get(unit).filter(few) else { return };
+        let next = plan.units.get(unit).filter(few)?;
         if let Some(then) = plan.units.get(unit + 1) {
             self.job.lists.announce(then.list as usize);
         }
@@ -46,6 +46,7 @@ impl<'a, C: Collector> Scanner<'a, C> {
         if !(one_by_one && self.is_unbiased()) {
             prefetch(begin(bytemuck::cast_slice(&list.bias[first..])));
         }
+        Some(list)
     }
 
     /// The codes, if what they add up is looked up in registers.
@@ -103,23 +104,24 @@ impl<'a, C: Collector> Scanner<'a, C> {
                 };
                 // What fills no block comes by itself.
                 let next = if rest.len() < BLOCK * columns { std::mem::take(&mut self.next) } else { rest };
-                let Scratch { tile, found, .. } = &mut *self.scratch;
-                for hit in 0..self.kernels.lookup_run(input, next, tile, found) {
-                    let (slot, score) = (first + found.lanes[hit] as usize, found.scores[hit]);
+                let Scratch { tile, found, hits, .. } = &mut *self.scratch;
+                let count = self.kernels.lookup_run(input, next, tile, found);
+                hits.clear();
+                for (&lane, &score) in found.lanes[..count].iter().zip(&found.scores) {
+                    let slot = first + lane as usize;
                     if slot >= slots {
                         break;
                     }
-                    // The bar may have moved since, and a filter may have been left for the end.
+                    // A filter may have been left for the end.
                     let passes =
                         |filter: &dyn IdFilter| filter.mask(self.kernels, &list.ids[slot..=slot]) != 0;
-                    if score < threshold || !ground.filter.is_none_or(passes) {
-                        continue;
+                    if ground.filter.is_none_or(passes) {
+                        hits.push(Hit { key: scorer.key(score, list, slot), id: ground.id(slot) });
                     }
-                    let key = scorer.key(score, list, slot);
-                    if self.collector.offer(query, Hit { key, id: ground.id(slot) }) {
-                        self.collector.moved(query);
-                        threshold = scorer.threshold(self.collector.bar(query));
-                    }
+                }
+                if !hits.is_empty() && self.collector.offer_all(query, hits) {
+                    self.collector.moved(query);
+                    threshold = scorer.threshold(self.collector.bar(query));
                 }
                 first = stop;
             }

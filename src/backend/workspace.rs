@@ -30,7 +30,8 @@ pub(crate) struct Workspace {
     /// The bars that workers share.
     pub(crate) bars: Vec<AtomicU32>,
     /// Other workers' workspaces while their selections are merged.
-    pub(crate) parts: Vec<Workspace>,
+    #[expect(clippy::vec_box, reason = "they come from the pool and go back")]
+    pub(crate) parts: Vec<Box<Workspace>>,
     /// Queries, normalised or of another type.
     pub(crate) floats: Vec<f32>,
     /// A panel of rows, the same.
@@ -42,7 +43,7 @@ pub(crate) struct Workspace {
     /// Their distances.
     pub(crate) keys: Vec<f32>,
     /// The gaps to which lists are visited, by rank.
-    pub(crate) limits: Vec<f32>,
+    pub(crate) limits: Limits,
     /// What the first stage of a search leaves for the second.
     pub(crate) candidates: Candidates,
     /// Where the rows of those lie, and which they are of.
@@ -68,11 +69,30 @@ impl Workspace {
             between: Default::default(),
             lists: Vec::new(),
             keys: Vec::new(),
-            limits: Vec::new(),
+            limits: Limits::default(),
             candidates: Candidates::default(),
             order: Vec::new(),
             row: Vec::new(),
         }
+    }
+}
+
+/// Limits by rank, and what they were computed of: searches ask for the same again and again.
+#[derive(Default)]
+pub(crate) struct Limits {
+    scale: f32,
+    by_rank: Vec<f32>,
+}
+
+impl Limits {
+    /// Those of the first `ranks` ranks, from 1 on, for a scale; `limit` computes one.
+    pub(crate) fn of(&mut self, ranks: usize, scale: f32, limit: impl Fn(usize) -> f32) -> &[f32] {
+        if self.by_rank.len() != ranks || self.scale != scale {
+            self.by_rank.clear();
+            self.by_rank.extend((1..=ranks).map(limit));
+            self.scale = scale;
+        }
+        &self.by_rank
     }
 }
 
@@ -123,19 +143,20 @@ impl Sink for CandidateSink<'_> {
     }
 }
 
-/// Workspaces at rest.
+/// Workspaces at rest, each in its place: a search takes several, and to move them would take longer than its lists' plan.
 #[derive(Default)]
-pub(crate) struct WorkspacePool(Mutex<Vec<Workspace>>);
+#[expect(clippy::vec_box, reason = "what is taken out is not moved")]
+pub(crate) struct WorkspacePool(Mutex<Vec<Box<Workspace>>>);
 
 impl WorkspacePool {
     /// Takes a workspace, with whatever the last user left in it.
-    pub(crate) fn take(&self) -> Workspace {
+    pub(crate) fn take(&self) -> Box<Workspace> {
         let rested = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        rested.unwrap_or_else(Workspace::new)
+        rested.unwrap_or_else(|| Box::new(Workspace::new()))
     }
 
     /// Gives a workspace back.
-    pub(crate) fn put(&self, workspace: Workspace) {
+    pub(crate) fn put(&self, workspace: Box<Workspace>) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(workspace);
     }
 }

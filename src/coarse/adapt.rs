@@ -6,6 +6,7 @@
 //! list is read, logarithms of the rank and relative distances tell best how many neighbours it holds; see
 //! `benches/peers/adaptive.py`.
 
+use crate::backend::workspace::Limits;
 use crate::matrix::squared_norm;
 use crate::metric::Metric;
 
@@ -21,13 +22,11 @@ pub(crate) struct Reach<'a> {
 }
 
 impl<'a> Reach<'a> {
-    /// `scale` is above 0; `limits` is memory to work in.
-    pub(crate) fn new(metric: Metric, nprobe: usize, scale: f32, limits: &'a mut Vec<f32>) -> Self {
+    /// `scale` is above 0; `limits` keeps the logarithms, which take a single query longer than to pass over its lists.
+    pub(crate) fn new(metric: Metric, nprobe: usize, scale: f32, limits: &'a mut Limits) -> Self {
         #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "numbers of lists")]
         let limit = |rank: usize| (f64::from(scale) * (REACH * nprobe as f64 / rank as f64).ln()) as f32;
-        limits.clear();
-        limits.extend((1..=nprobe).map(limit));
-        Self { metric, limits }
+        Self { metric, limits: limits.of(nprobe, scale, limit) }
     }
 
     /// Makes -1 of the lists of each query (`[count, nprobe]`, nearest first) that it need not visit, and their keys
@@ -70,7 +69,7 @@ mod tests {
     /// Lists left of 4 with these keys, `nprobe` 4.
     fn left(metric: Metric, scale: f32, query: [f32; 2], keys: [f32; 4]) -> usize {
         let (mut lists, mut cut) = ([5, 3, 8, 0], keys);
-        Reach::new(metric, 4, scale, &mut Vec::new()).cut(&query, 2, &mut lists, &mut cut);
+        Reach::new(metric, 4, scale, &mut Limits::default()).cut(&query, 2, &mut lists, &mut cut);
         let end = lists.iter().position(|&list| list < 0).unwrap_or(4);
         assert_eq!(lists[..end], [5, 3, 8, 0][..end]);
         assert!(lists[end..].iter().all(|&list| list == -1));
@@ -100,6 +99,16 @@ mod tests {
         // The query's length is the unit.
         assert_eq!(left(Metric::InnerProduct, 1.0, [3.0, 4.0], [-9.0, 1.3, 1.4, 2.0]), 2);
         assert_eq!(left(Metric::InnerProduct, 1.0, [0.3, 0.4], [-9.0, 1.3, 1.4, 2.0]), 1);
+    }
+
+    #[test]
+    fn limits_of_one_rule_are_not_another_s() {
+        let mut limits = Limits::default();
+        for (nprobe, scale) in [(4, 1.0), (4, 0.5), (3, 0.5), (4, 1.0)] {
+            let kept = Reach::new(Metric::L2, nprobe, scale, &mut limits).limits.to_vec();
+            assert_eq!(kept, Reach::new(Metric::L2, nprobe, scale, &mut Limits::default()).limits);
+            assert_eq!(kept.len(), nprobe);
+        }
     }
 
     #[test]

@@ -175,7 +175,7 @@ mod tests {
         let request = Request { stage: "search", queries: matrix(queries).into(), k: 1, given: None };
         let options = SearchOptions { nprobe: usize::MAX, ..Default::default() };
         let cancel = Cancel::default();
-        let Workspace { row, .. } = &mut index.context.workspaces().take();
+        let Workspace { row, .. } = &mut *index.context.workspaces().take();
         let mut clock = Clock::start(None);
         let job = index.job(&request, &options, cancel, &mut workspace, &mut clock).unwrap();
         let Codes::RaBitQ(codes) = job.codes else { panic!("expected RaBitQ codes") };

@@ -2,6 +2,7 @@
 
 use super::tune::TuneOptions;
 use super::{Index, SearchOptions, SearchOutput};
+use crate::backend::workspace::Limits;
 use crate::coarse::{Coarse, Reach, gap};
 use crate::codec::Codec;
 use crate::curve::{CurvePoint, mean_and_low};
@@ -186,7 +187,7 @@ impl<'a, 'c> Measuring<'a, 'c> {
     fn cost(&self, (nprobe, scale): (usize, f32)) -> Result<f64> {
         let index = self.index;
         let Some(coarse) = &index.coarse else { return Ok(index.count as f64) };
-        let (mut limits, mut vectors) = (Vec::new(), 0);
+        let (mut limits, mut vectors) = (Limits::default(), 0);
         let copies = scale > 0.0 || nprobe < index.nlist();
         self.each_probed(coarse, nprobe, &mut |queries, lists, keys| {
             if scale > 0.0 {

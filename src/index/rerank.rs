@@ -64,7 +64,7 @@ impl Index {
         let jobs = hits.chunks_mut(*most * each).zip(counts.chunks_mut(each)).enumerate();
         self.context.each(workers, jobs, &|(chunk, (hits, counts)): (usize, (&mut [Hit], &mut [usize]))| {
             let mut workspace = self.context.workspaces().take();
-            let Workspace { row, panel, order, .. } = &mut workspace;
+            let Workspace { row, panel, order, .. } = &mut *workspace;
             let first = chunk * each;
             let rows = queries.slice(first, first + counts.len());
             let rows = rows.matrix(panel);
@@ -114,7 +114,7 @@ impl Index {
         let jobs = Mutex::new(hits.chunks_mut(*most).zip(&*counts).enumerate());
         self.context.parallel(workers, &|_| {
             let mut workspace = self.context.workspaces().take();
-            let Workspace { row, panel, .. } = &mut workspace;
+            let Workspace { row, panel, .. } = &mut *workspace;
             let mut scores = Scores::new(&self.context, self.metric, row);
             let mut taken = [const { None }; QUERIES];
             while !job.cancel.is_set() {
@@ -186,7 +186,7 @@ impl Index {
         let jobs = Mutex::new(pieces);
         self.context.parallel(workers, &|_| {
             let mut workspace = self.context.workspaces().take();
-            let Workspace { row, panel, hits, .. } = &mut workspace;
+            let Workspace { row, panel, hits, .. } = &mut *workspace;
             let mut scores = Scores::new(&self.context, self.metric, row);
             while !cancel.is_set() {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();

@@ -115,6 +115,10 @@ impl ListSource for Lists {
         self.any(list).view()
     }
 
+    fn slots(&self, list: usize) -> usize {
+        self.any(list).len()
+    }
+
     fn announce(&self, list: usize) {
         prefetch(self.any(list));
     }

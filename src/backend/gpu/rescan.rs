@@ -18,7 +18,7 @@ use crate::topk::Hit;
 /// One worker's memory.
 pub(super) struct Rescan<'a> {
     context: &'a Context,
-    workspace: Option<Workspace>,
+    workspace: Option<Box<Workspace>>,
     packed: Packed,
     kept: Vec<Kept>,
     sorted: Vec<Candidate>,
@@ -39,7 +39,8 @@ impl<'a> Rescan<'a> {
         hits: &mut Vec<Hit>,
     ) {
         let Self { context, packed, kept, sorted, workspace } = self;
-        let Some(Workspace { scratch, prepared, plan, found, .. }) = workspace else { return };
+        let Some(workspace) = workspace else { return };
+        let Workspace { scratch, prepared, plan, found, .. } = &mut **workspace;
         prepared.fill(context.kernels(), job, query, query + 1);
         found.clear();
         sorted.clear();
