@@ -48,7 +48,7 @@ pub(crate) use place::Place;
 pub(crate) use plan::visits;
 pub(crate) use product::Product;
 pub(crate) use rabitq::{Deviations, Number, RaBitQ, centre};
-pub(crate) use rerank::{KeptRow, Scores};
+pub(crate) use rerank::{KeptRow, Reading, Scores};
 pub(crate) use rounded::{Bound, Rounded};
 pub(crate) use sketch::Sketch;
 pub(crate) use slot::{DeviceSlot, RowsSlot, Version};

@@ -2,12 +2,20 @@
 //! what they were found by.
 
 use crate::context::Context;
-use crate::kernel::{Kernels, Pair, SIDE_BY_SIDE, begin, prefetch, prefetch_early};
+use crate::kernel::{HalfPair, Kernels, Pair, SIDE_BY_SIDE, Term, begin, prefetch, prefetch_early};
 use crate::metric::Metric;
 use crate::topk::Hit;
 
 /// The vector that a kept row stands for: in place, or written to the memory given.
 type Read<'a> = &'a dyn for<'b> Fn(&'b [u8], &'b mut [f32]) -> &'b [f32];
+
+/// How kept rows are read.
+#[derive(Clone, Copy)]
+pub(crate) struct Reading<'a> {
+    /// Whether they are float16.
+    pub(crate) halves: bool,
+    pub(crate) read: Read<'a>,
+}
 
 /// Bytes that are on their way while rows are compared: more than all lines that can be at a time. None are while the first
 /// stage ends, when most of the best are known: tried, its codes waited as much longer (rows of 384 and 784 values, Zen 4).
@@ -51,15 +59,15 @@ impl<'a> Scores<'a> {
     }
 
     /// Gives each of `hits` the key of `query` with its vector: `kept` tells what is kept at the place that it carries,
-    /// and `read` the vector that this stands for. Their ids stay as they are: few of them are wanted.
+    /// and `reading` the vector that this stands for. Their ids stay as they are: few of them are wanted.
     pub(crate) fn rekey<'r>(
         &mut self,
         query: &[f32],
         hits: &mut [Hit],
         kept: &dyn Fn(i64) -> KeptRow<'r>,
-        read: Read<'_>,
+        reading: Reading<'_>,
     ) {
-        self.rekey_some(&|_| query, hits, None, kept, read);
+        self.rekey_some(&|_| query, hits, None, kept, reading);
     }
 
     /// The same of the hits of many queries, `query` being that of the hit in a place, and their ids with it. In the order
@@ -70,9 +78,9 @@ impl<'a> Scores<'a> {
         hits: &mut [Hit],
         places: &[(i64, usize)],
         kept: &dyn Fn(i64) -> KeptRow<'r>,
-        read: Read<'_>,
+        reading: Reading<'_>,
     ) {
-        self.rekey_some(query, hits, Some(places), kept, read);
+        self.rekey_some(query, hits, Some(places), kept, reading);
     }
 
     /// Gives the hits in these places, or all, their keys; those in places their ids too.
@@ -82,7 +90,7 @@ impl<'a> Scores<'a> {
         hits: &mut [Hit],
         places: Option<&[(i64, usize)]>,
         kept: &dyn Fn(i64) -> KeptRow<'r>,
-        read: Read<'_>,
+        reading: Reading<'_>,
     ) {
         let count = places.map_or(hits.len(), <[_]>::len);
         let place = |nth: usize| places.map_or(nth, |places| places[nth].1);
@@ -108,7 +116,10 @@ impl<'a> Scores<'a> {
                 fetched += 1;
             }
             let kept = |nth: usize| on_their_way[nth % on_their_way.len()];
-            let keys = self.keys(dim, now.clone().map(|nth| (query(place(nth)), kept(nth).row)), read);
+            let mut pairs: [(&[f32], &[u8]); SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
+            let rows = now.clone().map(|nth| (query(place(nth)), kept(nth).row));
+            pairs.iter_mut().zip(rows).for_each(|(pair, row)| *pair = row);
+            let keys = self.keys(dim, &pairs[..now.len()], reading);
             for (nth, key) in now.zip(keys) {
                 let hit = &mut hits[place(nth)];
                 hit.key = key;
@@ -121,30 +132,32 @@ impl<'a> Scores<'a> {
 
     /// The keys of queries with the vectors of which these rows are kept.
     #[inline]
-    fn keys<'r>(
-        &mut self,
-        dim: usize,
-        rows: impl Iterator<Item = (&'r [f32], &'r [u8])>,
-        read: Read<'_>,
-    ) -> [f32; SIDE_BY_SIDE] {
+    fn keys(&mut self, dim: usize, rows: &[(&[f32], &[u8])], reading: Reading<'_>) -> [f32; SIDE_BY_SIDE] {
         let Self { kernels, metric, rows: memory } = self;
         let mut keys = [0.0; SIDE_BY_SIDE];
-        let mut pairs: [Pair<'_>; SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
-        memory.resize(SIDE_BY_SIDE * dim, 0.0);
-        let mut count = 0;
-        let mut last: (&[u8], &[f32]) = (&[], &[]);
-        for ((query, row), memory) in rows.zip(memory.chunks_exact_mut(dim)) {
-            // Many queries have candidates in common, which come one after another.
-            if !std::ptr::eq(last.0, row) {
-                last = (row, read(row, memory));
+        let out = &mut keys[..rows.len()];
+        let term = if *metric == Metric::L2 { Term::Difference } else { Term::Product };
+        if let Some(halves) = kernels.pairs.halves().filter(|_| reading.halves) {
+            let mut pairs: [HalfPair<'_>; SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
+            let rows_as = rows.iter().map(|&(query, row)| (query, bytemuck::cast_slice(row)));
+            pairs.iter_mut().zip(rows_as).for_each(|(pair, row)| *pair = row);
+            halves(term, &pairs[..rows.len()], out);
+        } else {
+            let mut pairs: [Pair<'_>; SIDE_BY_SIDE] = [(&[], &[]); SIDE_BY_SIDE];
+            memory.resize(SIDE_BY_SIDE * dim, 0.0);
+            let mut last: (&[u8], &[f32]) = (&[], &[]);
+            let places = pairs.iter_mut().zip(memory.chunks_exact_mut(dim));
+            for (&(query, row), (pair, memory)) in rows.iter().zip(places) {
+                // Many queries have candidates in common, which come one after another.
+                if !std::ptr::eq(last.0, row) {
+                    last = (row, (reading.read)(row, memory));
+                }
+                *pair = (query, last.1);
             }
-            pairs[count] = (query, last.1);
-            count += 1;
-        }
-        let (pairs, out) = (&pairs[..count], &mut keys[..count]);
-        match metric {
-            Metric::L2 => kernels.pairs.differences(pairs, out),
-            Metric::InnerProduct | Metric::Cosine => kernels.pairs.products(pairs, out),
+            match term {
+                Term::Difference => kernels.pairs.differences(&pairs[..rows.len()], out),
+                Term::Product => kernels.pairs.products(&pairs[..rows.len()], out),
+            }
         }
         // + 0.0: a similarity of 0 has one key, not two.
         match metric {

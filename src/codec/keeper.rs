@@ -56,6 +56,11 @@ impl Codec {
         out
     }
 
+    /// Whether kept rows are float16 values, in place.
+    pub(crate) fn keeps_halves(&self) -> bool {
+        matches!(self, Self::Plain(Element::F16))
+    }
+
     /// Writes the vector that a kept row stands for.
     pub(crate) fn read_row(&self, kernels: &Kernels, row: &[u8], out: &mut [f32]) {
         match self {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Index;
 use super::range::sort_by_query;
 use crate::backend::workspace::{Candidates, Workspace};
-use crate::backend::{KeptRow, Place, ScanJob, Scores};
+use crate::backend::{KeptRow, Place, Reading, ScanJob, Scores};
 use crate::codec::Codec;
 use crate::collect::Sink;
 use crate::error::Result;
@@ -84,9 +84,11 @@ impl Index {
             let kernels = self.context.kernels();
             for pairs in order.chunks(PAIRS) {
                 job.cancel.check()?;
-                scores.rekey_in_order(&query, hits, pairs, &|place| self.kept(place), &|row, out| {
-                    codec.row_values(kernels, row, out)
-                });
+                let reading = Reading {
+                    halves: codec.keeps_halves(),
+                    read: &|row, out| codec.row_values(kernels, row, out),
+                };
+                scores.rekey_in_order(&query, hits, pairs, &|place| self.kept(place), reading);
             }
             for (query, (hits, &mut count)) in hits.chunks_mut(*most).zip(counts).enumerate() {
                 sink.take(first + query, best(&mut hits[..count], k));
@@ -148,7 +150,9 @@ impl Index {
     /// Gives hits that carry places their keys by the kept rows.
     pub(super) fn rekey(&self, codec: &Codec, query: &[f32], hits: &mut [Hit], scores: &mut Scores<'_>) {
         let kernels = self.context.kernels();
-        scores.rekey(query, hits, &|place| self.kept(place), &|row, out| codec.row_values(kernels, row, out));
+        let reading =
+            Reading { halves: codec.keeps_halves(), read: &|row, out| codec.row_values(kernels, row, out) };
+        scores.rekey(query, hits, &|place| self.kept(place), reading);
     }
 
     /// Gives hits that carry places their ids.

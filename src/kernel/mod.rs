@@ -28,7 +28,9 @@ pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};
 #[cfg(feature = "gpu")]
 pub(crate) use lookup::most;
 pub(crate) use lookup::{ENTRIES, Found, LookupInput, RUN, Residual, Steps};
-pub(crate) use pair::{Coded, Pair, Pairs, ROWS, SIDE_BY_SIDE, begin, prefetch, prefetch_early};
+pub(crate) use pair::{
+    Coded, HalfPair, Pair, Pairs, ROWS, SIDE_BY_SIDE, Term, begin, prefetch, prefetch_early,
+};
 pub(crate) use round::{RoundInput, Rounded};
 pub(crate) use tables::{Book, SumInput};
 

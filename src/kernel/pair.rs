@@ -3,6 +3,8 @@
 //!
 //! Terms are added up side by side in one order and rounded apart: all instruction sets give the same bits.
 
+use half::f16;
+
 use super::{CHUNK, bitpack};
 use crate::element::Values;
 
@@ -11,6 +13,17 @@ pub(super) const SUMS: usize = 32;
 
 /// Two vectors, as long as one another.
 pub(crate) type Pair<'a> = (&'a [f32], &'a [f32]);
+
+/// A vector and one of float16.
+pub(crate) type HalfPair<'a> = (&'a [f32], &'a [f16]);
+
+/// What is added up of the values of a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Term {
+    Product,
+    /// The square of their difference.
+    Difference,
+}
 
 /// Pairs that are worth handing over together: rows that lie apart are then waited for together.
 pub(crate) const SIDE_BY_SIDE: usize = 4;
@@ -31,7 +44,12 @@ pub(crate) struct Pairs {
     pub(super) differences: fn(&[Pair<'_>], &mut [f32]),
     pub(super) decode: fn(Coded<'_>, &mut [f32]),
     pub(super) widen: fn(Values<'_>, &mut [f32]),
+    /// Where it is faster than to widen the row first.
+    pub(super) halves: Option<HalvesFn>,
 }
+
+/// See [`Pairs::halves`].
+pub(super) type HalvesFn = fn(Term, &[HalfPair<'_>], &mut [f32]);
 
 /// A row of codes that each stand for `offset + scale * code`.
 #[derive(Clone, Copy)]
@@ -53,6 +71,7 @@ pub(super) const SCALAR: Pairs = Pairs {
     differences,
     decode,
     widen,
+    halves: None,
 };
 
 /// The same where multiply-adds are fused by default.
@@ -92,6 +111,17 @@ impl Pairs {
         (self.products)(pairs, out);
     }
 
+    /// The same, or the squared lengths of their differences, of rows of float16: bit by bit what rows that were widened
+    /// have. `None` if these kernels are no faster so.
+    #[inline]
+    pub(crate) fn halves(&self) -> Option<impl Fn(Term, &[HalfPair<'_>], &mut [f32]) + use<>> {
+        let halves = self.halves?;
+        Some(move |term, pairs: &[HalfPair<'_>], out: &mut [f32]| {
+            check(pairs, out);
+            halves(term, pairs, out);
+        })
+    }
+
     /// The squared lengths of the differences of pairs that are all of one length; `[pairs]`.
     #[inline]
     pub(crate) fn differences(&self, pairs: &[Pair<'_>], out: &mut [f32]) {
@@ -117,7 +147,7 @@ impl Pairs {
 }
 
 #[inline]
-fn check(pairs: &[Pair<'_>], out: &[f32]) {
+fn check<E>(pairs: &[(&[f32], &[E])], out: &[f32]) {
     let len = pairs.first().map_or(0, |(a, _)| a.len());
     assert!(pairs.len() == out.len() && pairs.iter().all(|(a, b)| a.len() == len && b.len() == len));
 }

@@ -242,6 +242,35 @@ fn pairs_any_count_agree_bit_by_bit_with_the_oracle_one_at_a_time() {
 }
 
 #[test]
+fn halves_any_count_and_length_agree_bit_by_bit_with_widened_rows() {
+    use half::f16;
+    for kernels in Kernels::available() {
+        let Some(halves) = kernels.pairs.halves() else { continue };
+        for dim in [1, 15, 16, 17, 31, 32, 33, 48, 50, 784] {
+            let query = numbers(48, dim);
+            // Rows between others, as above.
+            let rows: Vec<f16> = numbers(49, 11 * dim).into_iter().map(f16::from_f32).collect();
+            for count in 0..10 {
+                let pairs: Vec<_> = rows.chunks(dim).take(count).map(|row| (&query[..], row)).collect();
+                for term in [Term::Product, Term::Difference] {
+                    let mut out = vec![f32::NAN; count];
+                    halves(term, &pairs, &mut out);
+                    for (got, (query, row)) in out.iter().zip(&pairs) {
+                        let row: Vec<f32> = row.iter().map(|value| value.to_f32()).collect();
+                        let oracle = &scalar::KERNELS.pairs;
+                        let want = match term {
+                            Term::Product => oracle.product(query, &row),
+                            Term::Difference => oracle.difference(query, &row),
+                        };
+                        assert_eq!(*got, want, "{} {term:?} {dim}", kernels.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn decode_any_width_and_length_is_offset_plus_scaled_code() {
     for kernels in Kernels::available() {
         for (bits, dim) in [4, 6, 8].into_iter().flat_map(|bits| [1, 3, 8, 50, 131].map(|dim| (bits, dim))) {

@@ -6,9 +6,11 @@
 
 use std::arch::x86_64::*;
 
+use half::f16;
+
 use crate::element::{Scalar, Values};
 use crate::kernel::CHUNK;
-use crate::kernel::pair::{self, Coded, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS};
+use crate::kernel::pair::{self, Coded, HalfPair, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS, Term};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
@@ -22,6 +24,7 @@ pub(super) const AVX2: Pairs = Pairs {
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx2(row, out) },
     widen: pair::widen,
+    halves: None,
 };
 
 /// Those of AVX-512.
@@ -36,6 +39,8 @@ pub(super) const AVX512: Pairs = Pairs {
     decode: |row, out| unsafe { decode_avx512(row, out) },
     // SAFETY: as above.
     widen: |row, out| unsafe { widen_avx512(row, out) },
+    // SAFETY: as above.
+    halves: Some(|term, pairs, out| unsafe { halves_avx512(term, pairs, out) }),
 };
 
 #[target_feature(enable = "avx2,fma")]
@@ -125,6 +130,65 @@ unsafe fn differences_avx512(pairs: &[Pair<'_>], out: &mut [f32]) {
     unsafe { each(pairs, out, |a, b| square(_mm512_sub_ps(a, b))) }
 }
 
+#[target_feature(enable = "avx512f")]
+unsafe fn halves_avx512(term: Term, pairs: &[HalfPair<'_>], out: &mut [f32]) {
+    let square = |a| _mm512_mul_ps(a, a);
+    // SAFETY: the caller promises the same.
+    unsafe {
+        match term {
+            Term::Product => each(pairs, out, |a, b| _mm512_mul_ps(a, b)),
+            Term::Difference => each(pairs, out, |a, b| square(_mm512_sub_ps(a, b))),
+        }
+    }
+}
+
+/// Values of a type as registers of float32.
+trait Lanes {
+    /// Those from `from` on.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512F, and there are so many.
+    unsafe fn load(from: *const Self) -> __m512;
+
+    /// Of those the ones whose bit is set, which are the first; the others are 0.
+    ///
+    /// # Safety
+    /// The CPU has AVX-512F, and there are as many as bits are set.
+    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512;
+}
+
+impl Lanes for f32 {
+    #[inline(always)]
+    unsafe fn load(from: *const Self) -> __m512 {
+        // SAFETY: as for this function.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512 {
+        // SAFETY: as for this function.
+        unsafe { _mm512_maskz_loadu_ps(mask, from) }
+    }
+}
+
+impl Lanes for f16 {
+    #[inline(always)]
+    unsafe fn load(from: *const Self) -> __m512 {
+        // SAFETY: as for this function.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512 {
+        let mut values = [Self::ZERO; LANES];
+        // SAFETY: as for this function.
+        unsafe {
+            from.copy_to_nonoverlapping(values.as_mut_ptr(), mask.count_ones() as usize);
+            Self::load(values.as_ptr())
+        }
+    }
+}
+
 /// Registers that the sums of a pair are in, and the lanes of one.
 const REGISTERS: usize = SUMS / LANES;
 const LANES: usize = 16;
@@ -134,7 +198,11 @@ const LANES: usize = 16;
 /// # Safety
 /// The CPU has AVX-512F, and all vectors are of one length.
 #[inline(always)]
-unsafe fn each(pairs: &[Pair<'_>], out: &mut [f32], term: impl Fn(__m512, __m512) -> __m512 + Copy) {
+unsafe fn each<E: Lanes>(
+    pairs: &[(&[f32], &[E])],
+    out: &mut [f32],
+    term: impl Fn(__m512, __m512) -> __m512 + Copy,
+) {
     let (several, rest) = pairs.as_chunks::<SIDE_BY_SIDE>();
     let (several_out, rest_out) = out.as_chunks_mut::<SIDE_BY_SIDE>();
     // SAFETY: the caller promises the same.
@@ -147,8 +215,8 @@ unsafe fn each(pairs: &[Pair<'_>], out: &mut [f32], term: impl Fn(__m512, __m512
 /// # Safety
 /// As for [`each`].
 #[inline(always)]
-unsafe fn sums<const N: usize>(
-    pairs: &[Pair<'_>; N],
+unsafe fn sums<const N: usize, E: Lanes>(
+    pairs: &[(&[f32], &[E]); N],
     term: impl Fn(__m512, __m512) -> __m512 + Copy,
 ) -> [f32; N] {
     let len = pairs[0].0.len();
@@ -159,8 +227,8 @@ unsafe fn sums<const N: usize>(
         while at + SUMS <= len {
             for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
                 for (sum, at) in sums.iter_mut().zip((at..).step_by(LANES)) {
-                    let load = |values: &[f32]| _mm512_loadu_ps(values.as_ptr().add(at));
-                    *sum = _mm512_add_ps(*sum, term(load(a), load(b)));
+                    let (a, b) = (f32::load(a.as_ptr().add(at)), E::load(b.as_ptr().add(at)));
+                    *sum = _mm512_add_ps(*sum, term(a, b));
                 }
             }
             at += SUMS;
@@ -171,10 +239,10 @@ unsafe fn sums<const N: usize>(
             for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
                 for (register, sum) in sums.iter_mut().enumerate() {
                     let mask = (lanes >> (register * LANES) & 0xffff) as __mmask16;
-                    let load = |values: &[f32]| {
-                        _mm512_maskz_loadu_ps(mask, values.as_ptr().wrapping_add(at + register * LANES))
-                    };
-                    *sum = _mm512_add_ps(*sum, term(load(a), load(b)));
+                    let at = at + register * LANES;
+                    let a = f32::load_some(mask, a.as_ptr().wrapping_add(at));
+                    let b = E::load_some(mask, b.as_ptr().wrapping_add(at));
+                    *sum = _mm512_add_ps(*sum, term(a, b));
                 }
             }
         }
