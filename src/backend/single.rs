@@ -1,5 +1,8 @@
 //! What a scan does for single queries, which wait for memory. Product codes are scanned by runs: a list is a few of
 //! them, and what comes after each is fetched while it is scanned. Lists are short: whatever is done once a list counts.
+//!
+//! Tried on Zen 4, and no faster: codes fetched 6, 12 or 24 KB ahead, whichever lists that reaches into; runs of 16 blocks;
+//! two blocks of a run looked up with one load of the tables.
 
 use super::packed::FEW;
 use super::plan::{Pair, Plan, Unit};
