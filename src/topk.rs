@@ -151,7 +151,7 @@ pub(crate) fn capacity(k: usize) -> usize {
 }
 
 /// The largest k that is kept sorted: above it moving hits costs more than a loose bar. Batches behind codes of 8 bits, which
-/// keep 15 for 10 results, are a twentieth slower with 8 here; single queries that keep 30 or 40 a twentieth with 32.
+/// keep 15 for 10 results, are a twentieth slower with 8 here; single queries that keep 30 take 1 to 4 % longer with 32.
 pub(crate) const SORTED: usize = 16;
 
 /// One query's selection over a slice of [`capacity`] places that lives in a workspace.
