@@ -4,10 +4,9 @@
 use std::arch::x86_64::*;
 
 use super::bitmap::safe_members;
-use super::lookup::{safe_lookup, safe_residual, safe_subsets};
+use super::lookup::{safe_lookup, safe_lookup_run, safe_residual, safe_subsets};
 use super::unpack::safe_unpack;
 use crate::element::{Values, bf16, f16, with_values};
-use crate::kernel::lookup::run_of_tiles;
 use crate::kernel::tile::{self, Finish, Load, Simd};
 use crate::kernel::{Kernels, TileInput, TileOutput};
 
@@ -18,7 +17,7 @@ static KERNELS: Kernels = Kernels {
     squares: safe_squares,
     unpack: safe_unpack,
     lookup: safe_lookup,
-    lookup_run: |input, next, output, found| run_of_tiles(safe_lookup, input, next, output, found),
+    lookup_run: safe_lookup_run,
     subsets: safe_subsets,
     residual: safe_residual,
     dots: super::eights::safe_avx2,

@@ -10,6 +10,7 @@ mod multiply;
 mod pair;
 mod permute;
 mod rows;
+mod sums;
 mod tables;
 mod unpack;
 

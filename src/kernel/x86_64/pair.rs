@@ -6,46 +6,97 @@
 
 use std::arch::x86_64::*;
 
-use half::f16;
-
-use crate::element::{Scalar, Values};
+use super::sums::{self, LANES};
+use crate::element::{Scalar, Values, f16};
 use crate::kernel::CHUNK;
-use crate::kernel::pair::{self, Coded, HalfPair, Pair, Pairs, ROWS, SIDE_BY_SIDE, SUMS, Term};
+use crate::kernel::pair::{self, Coded, Pairs, ROWS, Term};
 
 /// Those of AVX2.
 pub(super) const AVX2: Pairs = Pairs {
-    // One number a register: wider ones would not serve a sum that is in order.
-    // SAFETY: the kernels are only reached through `detect`, which saw AVX2 and FMA.
-    in_order: |query, rows, scores| unsafe { in_order_fused(query, rows, scores) },
-    // SAFETY: as above.
-    products: |pairs, out| unsafe { products_avx2(pairs, out) },
-    // SAFETY: as above.
-    differences: |pairs, out| unsafe { differences_avx2(pairs, out) },
+    // SAFETY: the kernels are only reached through `detect`, which saw AVX2, FMA and F16C; `Pairs` checked the lengths.
+    in_order: |query, rows, scores| unsafe { in_order_avx2(query, rows, scores) },
+    products: |pairs, out| sums::safe_avx2(Term::Product, pairs, out),
+    differences: |pairs, out| sums::safe_avx2(Term::Difference, pairs, out),
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx2(row, out) },
-    widen: pair::widen,
-    halves: None,
+    // SAFETY: as above.
+    widen: |row, out| unsafe { widen_avx2(row, out) },
+    halves: Some(sums::safe_avx2),
 };
 
 /// Those of AVX-512.
 pub(super) const AVX512: Pairs = Pairs {
     // SAFETY: the kernels are only reached through `detect`, which saw AVX-512F; `Pairs` checked the lengths.
     in_order: |query, rows, scores| unsafe { in_order_avx512(query, rows, scores) },
-    // SAFETY: as above.
-    products: |pairs, out| unsafe { products_avx512(pairs, out) },
-    // SAFETY: as above.
-    differences: |pairs, out| unsafe { differences_avx512(pairs, out) },
+    products: |pairs, out| sums::safe_avx512(Term::Product, pairs, out),
+    differences: |pairs, out| sums::safe_avx512(Term::Difference, pairs, out),
     // SAFETY: as above.
     decode: |row, out| unsafe { decode_avx512(row, out) },
     // SAFETY: as above.
     widen: |row, out| unsafe { widen_avx512(row, out) },
-    // SAFETY: as above.
-    halves: Some(|term, pairs, out| unsafe { halves_avx512(term, pairs, out) }),
+    halves: Some(sums::safe_avx512),
 };
 
+/// A row a lane, eight at a time: values of their rows are brought together four by four.
+///
+/// # Safety
+/// The CPU has AVX2 and FMA, and rows are as long as the query.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn in_order_fused(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
-    pair::in_order(query, rows, scores, f32::mul_add);
+unsafe fn in_order_avx2(query: &[f32], rows: &[&[f32]; ROWS], scores: &mut [f32; ROWS]) {
+    let rows = rows.map(<[f32]>::as_ptr);
+    let (halves, scores) = (rows.as_chunks::<{ ROWS / 2 }>().0, scores.as_chunks_mut::<{ ROWS / 2 }>().0);
+    // SAFETY: values from `d` on, or the one at `d`, are those of rows as long as the query; there are twice 8 scores.
+    unsafe {
+        let mut totals = [_mm256_loadu_ps(scores[0].as_ptr()), _mm256_loadu_ps(scores[1].as_ptr())];
+        for from in (0..query.len()).step_by(CHUNK) {
+            let to = (from + CHUNK).min(query.len());
+            let (fours, rest) = query[from..to].as_chunks::<4>();
+            let mut sums = [_mm256_setzero_ps(); 2];
+            let mut d = from;
+            for values in fours {
+                for (sum, rows) in sums.iter_mut().zip(halves) {
+                    for (&value, lanes) in values.iter().zip(four_of_eight(rows, d)) {
+                        *sum = _mm256_fmadd_ps(_mm256_set1_ps(value), lanes, *sum);
+                    }
+                }
+                d += 4;
+            }
+            for &value in rest {
+                for (sum, rows) in sums.iter_mut().zip(halves) {
+                    let lanes = rows.map(|row| *row.add(d));
+                    *sum = _mm256_fmadd_ps(_mm256_set1_ps(value), _mm256_loadu_ps(lanes.as_ptr()), *sum);
+                }
+                d += 1;
+            }
+            totals = [_mm256_add_ps(totals[0], sums[0]), _mm256_add_ps(totals[1], sums[1])];
+        }
+        _mm256_storeu_ps(scores[0].as_mut_ptr(), totals[0]);
+        _mm256_storeu_ps(scores[1].as_mut_ptr(), totals[1]);
+    }
+}
+
+/// Four values of each row from `d` on, a row a lane.
+///
+/// # Safety
+/// The CPU has AVX2, and rows so many values.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn four_of_eight(rows: &[*const f32; ROWS / 2], d: usize) -> [__m256; 4] {
+    // Those of a row and of the fourth after it.
+    let both = |first: usize| {
+        // SAFETY: as for this function.
+        let [low, high] = [first, first + 4].map(|row| unsafe { _mm_loadu_ps(rows[row].add(d)) });
+        _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(low), high)
+    };
+    let (a, b, c, d) = (both(0), both(1), both(2), both(3));
+    let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+    let (ab_too, cd_too) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+    [
+        _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd),
+        _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd),
+        _mm256_shuffle_ps::<0b01_00_01_00>(ab_too, cd_too),
+        _mm256_shuffle_ps::<0b11_10_11_10>(ab_too, cd_too),
+    ]
 }
 
 /// A row a lane: values of all rows are brought together four by four.
@@ -108,168 +159,23 @@ unsafe fn four_of_each(rows: &[*const f32; ROWS], d: usize) -> [__m512; 4] {
 }
 
 #[target_feature(enable = "avx2")]
-unsafe fn products_avx2(pairs: &[Pair<'_>], out: &mut [f32]) {
-    pair::products(pairs, out);
-}
-
-#[target_feature(enable = "avx2")]
-unsafe fn differences_avx2(pairs: &[Pair<'_>], out: &mut [f32]) {
-    pair::differences(pairs, out);
-}
-
-#[target_feature(enable = "avx512f")]
-unsafe fn products_avx512(pairs: &[Pair<'_>], out: &mut [f32]) {
-    // SAFETY: the caller promises the same.
-    unsafe { each(pairs, out, |a, b| _mm512_mul_ps(a, b)) }
-}
-
-#[target_feature(enable = "avx512f")]
-unsafe fn differences_avx512(pairs: &[Pair<'_>], out: &mut [f32]) {
-    let square = |a| _mm512_mul_ps(a, a);
-    // SAFETY: the caller promises the same.
-    unsafe { each(pairs, out, |a, b| square(_mm512_sub_ps(a, b))) }
-}
-
-#[target_feature(enable = "avx512f")]
-unsafe fn halves_avx512(term: Term, pairs: &[HalfPair<'_>], out: &mut [f32]) {
-    let square = |a| _mm512_mul_ps(a, a);
-    // SAFETY: the caller promises the same.
-    unsafe {
-        match term {
-            Term::Product => each(pairs, out, |a, b| _mm512_mul_ps(a, b)),
-            Term::Difference => each(pairs, out, |a, b| square(_mm512_sub_ps(a, b))),
-        }
-    }
-}
-
-/// Values of a type as registers of float32.
-trait Lanes {
-    /// Those from `from` on.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512F, and there are so many.
-    unsafe fn load(from: *const Self) -> __m512;
-
-    /// Of those the ones whose bit is set, which are the first; the others are 0.
-    ///
-    /// # Safety
-    /// The CPU has AVX-512F, and there are as many as bits are set.
-    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512;
-}
-
-impl Lanes for f32 {
-    #[inline(always)]
-    unsafe fn load(from: *const Self) -> __m512 {
-        // SAFETY: as for this function.
-        unsafe { _mm512_loadu_ps(from) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512 {
-        // SAFETY: as for this function.
-        unsafe { _mm512_maskz_loadu_ps(mask, from) }
-    }
-}
-
-impl Lanes for f16 {
-    #[inline(always)]
-    unsafe fn load(from: *const Self) -> __m512 {
-        // SAFETY: as for this function.
-        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
-    }
-
-    #[inline(always)]
-    unsafe fn load_some(mask: __mmask16, from: *const Self) -> __m512 {
-        let mut values = [Self::ZERO; LANES];
-        // SAFETY: as for this function.
-        unsafe {
-            from.copy_to_nonoverlapping(values.as_mut_ptr(), mask.count_ones() as usize);
-            Self::load(values.as_ptr())
-        }
-    }
-}
-
-/// Registers that the sums of a pair are in, and the lanes of one.
-const REGISTERS: usize = SUMS / LANES;
-const LANES: usize = 16;
-
-/// Adds up what `term` makes of the values of each pair, some pairs side by side.
-///
-/// # Safety
-/// The CPU has AVX-512F, and all vectors are of one length.
-#[inline(always)]
-unsafe fn each<E: Lanes>(
-    pairs: &[(&[f32], &[E])],
-    out: &mut [f32],
-    term: impl Fn(__m512, __m512) -> __m512 + Copy,
-) {
-    let (several, rest) = pairs.as_chunks::<SIDE_BY_SIDE>();
-    let (several_out, rest_out) = out.as_chunks_mut::<SIDE_BY_SIDE>();
-    // SAFETY: the caller promises the same.
-    unsafe {
-        several.iter().zip(several_out).for_each(|(pairs, out)| *out = sums(pairs, term));
-        rest.as_chunks().0.iter().zip(rest_out).for_each(|(pair, out)| [*out] = sums(pair, term));
-    }
-}
-
-/// # Safety
-/// As for [`each`].
-#[inline(always)]
-unsafe fn sums<const N: usize, E: Lanes>(
-    pairs: &[(&[f32], &[E]); N],
-    term: impl Fn(__m512, __m512) -> __m512 + Copy,
-) -> [f32; N] {
-    let len = pairs[0].0.len();
-    // SAFETY: `at` and the lanes beyond it that are read lie within vectors of this length.
-    unsafe {
-        let mut sums = [[_mm512_setzero_ps(); REGISTERS]; N];
-        let mut at = 0;
-        while at + SUMS <= len {
-            for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
-                for (sum, at) in sums.iter_mut().zip((at..).step_by(LANES)) {
-                    let (a, b) = (f32::load(a.as_ptr().add(at)), E::load(b.as_ptr().add(at)));
-                    *sum = _mm512_add_ps(*sum, term(a, b));
-                }
-            }
-            at += SUMS;
-        }
-        if at < len {
-            // Terms of 0 for the lanes without values: they leave a sum that began with 0 as it is.
-            let lanes = u32::MAX >> (SUMS - (len - at));
-            for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
-                for (register, sum) in sums.iter_mut().enumerate() {
-                    let mask = (lanes >> (register * LANES) & 0xffff) as __mmask16;
-                    let at = at + register * LANES;
-                    let a = f32::load_some(mask, a.as_ptr().wrapping_add(at));
-                    let b = E::load_some(mask, b.as_ptr().wrapping_add(at));
-                    *sum = _mm512_add_ps(*sum, term(a, b));
-                }
-            }
-        }
-        sums.map(|sums| total(sums))
-    }
-}
-
-/// The sum of all lanes, in the order of the oracle: half of them on the other, again and again.
-///
-/// # Safety
-/// The CPU has AVX-512F.
-#[inline(always)]
-unsafe fn total([low, high]: [__m512; REGISTERS]) -> f32 {
-    // SAFETY: the caller has AVX-512F.
-    unsafe {
-        let sum = _mm512_add_ps(low, high);
-        let high = _mm256_castpd_ps(_mm512_extractf64x4_pd::<1>(_mm512_castps_pd(sum)));
-        let sum = _mm256_add_ps(_mm512_castps512_ps256(sum), high);
-        let sum = _mm_add_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps::<1>(sum));
-        let sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-        _mm_cvtss_f32(_mm_add_ss(sum, _mm_movehdup_ps(sum)))
-    }
-}
-
-#[target_feature(enable = "avx2")]
 unsafe fn decode_avx2(row: Coded<'_>, out: &mut [f32]) {
     pair::decode(row, out);
+}
+
+/// # Safety
+/// The CPU has AVX2 and F16C, and `out` as many values.
+#[target_feature(enable = "avx2,f16c")]
+unsafe fn widen_avx2(row: Values<'_>, out: &mut [f32]) {
+    const EIGHT: usize = 8;
+    let Values::F16(row) = row else { return pair::widen(row, out) };
+    let (whole, rest) = row.as_chunks::<EIGHT>();
+    let (whole_out, rest_out) = out.as_chunks_mut::<EIGHT>();
+    for (row, out) in whole.iter().zip(whole_out) {
+        // SAFETY: eight values of two bytes, and of four.
+        unsafe { _mm256_storeu_ps(out.as_mut_ptr(), _mm256_cvtph_ps(_mm_loadu_si128(row.as_ptr().cast()))) };
+    }
+    f16::widen(rest, rest_out);
 }
 
 /// # Safety

@@ -4,8 +4,8 @@
 
 use std::arch::x86_64::*;
 
-use super::lookup::safe_lookup;
-use crate::kernel::lookup::{ENTRIES, Found, LookupInput, Steps, run_of_tiles};
+use super::lookup::{safe_lookup, safe_lookup_run};
+use crate::kernel::lookup::{ENTRIES, Found, LookupInput, Steps};
 use crate::kernel::{TileOutput, prefetch_early};
 use crate::lists::block::{BLOCK, NARROW};
 
@@ -28,7 +28,7 @@ pub(super) fn safe_lookup_run_avx512(
         // SAFETY: the CPU has the features, and `Kernels::lookup_run` checked the shape.
         unsafe { run(input, next, found) }
     } else {
-        run_of_tiles(safe_lookup, input, next, output, found)
+        safe_lookup_run(input, next, output, found)
     }
 }
 
