@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::kernel::{Book, Kernels, bitpack};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
+use crate::lists::block::BLOCK;
 use crate::matrix::MatrixRef;
 use crate::progress::Control;
 
@@ -197,19 +198,25 @@ pub(super) fn scatter(
 
 /// The squared length of what each lane's codes stand for, in list number `list`.
 pub(super) fn squares(codes: &backend::Product<'_>, list: usize, block: &[u8], out: &mut [f32]) {
-    let width = out.len();
-    let centroid = codes.centroid(list).unwrap_or(&[]);
+    let centroid = codes.centroid(list);
     let each = codes.dim / codes.parts();
-    for (lane, out) in out.iter_mut().enumerate() {
-        *out = 0.0;
-        for part in 0..codes.parts() {
-            let code = bitpack::code(codes.bits, part, |column| block[column * width + lane]);
-            let word = codes.word(part, code);
-            match centroid.get(part * each..(part + 1) * each) {
-                None => *out += word.iter().map(|value| value * value).sum::<f32>(),
-                Some(centroid) => {
-                    let values = word.iter().zip(centroid).map(|(value, centroid)| value + centroid);
-                    *out += values.map(|value| value * value).sum::<f32>();
+    let mut numbers = [0; BLOCK];
+    let numbers = &mut numbers[..out.len()];
+    out.fill(0.0);
+    for part in 0..codes.parts() {
+        bitpack::unpack_row(codes.bits, part, block, numbers);
+        let lanes = out.iter_mut().zip(&*numbers);
+        match centroid {
+            None => {
+                let halves = &codes.book.halves[part * codes.book.words..][..codes.book.words];
+                lanes.for_each(|(sum, &code)| *sum += 2.0 * halves[usize::from(code)]);
+            }
+            Some(centroid) => {
+                let centroid = &centroid[part * each..(part + 1) * each];
+                for (sum, &code) in lanes {
+                    let values = codes.word(part, code).iter().zip(centroid);
+                    let values = values.map(|(value, centroid)| value + centroid);
+                    *sum += values.map(|value| value * value).sum::<f32>();
                 }
             }
         }

@@ -39,6 +39,12 @@ pub(crate) fn pack(bits: u32, codes: &[u8], out: &mut [u8]) {
         out.copy_from_slice(codes);
         return;
     }
+    if bits == 4 {
+        for (out, codes) in out.iter_mut().zip(codes.chunks(2)) {
+            *out = codes[0] | codes.get(1).map_or(0, |code| code << 4);
+        }
+        return;
+    }
     out.fill(0);
     for (d, &code) in codes.iter().enumerate() {
         let (column, shift) = locate(d, bits);

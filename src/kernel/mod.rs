@@ -32,7 +32,7 @@ pub(crate) use pair::{
     Coded, HalfPair, Pair, Pairs, ROWS, SIDE_BY_SIDE, Term, begin, prefetch, prefetch_early,
 };
 pub(crate) use round::{RoundInput, Rounded};
-pub(crate) use tables::{Book, SumInput};
+pub(crate) use tables::{Book, LANES, SumInput, Tables, Words};
 
 use crate::element::Values;
 use crate::error::{Error, Result};

@@ -22,6 +22,18 @@ pub(crate) struct Book<'a> {
     pub(crate) halves: &'a [f32],
 }
 
+/// Rows whose nearest words are found side by side.
+pub(crate) const LANES: usize = 16;
+
+/// A few words, one after another.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a> {
+    /// `[words][dim]`.
+    pub(crate) values: &'a [f32],
+    /// Half the squared length of each; `[words]`.
+    pub(crate) halves: &'a [f32],
+}
+
 impl Book<'_> {
     /// Fails unless the slices fit a vector of `dim` values.
     fn check(&self, dim: usize) {
@@ -82,16 +94,20 @@ impl SumInput<'_> {
     }
 }
 
+/// See [`Tables::nearest_of_rows`].
+pub(super) type NearestOfRowsFn = fn(&Words<'_>, &[[f32; LANES]], &mut [u32; LANES], &mut [f32; LANES]);
+
 /// The functions of one instruction set.
 pub(crate) struct Tables {
     pub(super) products: fn(&Book<'_>, &[f32], &mut [f32]),
     pub(super) quantize: fn(&[f32], &mut [u8]) -> Steps,
     pub(super) nearest: fn(&Book<'_>, &[f32], &mut [u8]),
+    pub(super) nearest_of_rows: NearestOfRowsFn,
     pub(super) add_up: fn(SumInput<'_>, usize, &mut TileOutput) -> bool,
 }
 
 /// Those of none in particular: the oracle.
-pub(super) const SCALAR: Tables = Tables { products, quantize, nearest, add_up };
+pub(super) const SCALAR: Tables = Tables { products, quantize, nearest, nearest_of_rows, add_up };
 
 impl Tables {
     /// Writes the product of each part of `query` with each word: `[parts][words]`.
@@ -113,6 +129,20 @@ impl Tables {
         book.check(vector.len());
         assert!(book.words <= 256 && codes.len() == book.halves.len() / book.words);
         (self.nearest)(book, vector, codes);
+    }
+
+    /// Writes the number of the word nearest to each of some rows (`[dim][LANES]`), the first of equals, and its squared
+    /// distance, as products tell it: not below 0.
+    #[inline]
+    pub(crate) fn nearest_of_rows(
+        &self,
+        words: &Words<'_>,
+        rows: &[[f32; LANES]],
+        numbers: &mut [u32; LANES],
+        distances: &mut [f32; LANES],
+    ) {
+        assert!(words.values.len() == words.halves.len() * rows.len());
+        (self.nearest_of_rows)(words, rows, numbers, distances);
     }
 
     /// Scores blocks by tables of floats, as query number `query` of the output; whether there is a hit.
@@ -225,15 +255,59 @@ pub(super) fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
                 firsts[lane] = if nearer { first } else { firsts[lane] };
             }
         }
-        let number = |lane: usize| firsts[lane] as usize * WORDS + lane;
-        let mut found = 0;
-        for lane in 1..WORDS {
-            let nearer =
-                best[lane] < best[found] || (best[lane] == best[found] && number(lane) < number(found));
-            found = if nearer { lane } else { found };
+        let least = side_by_side(best, |a, b| if b < a { b } else { a });
+        let mut numbers = [u32::MAX; WORDS];
+        for lane in 0..WORDS {
+            #[expect(clippy::cast_possible_truncation, reason = "below 16")]
+            let number = firsts[lane] * WORDS as u32 + lane as u32;
+            numbers[lane] = if best[lane] == least { number } else { u32::MAX };
         }
-        *code = u8::try_from(number(found)).unwrap_or(u8::MAX);
+        let found = side_by_side(numbers, |a, b| if b < a { b } else { a });
+        *code = u8::try_from(found).unwrap_or(u8::MAX);
     }
+}
+
+/// See [`Tables::nearest_of_rows`].
+#[inline(always)]
+pub(super) fn nearest_of_rows(
+    words: &Words<'_>,
+    rows: &[[f32; LANES]],
+    numbers: &mut [u32; LANES],
+    distances: &mut [f32; LANES],
+) {
+    let (mut best, mut firsts, mut norms) = ([f32::INFINITY; LANES], [0u32; LANES], [0f32; LANES]);
+    for row in rows {
+        norms.iter_mut().zip(row).for_each(|(norm, value)| *norm += value * value);
+    }
+    for ((number, word), half) in (0u32..).zip(words.values.chunks_exact(rows.len())).zip(words.halves) {
+        let mut far = [*half; LANES];
+        for (row, value) in rows.iter().zip(word) {
+            far.iter_mut().zip(row).for_each(|(far, of_row)| *far -= value * of_row);
+        }
+        for lane in 0..LANES {
+            let nearer = far[lane] < best[lane];
+            best[lane] = if nearer { far[lane] } else { best[lane] };
+            firsts[lane] = if nearer { number } else { firsts[lane] };
+        }
+    }
+    *numbers = firsts;
+    for (distance, (norm, best)) in distances.iter_mut().zip(norms.iter().zip(best)) {
+        let whole = norm + 2.0 * best;
+        *distance = if whole > 0.0 { whole } else { 0.0 };
+    }
+}
+
+/// What `take` leaves of all lanes, half of them with the other half, again and again.
+#[inline(always)]
+fn side_by_side<T: Copy>(mut lanes: [T; WORDS], take: impl Fn(T, T) -> T) -> T {
+    let mut width = WORDS / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] = take(lanes[lane], lanes[lane + width]);
+        }
+        width /= 2;
+    }
+    lanes[0]
 }
 
 /// See [`Tables::add_up`].

@@ -5,7 +5,7 @@ use super::means::{Groups, split, update};
 use super::near::{FEWEST, NEAR, Neighbourhoods};
 use super::seeding::seed;
 use super::task::Task;
-use super::{Purpose, Seeding, hierarchical};
+use super::{Purpose, Seeding, few, hierarchical};
 use crate::backend::{Kept, Rows, RowsSlot};
 use crate::error::Result;
 use crate::random::Random;
@@ -135,6 +135,10 @@ impl<'a, 't, 'c> Run<'a, 't, 'c> {
     fn step(&mut self, rows: Rows<'_>, kept: Kept<'_>, pass: usize) -> Result<f64> {
         let Self { task, centroids, groups, neighbourhoods, .. } = self;
         let (labels, keys) = (&mut self.labels[..rows.len()], &mut self.keys[..rows.len()]);
+        if few::is_for(task) {
+            few::step(task, rows, centroids, labels, keys)?;
+            return Ok(task.mean(keys));
+        }
         centroids.pack(task.context);
         let many = task.k >= FEWEST && rows.len() >= task.k * NEAR;
         let rough = neighbourhoods.are_lasting() || (task.purpose != Purpose::Caller && many);

@@ -197,7 +197,7 @@ pub(super) fn sum(rows: Rows<'_>, points: &[u32], sums: &mut [f64], buffers: &mu
 
 /// Writes the mean, or the direction of the mean; what has none stays.
 #[expect(clippy::cast_possible_truncation, reason = "a mean rounds to float32")]
-fn place(sums: &[f64], count: usize, spherical: bool, centroid: &mut [f32]) {
+pub(super) fn place(sums: &[f64], count: usize, spherical: bool, centroid: &mut [f32]) {
     let divisor = if spherical { sums.iter().map(|s| s * s).sum::<f64>().sqrt() } else { count as f64 };
     if divisor > 0.0 {
         let factor = 1.0 / divisor;

@@ -1,6 +1,7 @@
 //! k-means: centroids that make the mean squared distance small.
 
 mod centroids;
+mod few;
 mod hierarchical;
 mod lloyd;
 mod means;

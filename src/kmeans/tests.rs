@@ -4,7 +4,7 @@ use super::centroids::Centroids;
 use super::means::Groups;
 use super::near::{NEAR, Neighbourhoods};
 use super::task::Task;
-use super::{KMeansOptions, Purpose};
+use super::{KMeansOptions, Purpose, cluster};
 use crate::backend::{Kept, Rows, RowsSlot};
 use crate::context::{Context, ContextOptions};
 use crate::matrix::MatrixRef;
@@ -130,4 +130,38 @@ fn near_is_trusted_while_it_overlooks_little() {
     near.judge(&right, &others, false);
     look(&mut near);
     assert!(!near.are_due(), "most was overlooked");
+}
+
+#[test]
+fn few_centroids_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_number_of_threads() {
+    const FEW: usize = 4;
+    let mut random = Random::new(5);
+    let x: Vec<f32> = (0..9001 * FEW).map(|_| random.below(1 << 20) as f32 / (1 << 20) as f32).collect();
+    let found = |x: &[f32], threads: usize, purpose: Purpose| {
+        let context = Context::new(&ContextOptions { threads, ..Default::default() }).expect("a context");
+        let options = KMeansOptions { max_points_per_centroid: usize::MAX, ..Default::default() };
+        let x = MatrixRef::new("x", x, x.len() / FEW, FEW).expect("a matrix");
+        cluster(&context, x.into(), 16, &options, purpose, &Control::default()).expect("centroids")
+    };
+    let (one, other) = (found(&x, 1, Purpose::Part), found(&x, 3, Purpose::Part));
+    assert_eq!(one.centroids, other.centroids);
+    let tiles = found(&x, 1, Purpose::Caller);
+    assert!(one.objective < 1.02 * tiles.objective, "{} {}", one.objective, tiles.objective);
+    let mean = |centroids: &[f32]| {
+        let nearest = |row: &[f32]| {
+            centroids
+                .chunks_exact(FEW)
+                .map(|centroid| key(false, row, centroid))
+                .fold(f64::INFINITY, f64::min)
+        };
+        x.chunks_exact(FEW).map(nearest).sum::<f64>() / 9001.0
+    };
+    let got = mean(&one.centroids);
+    // The last step moved them.
+    assert!(got <= one.objective && got > 0.99 * one.objective, "{got} {}", one.objective);
+    // Seventeen places, one of which has nearly all rows: no centroid is left without.
+    let heaps: Vec<f32> =
+        (0..2000).flat_map(|i| [if i < 1900 { 0.0 } else { (i % 17) as f32 }; FEW]).collect();
+    let few = found(&heaps, 2, Purpose::Part);
+    assert!(few.objective < 1.0, "{}", few.objective);
 }

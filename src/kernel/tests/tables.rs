@@ -49,6 +49,37 @@ fn tables_of_words_agree_bit_by_bit_and_with_f64() {
 }
 
 #[test]
+fn nearest_of_rows_any_shape_agrees_bit_by_bit_and_with_f64() {
+    let oracle = &scalar::KERNELS.tables;
+    for kernels in Kernels::available() {
+        for (dim, count) in [(1, 16), (2, 1), (4, 16), (7, 3), (32, 16)] {
+            let values = numbers(23, count * dim);
+            let halves: Vec<f32> = values
+                .chunks_exact(dim)
+                .map(|word| 0.5 * word.iter().map(|value| value * value).sum::<f32>())
+                .collect();
+            let words = Words { values: &values, halves: &halves };
+            let rows: Vec<[f32; LANES]> = numbers(24, dim * LANES).as_chunks().0.to_vec();
+            let (mut got, mut far) = ([7; LANES], [7.0; LANES]);
+            let (mut want, mut as_far) = ([9; LANES], [9.0; LANES]);
+            kernels.tables.nearest_of_rows(&words, &rows, &mut got, &mut far);
+            oracle.nearest_of_rows(&words, &rows, &mut want, &mut as_far);
+            assert_eq!((got, far), (want, as_far), "{} {dim} {count}", kernels.name);
+            for lane in 0..LANES {
+                let distance = |word: &[f32]| {
+                    let terms = word.iter().zip(&rows).map(|(&a, row)| f64::from(a) - f64::from(row[lane]));
+                    terms.map(|term| term * term).sum::<f64>()
+                };
+                let least = values.chunks_exact(dim).map(distance).fold(f64::INFINITY, f64::min);
+                let found = distance(&values[got[lane] as usize * dim..][..dim]);
+                assert!(found - least < 1e-5 * dim as f64, "{dim} {count}: {found}, least {least}");
+                assert!((f64::from(far[lane]) - found).abs() < 1e-5 * dim as f64);
+            }
+        }
+    }
+}
+
+#[test]
 fn quantize_any_tables_stay_within_half_a_step_and_16_bits() {
     for kernels in Kernels::available() {
         for parts in [1, 2, 3, 48, 516, 4096] {

@@ -127,7 +127,7 @@ impl Lanes<__m512> for f32 {
     #[inline(always)]
     unsafe fn load_some(count: usize, from: *const Self) -> __m512 {
         // SAFETY: as for this function.
-        unsafe { _mm512_maskz_loadu_ps((0xffff_u32 >> (LANES - count)) as __mmask16, from) }
+        unsafe { _mm512_maskz_loadu_ps(__mmask16::MAX >> (LANES - count), from) }
     }
 }
 

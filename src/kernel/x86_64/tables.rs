@@ -8,7 +8,7 @@ use std::arch::x86_64::*;
 
 use crate::kernel::TileOutput;
 use crate::kernel::lookup::{ENTRIES, Steps};
-use crate::kernel::tables::{self, Book, SumInput, Tables, WHOLE, most_of, steps_of};
+use crate::kernel::tables::{self, Book, LANES, SumInput, Tables, WHOLE, Words, most_of, steps_of};
 use crate::lists::block::BLOCK;
 
 pub(super) const AVX2: Tables = Tables {
@@ -18,6 +18,10 @@ pub(super) const AVX2: Tables = Tables {
     quantize: |tables, out| unsafe { quantize(tables, out) },
     // SAFETY: as above.
     nearest: |book, vector, codes| unsafe { nearest(book, vector, codes) },
+    // SAFETY: as above.
+    nearest_of_rows: |words, rows, numbers, distances| unsafe {
+        nearest_of_rows(words, rows, numbers, distances);
+    },
     // SAFETY: as above.
     add_up: |input, query, output| unsafe { add_up_avx2(input, query, output) },
 };
@@ -90,6 +94,16 @@ fn extremes([a, b]: [__m256; 2]) -> (__m128, __m128) {
 #[target_feature(enable = "avx2")]
 unsafe fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
     tables::nearest(book, vector, codes);
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn nearest_of_rows(
+    words: &Words<'_>,
+    rows: &[[f32; LANES]],
+    numbers: &mut [u32; LANES],
+    distances: &mut [f32; LANES],
+) {
+    tables::nearest_of_rows(words, rows, numbers, distances);
 }
 
 /// # Safety
