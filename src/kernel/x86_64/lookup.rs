@@ -62,6 +62,9 @@ const AHEAD: usize = 2048;
 /// Lanes of a register of scores.
 const EIGHT: usize = 8;
 
+/// Bytes of a column's two tables.
+const TABLES: usize = 2 * ENTRIES;
+
 /// # Safety
 /// The CPU must have AVX2, and `input` the shape that [`LookupInput`] tells.
 #[target_feature(enable = "avx2")]
@@ -169,22 +172,17 @@ unsafe fn sums<const Q: usize>(
     let mut sums = [[unsafe { _mm256_setzero_si256() }; 2]; Q];
     if width == BLOCK {
         for column in 0..input.columns {
-            let at = column * BLOCK;
-            // SAFETY: a row of codes is 32 bytes, and so are each query's tables of a column.
+            // SAFETY: a row of codes is 32 bytes, and each query has two tables of 16 a column.
             unsafe {
+                let at = column * BLOCK;
                 if column % 2 == 0 {
                     _mm_prefetch::<_MM_HINT_T0>(ahead.wrapping_add(at).cast());
                 }
                 let bytes = _mm256_loadu_si256(codes.as_ptr().add(at).cast());
-                look_up(
-                    &mut sums,
-                    bytes,
-                    tables.map(|tables| {
-                        [0, ENTRIES].map(|upper| {
-                            _mm256_broadcastsi128_si256(_mm_loadu_si128(tables.add(at + upper).cast()))
-                        })
-                    }),
-                );
+                let twice = |from: *const u8| _mm256_broadcastsi128_si256(_mm_loadu_si128(from.cast()));
+                let entries =
+                    tables.map(|tables| [0, ENTRIES].map(|upper| twice(tables.add(column * TABLES + upper))));
+                look_up(&mut sums, bytes, entries);
             }
         }
         return sums;
@@ -193,9 +191,9 @@ unsafe fn sums<const Q: usize>(
     for column in (0..input.columns & !1).step_by(2) {
         // SAFETY: a row of codes is 16 bytes, and each query has two tables of 16 a column; there is another.
         unsafe {
-            let (bytes, at) = (codes.as_ptr().add(column * width), column * BLOCK);
+            let (bytes, at) = (codes.as_ptr().add(column * width), column * TABLES);
             let entries = tables.map(|tables| {
-                [0, ENTRIES].map(|upper| halves(tables.add(at + upper), tables.add(at + BLOCK + upper)))
+                [0, ENTRIES].map(|upper| halves(tables.add(at + upper), tables.add(at + TABLES + upper)))
             });
             look_up(&mut sums, _mm256_loadu_si256(bytes.cast()), entries);
         }
@@ -206,7 +204,7 @@ unsafe fn sums<const Q: usize>(
         unsafe {
             let low = |from: *const u8| _mm256_zextsi128_si256(_mm_loadu_si128(from.cast()));
             let entries =
-                tables.map(|tables| [0, ENTRIES].map(|upper| low(tables.add(column * BLOCK + upper))));
+                tables.map(|tables| [0, ENTRIES].map(|upper| low(tables.add(column * TABLES + upper))));
             look_up(&mut sums, low(codes.as_ptr().add(column * width)), entries);
         }
     }
