@@ -147,7 +147,7 @@ impl Product {
                 };
                 let found = MatrixRef::new("training rows", &rows, x.rows(), each).and_then(|x| {
                     let control = Control::of(cancel);
-                    cluster(context, x.into(), count, &options, Purpose::Part, &control)
+                    cluster(context, x.into(), count, &options, Purpose::Words, &control)
                 });
                 match found {
                     Ok(found) => words.copy_from_slice(&found.centroids),

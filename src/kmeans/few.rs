@@ -1,4 +1,4 @@
-//! A step of Lloyd's with few centroids, such as the words of a part of a product quantizer: some rows side by side are
+//! A step of Lloyd's with few centroids, the words of a part of a product quantizer: some rows side by side are
 //! compared with all centroids, and added to the sums of theirs at once. In a few dimensions that takes a fraction of the
 //! time of tiles, whose overhead a row is more than the work.
 
@@ -22,7 +22,7 @@ const CHUNK: usize = 1 << 12;
 
 /// Whether the task's steps may be such ones.
 pub(super) fn is_for(task: &Task<'_, '_>) -> bool {
-    task.purpose == Purpose::Part && task.k <= MOST && task.dim() <= DIMENSIONS && !task.spherical
+    task.purpose == Purpose::Words && task.k <= MOST && task.dim() <= DIMENSIONS && !task.spherical
 }
 
 /// Assigns `rows`, then moves the centroids to the means of theirs; those without any get points of others.

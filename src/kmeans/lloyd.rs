@@ -63,7 +63,7 @@ pub(super) fn fit(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> R
     let kept = Kept { slot: &slot, all: rows, places: None };
     let parts = match task.purpose {
         Purpose::Caller => Vec::new(),
-        Purpose::Lists | Purpose::Part => parts(rows.len(), task.k, task.iterations),
+        Purpose::Lists | Purpose::Part | Purpose::Words => parts(rows.len(), task.k, task.iterations),
     };
     let mut work = 0;
     for (part, steps) in parts {

@@ -120,7 +120,7 @@ impl<'a, 'c> Task<'a, 'c> {
 
     /// Tells how far this run is, then fails if the call is to end.
     pub(super) fn report(&self, iteration: usize, value: f64) -> Result<()> {
-        if self.purpose == Purpose::Part {
+        if matches!(self.purpose, Purpose::Part | Purpose::Words) {
             return self.control.check();
         }
         self.control.report(self.purpose.stage(), self.done + iteration, self.total, value)

@@ -133,7 +133,7 @@ fn near_is_trusted_while_it_overlooks_little() {
 }
 
 #[test]
-fn few_centroids_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_number_of_threads() {
+fn words_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_number_of_threads() {
     const FEW: usize = 4;
     let mut random = Random::new(5);
     let x: Vec<f32> = (0..9001 * FEW).map(|_| random.below(1 << 20) as f32 / (1 << 20) as f32).collect();
@@ -143,7 +143,7 @@ fn few_centroids_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_numb
         let x = MatrixRef::new("x", x, x.len() / FEW, FEW).expect("a matrix");
         cluster(&context, x.into(), 16, &options, purpose, &Control::default()).expect("centroids")
     };
-    let (one, other) = (found(&x, 1, Purpose::Part), found(&x, 3, Purpose::Part));
+    let (one, other) = (found(&x, 1, Purpose::Words), found(&x, 3, Purpose::Words));
     assert_eq!(one.centroids, other.centroids);
     let tiles = found(&x, 1, Purpose::Caller);
     assert!(one.objective < 1.02 * tiles.objective, "{} {}", one.objective, tiles.objective);
@@ -162,6 +162,6 @@ fn few_centroids_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_numb
     // Seventeen places, one of which has nearly all rows: no centroid is left without.
     let heaps: Vec<f32> =
         (0..2000).flat_map(|i| [if i < 1900 { 0.0 } else { (i % 17) as f32 }; FEW]).collect();
-    let few = found(&heaps, 2, Purpose::Part);
+    let few = found(&heaps, 2, Purpose::Words);
     assert!(few.objective < 1.0, "{}", few.objective);
 }
