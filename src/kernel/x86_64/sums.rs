@@ -264,8 +264,12 @@ where
             at += SUMS;
         }
         // Terms of 0 for the lanes without values: they leave a sum that began with 0 as it is.
-        for time in 0..(len - at).div_ceil(LANES) {
+        // A number of times that the compiler knows: sums chosen by a number that it does not know lie in memory.
+        for time in 0..TIMES {
             let at = at + time * LANES;
+            if at >= len {
+                break;
+            }
             let count = (len - at).min(LANES);
             for (sums, (a, b)) in sums.iter_mut().zip(pairs) {
                 let (a, b) = (a.as_ptr().add(at), b.as_ptr().add(at));
