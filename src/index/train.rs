@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Index, transforms};
+use super::Index;
 use crate::coarse::Coarse;
 use crate::codec::{Codec, Extremes, Product, Scalar};
 use crate::error::{Error, Result};
@@ -65,7 +65,7 @@ impl Index {
             self.refine = refine;
             return Ok(());
         }
-        let training = transforms::training(&self.context, options.threads, options.kmeans.seed, control);
+        let training = self.training_of_transforms(options, control);
         let mut between = Between::default();
         let lists = match self.description.lists {
             None => 0,

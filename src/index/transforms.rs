@@ -1,10 +1,9 @@
 //! What stands before the lists: the transforms of the index string, and the metric's own preparation.
 
-use super::Index;
+use super::{Index, TrainOptions};
 use crate::backend;
-use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::factory::{Description, TransformSpec};
+use crate::factory::{Code, Description, TransformSpec};
 use crate::matrix::MatrixRef;
 use crate::metric::Metric;
 use crate::progress::{Cancel, Control};
@@ -150,15 +149,25 @@ impl Index {
         let y = MatrixRef::new("rows", rows, count, self.dim)?;
         self.transforms.reverse(&self.context, y, 1, out)
     }
-}
 
-/// What a training of transforms may use.
-pub(super) fn training<'a, 'c>(
-    context: &'a Context,
-    threads: usize,
-    seed: u64,
-    control: &'a Control<'c>,
-) -> Training<'a, 'c> {
-    let seed = if seed == 0 { crate::kmeans::SEED } else { seed };
-    Training { context, workers: context.workers(threads), seed, control }
+    /// What a training of the transforms may use.
+    pub(super) fn training_of_transforms<'a, 'c>(
+        &'a self,
+        options: &TrainOptions,
+        control: &'a Control<'c>,
+    ) -> Training<'a, 'c> {
+        let seed = if options.kmeans.seed == 0 { crate::kmeans::SEED } else { options.kmeans.seed };
+        let words = match self.description.code {
+            Code::Product { bits, .. } => 1 << bits,
+            // As faiss has it.
+            _ => 256,
+        };
+        Training {
+            context: &self.context,
+            workers: self.context.workers(options.threads),
+            seed,
+            words,
+            control,
+        }
+    }
 }

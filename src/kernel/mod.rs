@@ -16,6 +16,7 @@ mod tables;
 mod tile;
 #[cfg(any(target_arch = "aarch64", target_arch = "x86_64"))]
 mod unpack;
+mod words;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -32,7 +33,8 @@ pub(crate) use pair::{
     Coded, HalfPair, Pair, Pairs, ROWS, SIDE_BY_SIDE, Term, begin, prefetch, prefetch_early,
 };
 pub(crate) use round::{RoundInput, Rounded};
-pub(crate) use tables::{Book, LANES, SumInput, Tables, Words};
+pub(crate) use tables::{Book, SumInput, Tables};
+pub(crate) use words::{LANES, Words};
 
 use crate::element::Values;
 use crate::error::{Error, Result};

@@ -5,6 +5,7 @@
 //! own for the sums. Products and sums are rounded apart and in one order: all instruction sets give the same bits.
 
 use super::lookup::{ENTRIES, MOST, Steps};
+use super::words::{LANES, NearestOfRowsFn, Words, nearest_of_rows};
 use super::{TileOutput, bitpack};
 use crate::lists::block::BLOCK;
 
@@ -19,18 +20,6 @@ pub(crate) struct Book<'a> {
     /// `[parts][dim / parts][words]`.
     pub(crate) values: &'a [f32],
     /// Half the squared length of each word, `[parts][words]`.
-    pub(crate) halves: &'a [f32],
-}
-
-/// Rows whose nearest words are found side by side.
-pub(crate) const LANES: usize = 16;
-
-/// A few words, one after another.
-#[derive(Clone, Copy)]
-pub(crate) struct Words<'a> {
-    /// `[words][dim]`.
-    pub(crate) values: &'a [f32],
-    /// Half the squared length of each; `[words]`.
     pub(crate) halves: &'a [f32],
 }
 
@@ -93,9 +82,6 @@ impl SumInput<'_> {
         assert!(self.tables.len().is_multiple_of(self.words) && self.codes.len() == columns * lanes);
     }
 }
-
-/// See [`Tables::nearest_of_rows`].
-pub(super) type NearestOfRowsFn = fn(&Words<'_>, &[[f32; LANES]], &mut [u32; LANES], &mut [f32; LANES]);
 
 /// The functions of one instruction set.
 pub(crate) struct Tables {
@@ -264,36 +250,6 @@ pub(super) fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
         }
         let found = side_by_side(numbers, |a, b| if b < a { b } else { a });
         *code = u8::try_from(found).unwrap_or(u8::MAX);
-    }
-}
-
-/// See [`Tables::nearest_of_rows`].
-#[inline(always)]
-pub(super) fn nearest_of_rows(
-    words: &Words<'_>,
-    rows: &[[f32; LANES]],
-    numbers: &mut [u32; LANES],
-    distances: &mut [f32; LANES],
-) {
-    let (mut best, mut firsts, mut norms) = ([f32::INFINITY; LANES], [0u32; LANES], [0f32; LANES]);
-    for row in rows {
-        norms.iter_mut().zip(row).for_each(|(norm, value)| *norm += value * value);
-    }
-    for ((number, word), half) in (0u32..).zip(words.values.chunks_exact(rows.len())).zip(words.halves) {
-        let mut far = [*half; LANES];
-        for (row, value) in rows.iter().zip(word) {
-            far.iter_mut().zip(row).for_each(|(far, of_row)| *far -= value * of_row);
-        }
-        for lane in 0..LANES {
-            let nearer = far[lane] < best[lane];
-            best[lane] = if nearer { far[lane] } else { best[lane] };
-            firsts[lane] = if nearer { number } else { firsts[lane] };
-        }
-    }
-    *numbers = firsts;
-    for (distance, (norm, best)) in distances.iter_mut().zip(norms.iter().zip(best)) {
-        let whole = norm + 2.0 * best;
-        *distance = if whole > 0.0 { whole } else { 0.0 };
     }
 }
 

@@ -10,11 +10,8 @@ use crate::backend::Rows;
 use crate::error::Result;
 use crate::kernel::{LANES, Tables, Words};
 
-/// Most centroids.
-const MOST: usize = 16;
-
-/// Most dimensions: in more, tiles are worth their overhead.
-const DIMENSIONS: usize = 32;
+/// Most centroids, and in so many dimensions: in more, tiles are worth their overhead.
+const MOST: [(usize, usize); 2] = [(16, 32), (256, 8)];
 
 /// Rows that a worker takes at a time, with sums of their own: these are added up in one order, whatever the number of
 /// workers.
@@ -22,7 +19,8 @@ const CHUNK: usize = 1 << 12;
 
 /// Whether the task's steps may be such ones.
 pub(super) fn is_for(task: &Task<'_, '_>) -> bool {
-    task.purpose == Purpose::Words && task.k <= MOST && task.dim() <= DIMENSIONS && !task.spherical
+    let are_few = MOST.iter().any(|&(k, dim)| task.k <= k && task.dim() <= dim);
+    task.purpose == Purpose::Words && are_few && !task.spherical
 }
 
 /// Assigns `rows`, then moves the centroids to the means of theirs; those without any get points of others.

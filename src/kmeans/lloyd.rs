@@ -88,6 +88,15 @@ pub(super) fn fit(task: &Task<'_, '_>, rows: Rows<'_>, random: &mut Random) -> R
     Ok(Fit { centroids: run.centroids, objective, labels: run.labels, keys: run.keys })
 }
 
+/// One step over all of the task's rows, from known centroids on.
+pub(super) fn once(task: &Task<'_, '_>, centroids: Centroids) -> Result<Fit> {
+    let rows = Rows { x: task.x, numbers: None };
+    let mut run = Run::new(task, rows, centroids);
+    let slot = RowsSlot::default();
+    let objective = run.step(rows, Kept { slot: &slot, all: rows, places: None }, 0)?;
+    Ok(Fit { centroids: run.centroids, objective, labels: run.labels, keys: run.keys })
+}
+
 /// What the first iterations are spent on: (divisor of the points, steps), in all at most a third.
 fn parts(points: usize, k: usize, iterations: usize) -> Vec<(usize, usize)> {
     let mut budget = iterations / 3 * PARTS;

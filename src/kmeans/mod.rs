@@ -158,6 +158,24 @@ pub(crate) fn cluster(
     Ok(KMeans { centroids: centroids.rows, objective })
 }
 
+/// Assigns each row of `x` (`[n, dim]`, finite) to the nearest of `words` (`[k, dim]`) and moves these to the means of theirs.
+/// Tells the words of the rows, and the mean squared distance before they moved.
+pub(crate) fn improve(
+    context: &Context,
+    x: RowsRef<'_>,
+    words: &mut [f32],
+    threads: usize,
+    control: &Control<'_>,
+) -> Result<(Vec<u32>, f64)> {
+    let options = KMeansOptions { threads, ..KMeansOptions::default() };
+    let task = Task::new(context, x, words.len() / x.dim(), &options, Purpose::Words, control);
+    let mut centroids = Centroids::new(task.k, task.dim(), task.metric())?;
+    centroids.rows.copy_from_slice(words);
+    let fit = lloyd::once(&task, centroids)?;
+    words.copy_from_slice(&fit.centroids.rows);
+    Ok((fit.labels, fit.objective))
+}
+
 /// Points a centroid below which training is warned of, as in faiss.
 const FEW_POINTS: usize = 39;
 

@@ -4,7 +4,7 @@ use super::centroids::Centroids;
 use super::means::Groups;
 use super::near::{NEAR, Neighbourhoods};
 use super::task::Task;
-use super::{KMeansOptions, Purpose, cluster};
+use super::{KMeansOptions, Purpose, cluster, improve};
 use crate::backend::{Kept, Rows, RowsSlot};
 use crate::context::{Context, ContextOptions};
 use crate::matrix::MatrixRef;
@@ -164,4 +164,36 @@ fn words_of_a_part_are_the_means_of_the_rows_nearest_to_them_on_any_number_of_th
         (0..2000).flat_map(|i| [if i < 1900 { 0.0 } else { (i % 17) as f32 }; FEW]).collect();
     let few = found(&heaps, 2, Purpose::Words);
     assert!(few.objective < 1.0, "{}", few.objective);
+}
+
+#[test]
+fn improve_assigns_rows_and_moves_words_to_the_means_of_theirs() {
+    let (n, dim) = (5000, 3);
+    let mut random = Random::new(8);
+    let x: Vec<f32> = (0..n * dim).map(|_| random.below(1 << 20) as f32 / (1 << 20) as f32).collect();
+    let context = Context::new(&ContextOptions { threads: 2, ..Default::default() }).expect("a context");
+    let rows = MatrixRef::new("x", &x, n, dim).expect("a matrix");
+    // So many are found by rows side by side, and so many by tiles.
+    for k in [16, 300] {
+        let before = x[..k * dim].to_vec();
+        let mut words = before.clone();
+        let (labels, error) =
+            improve(&context, rows.into(), &mut words, 2, &Control::default()).expect("improved");
+        let distance = |row: &[f32], word: usize| key(false, row, &before[word * dim..(word + 1) * dim]);
+        let mut sum = 0.0;
+        let (mut means, mut counts) = (vec![0f64; k * dim], vec![0; k]);
+        for (row, &label) in x.chunks_exact(dim).zip(&labels) {
+            let label = label as usize;
+            let least = (0..k).map(|word| distance(row, word)).fold(f64::INFINITY, f64::min);
+            assert!(distance(row, label) <= least + 1e-5);
+            sum += least;
+            counts[label] += 1;
+            let mean = &mut means[label * dim..(label + 1) * dim];
+            mean.iter_mut().zip(row).for_each(|(sum, &value)| *sum += f64::from(value));
+        }
+        assert!((error - sum / n as f64).abs() < 1e-4, "{k}: {error} {}", sum / n as f64);
+        for (at, (&word, mean)) in words.iter().zip(&means).enumerate() {
+            assert!((f64::from(word) - mean / f64::from(counts[at / dim])).abs() < 1e-4, "{k}: {at}");
+        }
+    }
 }

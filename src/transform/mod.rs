@@ -3,6 +3,7 @@
 //! A [`Chain`] maps rows of `d_in` columns to rows of `d_out`, and back as well as that is possible. A
 //! row's result depends on the row alone, bit by bit: one query is transformed as it is in a batch.
 
+mod books;
 mod chain;
 mod dense;
 mod hadamard;
@@ -76,6 +77,8 @@ pub(crate) struct Training<'a, 'c> {
     pub(crate) context: &'a Context,
     pub(crate) workers: usize,
     pub(crate) seed: u64,
+    /// Words of a part of the product codes that come behind: what a rotation for them is learnt with.
+    pub(crate) words: usize,
     pub(crate) control: &'a Control<'c>,
 }
 

@@ -5,37 +5,34 @@ use std::sync::{Mutex, PoisonError};
 
 use nalgebra::{DMatrix, DMatrixView};
 
+use super::books::Books;
 use super::pca::{self, Components};
-use super::{Linear, Training, procrustes};
-use crate::context::Context;
+use super::{Linear, Training, dense, procrustes};
 use crate::error::{Error, Result};
-use crate::kmeans::{KMeansOptions, Purpose, assign, cluster};
 use crate::matrix::MatrixRef;
-use crate::progress::Control;
 use crate::random::Random;
 
-/// Rotations tried, and rows used, at most (faiss's numbers).
-pub(super) const ITERATIONS: usize = 50;
-const MAX_ROWS: usize = 256 * 256;
+/// Rotations tried, at most: twice as many as faiss tries, each for a fraction of the time.
+pub(super) const ITERATIONS: usize = 100;
 
-/// Steps of k-means before the first rotation, and before each later one.
-const FIRST_STEPS: usize = 10;
-const STEPS: usize = 2;
+/// Rows used at most, in all (faiss's number) and for each word.
+const SAMPLE: (usize, usize) = (1 << 16, 1 << 11);
+
+/// How much further than to the best rotation for the codes at hand, as a share of the way there: codes follow rotations
+/// with a delay, and so half of the iterations do. Until it leads nowhere.
+const FURTHER: f64 = 1.0;
 
 /// Ends when an iteration lowers the error by less than this share.
 const ENOUGH: f64 = 1e-4;
-
-/// Centroids of a codebook: 8 bits.
-const CENTROIDS: usize = 256;
 
 /// A rotation of `x` to `d_out` columns for `m` codebooks.
 #[expect(clippy::cast_possible_truncation, reason = "rounds to float32")]
 pub(super) fn train(x: MatrixRef<'_>, m: usize, d_out: usize, training: &Training<'_, '_>) -> Result<Linear> {
     let d_in = x.dim();
-    if x.rows() < CENTROIDS {
-        return Err(Error::TooFewPoints { expected: CENTROIDS, got: x.rows() });
+    if x.rows() < training.words {
+        return Err(Error::TooFewPoints { expected: training.words, got: x.rows() });
     }
-    let sample = pca::sample(x, MAX_ROWS, training.seed)?;
+    let sample = pca::sample(x, SAMPLE.0.min(SAMPLE.1 * training.words), training.seed)?;
     let x = sample.as_ref(x)?;
     let found = Components::of(x, 0, training)?;
     // Rows are centred, and padded where there are more dimensions out than in.
@@ -48,27 +45,51 @@ pub(super) fn train(x: MatrixRef<'_>, m: usize, d_out: usize, training: &Trainin
             .for_each(|((to, &v), mean)| *to = (f64::from(v) - mean) as f32);
     }
     let x = MatrixRef::new("training rows", &rows, x.rows(), dim)?;
-    let mut random = Random::new(training.seed);
-    let mut rotation = balanced(&found, m, d_out, dim);
-    let mut books = Books { m, part: d_out / m, centroids: Vec::new() };
-    let mut best = f64::INFINITY;
-    for iteration in 0..ITERATIONS {
-        let turn = rounded(&rotation);
-        let turned = turned(&turn, x, training)?;
-        let y = MatrixRef::new("training rows", &turned, x.rows(), d_out)?;
-        let steps = if iteration == 0 { FIRST_STEPS } else { STEPS };
-        let (decoded, error) = books.fit(y, steps, training)?;
-        training.control.report("train", iteration + 1, ITERATIONS, error)?;
-        if best - error < ENOUGH * best && iteration > 0 {
-            break;
+    let begin = |rotation: DMatrix<f64>| -> Result<State<'_>> {
+        let mut books = Books::new(training, m, d_out / m);
+        let error = books.fit(&turned(&rotation, x, training)?, x.rows())?;
+        Ok(State { rotation, books, error })
+    };
+    let mut state = begin(balanced(&found, m, d_out, dim))?;
+    if d_out >= d_in {
+        // Columns as they are: where they vary alike, few words do better there than on components, and stay ahead.
+        let plain = begin(DMatrix::identity(d_out, dim))?;
+        if plain.error < state.error {
+            state = plain;
         }
-        best = error;
-        let alike = products(&decoded, x, training)?;
-        rotation = procrustes::rotation(&alike, &mut random, training.control)?;
     }
-    let rows = rounded(&rotation);
+    let mut random = Random::new(training.seed);
+    let mut further = FURTHER;
+    for iteration in 0..ITERATIONS {
+        training.control.report("train", iteration + 1, ITERATIONS, state.error)?;
+        let alike = products(&state.books.decoded()?, x, training)?;
+        let mut next = procrustes::rotation(&alike, &mut random, training.control)?;
+        if further > 0.0 {
+            let beyond = &next * (1.0 + further) - &state.rotation * further;
+            next = dense::orthonormal(beyond.transpose(), training.control)?.transpose();
+        }
+        state.rotation = next;
+        let before = state.error;
+        state.error = state.books.fit(&turned(&state.rotation, x, training)?, x.rows())?;
+        if before - state.error < ENOUGH * before {
+            if further == 0.0 {
+                break;
+            }
+            further = 0.0;
+        }
+    }
+    let rows = rounded(&state.rotation);
     let matrix = rows.chunks_exact(dim).flat_map(|row| &row[..d_in]).copied().collect();
     Linear::new(matrix, Vec::new(), d_in, d_out)
+}
+
+/// How far a search is.
+struct State<'a> {
+    /// `[d_out, dim]`.
+    rotation: DMatrix<f64>,
+    books: Books<'a>,
+    /// The mean squared error before the last step.
+    error: f64,
 }
 
 /// Row-major, rounded.
@@ -102,10 +123,10 @@ fn balanced(found: &Components, m: usize, d_out: usize, dim: usize) -> DMatrix<f
 }
 
 /// The rows turned by a `[d_out, dim]` matrix.
-fn turned(turn: &[f32], x: MatrixRef<'_>, training: &Training<'_, '_>) -> Result<Vec<f32>> {
-    let d_out = turn.len() / x.dim();
+fn turned(rotation: &DMatrix<f64>, x: MatrixRef<'_>, training: &Training<'_, '_>) -> Result<Vec<f32>> {
+    let d_out = rotation.nrows();
     let mut out = vec![0f32; x.rows() * d_out];
-    let linear = Linear::new(turn.to_vec(), Vec::new(), x.dim(), d_out)?;
+    let linear = Linear::new(rounded(rotation), Vec::new(), x.dim(), d_out)?;
     const ROWS: usize = 4096;
     for (from, out) in (0..).step_by(ROWS).zip(out.chunks_mut(ROWS * d_out)) {
         training.control.check()?;
@@ -148,99 +169,4 @@ fn products(decoded: &[f32], x: MatrixRef<'_>, training: &Training<'_, '_>) -> R
         whole.columns_mut(number * COLUMNS, strip.ncols()).copy_from(strip);
     }
     Ok(whole)
-}
-
-/// A codebook for each part.
-struct Books {
-    m: usize,
-    part: usize,
-    /// `[m][256, part]`; empty before the first fit.
-    centroids: Vec<Vec<f32>>,
-}
-
-impl Books {
-    /// Moves the centroids towards `y` by some steps of k-means, then gives what the rows are decoded to, and
-    /// the mean squared error.
-    fn fit(
-        &mut self,
-        y: MatrixRef<'_>,
-        steps: usize,
-        training: &Training<'_, '_>,
-    ) -> Result<(Vec<f32>, f64)> {
-        let (n, part) = (y.rows(), self.part);
-        let mut decoded = vec![0f32; y.data().len()];
-        let mut error = 0.0;
-        let mut rows = vec![0f32; n * part];
-        let (mut labels, mut distances) = (vec![0u32; n], vec![0f32; n]);
-        for number in 0..self.m {
-            training.control.check()?;
-            for (to, from) in rows.chunks_exact_mut(part).zip(y.data().chunks_exact(y.dim())) {
-                to.copy_from_slice(&from[number * part..][..part]);
-            }
-            let x = MatrixRef::new("training rows", &rows, n, part)?;
-            if self.centroids.len() == number {
-                let options = KMeansOptions {
-                    threads: training.workers,
-                    iterations: steps,
-                    seed: training.seed,
-                    ..KMeansOptions::default()
-                };
-                let silent = training.control.silent();
-                let found =
-                    cluster(training.context, x.into(), CENTROIDS, &options, Purpose::Caller, &silent)?;
-                self.centroids.push(found.centroids);
-            }
-            let centroids = &mut self.centroids[number];
-            for step in 0..steps.min(STEPS) + 1 {
-                let known = MatrixRef::new("centroids", centroids, CENTROIDS, part)?;
-                nearest(
-                    training.context,
-                    x,
-                    known,
-                    training.workers,
-                    &mut labels,
-                    &mut distances,
-                    training.control,
-                )?;
-                if step < steps.min(STEPS) {
-                    update(x, &labels, centroids);
-                }
-            }
-            for ((to, &label), &distance) in decoded.chunks_exact_mut(y.dim()).zip(&labels).zip(&distances) {
-                let centroid = &centroids[label as usize * part..][..part];
-                to[number * part..][..part].copy_from_slice(centroid);
-                error += f64::from(distance);
-            }
-        }
-        Ok((decoded, error / n as f64))
-    }
-}
-
-fn nearest(
-    context: &Context,
-    x: MatrixRef<'_>,
-    centroids: MatrixRef<'_>,
-    workers: usize,
-    labels: &mut [u32],
-    distances: &mut [f32],
-    control: &Control<'_>,
-) -> Result<()> {
-    assign(context, x, centroids, false, workers, labels, distances, &control.silent())
-}
-
-/// Moves each centroid to the mean of its rows; one without any stays.
-#[expect(clippy::cast_possible_truncation, reason = "rounds to float32")]
-fn update(x: MatrixRef<'_>, labels: &[u32], centroids: &mut [f32]) {
-    let part = x.dim();
-    let (mut sums, mut counts) = (vec![0f64; centroids.len()], vec![0usize; centroids.len() / part]);
-    for (row, &label) in x.data().chunks_exact(part).zip(labels) {
-        let sums = &mut sums[label as usize * part..][..part];
-        sums.iter_mut().zip(row).for_each(|(sum, &v)| *sum += f64::from(v));
-        counts[label as usize] += 1;
-    }
-    for ((to, sums), &count) in centroids.chunks_exact_mut(part).zip(sums.chunks_exact(part)).zip(&counts) {
-        if count > 0 {
-            to.iter_mut().zip(sums).for_each(|(to, sum)| *to = (sum / count as f64) as f32);
-        }
-    }
 }

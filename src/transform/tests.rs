@@ -46,8 +46,20 @@ fn all_kinds() -> Vec<(Kind, Option<usize>)> {
 }
 
 fn trained(context: &Context, kind: Kind, d_out: Option<usize>, x: MatrixRef<'_>) -> (Chain, Vec<f32>) {
+    trained_for(256, context, kind, d_out, x)
+}
+
+/// As [`trained`], for codes of so many words a part.
+fn trained_for(
+    words: usize,
+    context: &Context,
+    kind: Kind,
+    d_out: Option<usize>,
+    x: MatrixRef<'_>,
+) -> (Chain, Vec<f32>) {
     let mut chain = Chain { steps: vec![Transform::new(kind, x.dim(), d_out).expect("a transform")] };
-    let training = Training { context, workers: context.threads(), seed: SEED, control: &Control::default() };
+    let training =
+        Training { context, workers: context.threads(), seed: SEED, words, control: &Control::default() };
     let mut between = Between::default();
     chain.train(x, &training, &mut between, chain.units()).expect("trained");
     let [out, _] = between;
@@ -272,39 +284,64 @@ fn pca_whitened_has_variance_1_and_nothing_where_there_is_none() {
     }
 }
 
+/// The mean squared error of codes of so many words for each of `m` parts.
+fn error_of_codes(context: &Context, x: &[f32], dim: usize, m: usize, words: usize) -> f64 {
+    let (n, part) = (x.len() / dim, dim / m);
+    let of_part = |number: usize| {
+        let own = x.chunks_exact(dim).flat_map(|row| &row[number * part..][..part]);
+        let rows: Vec<f32> = own.copied().collect();
+        let rows = MatrixRef::new("x", &rows, n, part).expect("rows");
+        let options = crate::kmeans::KMeansOptions { seed: 77, ..Default::default() };
+        crate::kmeans::kmeans(context, rows, words, &options, &Control::default()).expect("found").objective
+    };
+    (0..m).map(of_part).sum()
+}
+
 #[test]
 fn opq_is_orthonormal_and_codes_lose_less_than_without() {
     let (n, dim, m) = (3000, 16, 4);
     let data = rows(n, dim);
     let x = MatrixRef::new("x", &data, n, dim).expect("rows");
     let context = context(2, None);
-    let error = |x: MatrixRef<'_>| {
-        let part = x.dim() / m;
-        let mut error = 0.0;
-        for number in 0..m {
-            let rows: Vec<f32> = x
-                .data()
-                .chunks_exact(x.dim())
-                .flat_map(|row| &row[number * part..][..part])
-                .copied()
-                .collect();
-            let rows = MatrixRef::new("x", &rows, n, part).expect("rows");
-            let options = crate::kmeans::KMeansOptions { seed: 77, ..Default::default() };
-            error += crate::kmeans::kmeans(&context, rows, 256, &options, &Control::default())
-                .expect("found")
-                .objective;
-        }
-        error
-    };
-    let (chain, out) = trained(&context, Kind::Opq { m }, None, x);
-    let Map::Linear(linear) = &chain.steps[0].map else { panic!("a matrix") };
-    assert!(from_orthonormal(linear.matrix(), dim, dim) < 1e-5);
-    let (before, after) = (error(x), error(MatrixRef::new("y", &out, n, dim).expect("rows")));
-    assert!(after < before * 0.8, "{after} {before}");
-    let (random, turned) = trained(&context, Kind::Rotation, None, x);
-    assert!(random.is_trained());
-    let by_chance = error(MatrixRef::new("y", &turned, n, dim).expect("rows"));
-    assert!(after < by_chance * 0.8, "{after} {by_chance}");
+    for words in [16, 256] {
+        let (chain, out) = trained_for(words, &context, Kind::Opq { m }, None, x);
+        let Map::Linear(linear) = &chain.steps[0].map else { panic!("a matrix") };
+        assert!(from_orthonormal(linear.matrix(), dim, dim) < 1e-5);
+        let error = |rows: &[f32]| error_of_codes(&context, rows, dim, m, words);
+        let (before, after) = (error(&data), error(&out));
+        assert!(after < before * 0.8, "{words}: {after} {before}");
+        let (random, turned) = trained(&context, Kind::Rotation, None, x);
+        assert!(random.is_trained());
+        let by_chance = error(&turned);
+        assert!(after < by_chance * 0.8, "{words}: {after} {by_chance}");
+    }
+}
+
+#[test]
+fn opq_columns_that_are_best_as_they_are_stay() {
+    // Pairs of columns that a grid of 16 points explains, all with the same variances: any rotation loses.
+    let (n, dim, m) = (2000, 8, 4);
+    let data: Vec<f32> =
+        rows(n, dim).iter().map(|value| (value * 1e4).rem_euclid(4.0).floor() - 1.5).collect();
+    let x = MatrixRef::new("x", &data, n, dim).expect("rows");
+    let context = context(2, None);
+    let (_, out) = trained_for(16, &context, Kind::Opq { m }, None, x);
+    let (before, after) =
+        (error_of_codes(&context, &data, dim, m, 16), error_of_codes(&context, &out, dim, m, 16));
+    assert!(after <= before + 1e-3, "{after} {before}");
+}
+
+#[test]
+fn opq_trains_the_same_on_any_number_of_threads() {
+    let (n, dim) = (1200, 12);
+    let data = rows(n, dim);
+    let x = MatrixRef::new("x", &data, n, dim).expect("rows");
+    let found =
+        |threads: usize, m: usize| trained_for(16, &context(threads, None), Kind::Opq { m }, Some(12), x).1;
+    // Parts for each worker, and one part for all of them.
+    for m in [4, 1] {
+        assert_eq!(found(1, m), found(3, m), "{m}");
+    }
 }
 
 #[test]
@@ -356,7 +393,8 @@ fn transform_impossible_shapes_are_refused() {
     let few = rows(3, 8);
     let x = MatrixRef::new("x", &few, 3, 8).expect("rows");
     let context = context(1, None);
-    let training = Training { context: &context, workers: 1, seed: SEED, control: &Control::default() };
+    let training =
+        Training { context: &context, workers: 1, seed: SEED, words: 256, control: &Control::default() };
     for kind in [Kind::Pca { whiten: false, rotate: false }, Kind::Opq { m: 2 }, Kind::Linear] {
         let mut chain = Chain { steps: vec![Transform::new(kind, 8, None).expect("a transform")] };
         assert!(chain.train(x, &training, &mut Between::default(), 1).is_err(), "{kind:?}");

@@ -242,7 +242,7 @@ class ProductTest(FilesCase):
             def error(decoded: np.ndarray) -> float:
                 return float(np.square(decoded - x).sum(1).mean())
 
-            for description in ("PQ8", "PQ16x4", "IVF32,PQ8", "IVF32,PQ16x4fs", "IVF32,PQ16x4fsr") if metric == "l2" else ("IVF32,PQ16x4", "PQ16x4fs"):
+            for description in ("PQ8", "PQ16x4", "OPQ8,PQ8", "OPQ8,PQ8x4", "IVF32,PQ8", "IVF32,PQ16x4fs", "IVF32,PQ16x4fsr") if metric == "l2" else ("IVF32,PQ16x4", "PQ16x4fs"):
                 with self.subTest(metric=metric, description=description):
                     theirs = made(dim, description, number)
                     theirs.train(x)

@@ -52,7 +52,7 @@ fn tables_of_words_agree_bit_by_bit_and_with_f64() {
 fn nearest_of_rows_any_shape_agrees_bit_by_bit_and_with_f64() {
     let oracle = &scalar::KERNELS.tables;
     for kernels in Kernels::available() {
-        for (dim, count) in [(1, 16), (2, 1), (4, 16), (7, 3), (32, 16)] {
+        for (dim, count) in [(1, 16), (2, 1), (3, 256), (4, 16), (6, 17), (7, 3), (8, 256), (32, 16)] {
             let values = numbers(23, count * dim);
             let halves: Vec<f32> = values
                 .chunks_exact(dim)

@@ -8,7 +8,8 @@ use std::arch::x86_64::*;
 
 use crate::kernel::TileOutput;
 use crate::kernel::lookup::{ENTRIES, Steps};
-use crate::kernel::tables::{self, Book, LANES, SumInput, Tables, WHOLE, Words, most_of, steps_of};
+use crate::kernel::tables::{self, Book, SumInput, Tables, WHOLE, most_of, steps_of};
+use crate::kernel::words::{self, LANES, Words};
 use crate::lists::block::BLOCK;
 
 pub(super) const AVX2: Tables = Tables {
@@ -98,12 +99,12 @@ unsafe fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
 
 #[target_feature(enable = "avx2")]
 unsafe fn nearest_of_rows(
-    words: &Words<'_>,
+    book: &Words<'_>,
     rows: &[[f32; LANES]],
     numbers: &mut [u32; LANES],
     distances: &mut [f32; LANES],
 ) {
-    tables::nearest_of_rows(words, rows, numbers, distances);
+    words::nearest_of_rows(book, rows, numbers, distances);
 }
 
 /// # Safety
