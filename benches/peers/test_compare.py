@@ -20,7 +20,7 @@ import quality
 import sentences
 import sweep
 import table
-from environment import BENCH, library_path
+from environment import BENCH, CACHE, library_path
 from peers.libivf import PACKAGE
 
 INFINITE = np.inf
@@ -279,6 +279,42 @@ class Curves(unittest.TestCase):
     def test_definitions_are_what_follows_the_bar(self):
         text = "  1 a licence | of words\n00001740 03 n 01 entity 0 001 ~ 00001930 n 0000 | that which is  \n"
         self.assertEqual(sentences.definitions(text), ["that which is"])
+
+
+class Small(unittest.TestCase):
+    """The benches of one question each, on small random data."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.data = Path(folder.name) / "small-random.npy"
+        np.save(self.data, np.random.default_rng(7).standard_normal((2000, 12), dtype=np.float32))
+
+    def test_turns_a_library_beside_itself_finds_the_same_in_about_the_time(self):
+        self.addCleanup(lambda: [path.unlink() for path in CACHE.glob("turns-small-random-*.ivf")])
+        library = str(library_path())
+        done = compare(
+            "--data", str(self.data), "IVF8,Flat", "nprobe=2", "--library", library, "--library", library, "--rounds", "3",
+            "--seconds", "0.01", "--only", "batch,small,single,build", script="turns.py",
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = [line.split() for line in done.stdout.splitlines()]
+        self.assertEqual([line[0] for line in lines], [part for part in ("batch", "small", "single", "build") for _ in "ab"])
+        for line in lines:
+            self.assertGreater(float(line[1]), 0)
+            self.assertLess(abs(np.log(float(line[5]))), np.log(20), line)
+            self.assertEqual(line[9:12], ["0", "ids", "differ"])
+
+    def test_rotations_finds_more_with_more_bits_in_either_library(self):
+        done = compare(
+            "--data", str(self.data), "OPQ4,IVF8,PQ4x4", "IVF8,PQ4", "--nprobe", "8", script="rotations.py",
+        )
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()[2:]]
+        self.assertEqual([row[0] for row in rows], ["libivf", "faiss"] * 2)
+        for few, many in zip(rows[:2], rows[2:]):
+            self.assertGreater(float(few[2]), -1)
+            self.assertLess(float(few[3]), float(many[3]))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@
 
 How a change is judged where the machine's speed wobbles more than what the change brings. The first library trains and
 adds; the index is kept beside the data and searched by all. Each round has every library once, in a process of its own:
-batches of all queries on --threads threads, batches of --small of them, and one query a call on one thread. "1.10" is a
-tenth faster than the first library. Ids that differ from the first library's are counted.
+batches of all queries on --threads threads, batches of --small of them, and one query a call on one thread; or `build`,
+training and adding. "1.10" is a tenth faster than the first library. Ids that differ from the first library's are counted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--k", type=int, default=10)
     parser.add_argument("--threads", type=int, default=2, help="threads of batches")
     parser.add_argument("--small", type=int, default=16, help="queries of a small batch")
-    parser.add_argument("--only", default="batch,small,single", help="which of the three")
+    parser.add_argument("--only", default="batch,small,single", help="which of the three, or build")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.3, help="least time of each part of a round")
     options = parser.parse_args(arguments)
@@ -56,7 +56,7 @@ def _turns(options: argparse.Namespace) -> None:
     cosine = options.data in COSINE
     data = datasets.normalised(data) if cosine else data
     key = hashlib.sha256(f"{options.data} {options.index}".encode()).hexdigest()[:12]
-    path = environment.CACHE / f"turns-{options.data}-{key}.ivf"
+    path = environment.CACHE / f"turns-{Path(options.data).stem}-{key}.ivf"
     workers = []
     for library in options.library:
         file, _, kernel = library.partition("@")
@@ -72,7 +72,8 @@ def _turns(options: argparse.Namespace) -> None:
             ratios = taken[:, 0] / taken[:, place]
             low, ratio, high = np.percentile(ratios, [25, 50, 75])
             differ = int((ids[place] != ids[0]).sum())
-            print(f"{part:6} {np.median(taken[:, place]) * 1e6:9.2f} us a query  {ratio:.3f} ({low:.3f} to {high:.3f})  "
+            of_what = "vector" if part == "build" else "query"
+            print(f"{part:6} {np.median(taken[:, place]) * 1e6:9.2f} us a {of_what}  {ratio:.3f} ({low:.3f} to {high:.3f})  "
                   f"{differ} ids differ  {library}", flush=True)
 
 
@@ -88,12 +89,10 @@ class Turn:
 
         self._options, self._queries = options, np.load(queries_path)
         context = ivf.Context(threads=options.threads, device="cpu", kernel=kernel)
+        self._base = np.load(base_path, mmap_mode="r")
+        self._new = lambda: ivf.Index(self._base.shape[1], options.index, metric=metric, context=context)
         if not path.exists():
-            x = np.load(base_path)
-            index = ivf.Index(x.shape[1], options.index, metric=metric, context=context)
-            index.train(x)
-            index.add(x)
-            index.save(path)
+            self._build().save(path)
         self._index = ivf.Index.load(path, context=context)
         _compact_memory()
         self._index.compact()
@@ -102,13 +101,23 @@ class Turn:
     def ready(self) -> str:
         return self._text
 
+    def _build(self):
+        index, x = self._new(), self._base[:]
+        index.train(x)
+        index.add(x)
+        return index
+
     def found(self):
         return self._search(self._queries, self._options.threads)
 
     def measure(self, part: str, start: float) -> float:
-        """Seconds a query; of single queries the median."""
+        """Seconds a query, of single queries the median; or seconds of a build a vector."""
         import numpy as np
 
+        if part == "build":
+            before = time.perf_counter()
+            self._build()
+            return (time.perf_counter() - before) / len(self._base)
         at = int(start * len(self._queries))
         count = {"batch": len(self._queries), "small": self._options.small, "single": 1}[part]
         threads = 1 if part == "single" else self._options.threads

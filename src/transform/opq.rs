@@ -71,7 +71,7 @@ pub(super) fn train(x: MatrixRef<'_>, m: usize, d_out: usize, training: &Trainin
         state.rotation = next;
         let before = state.error;
         state.error = state.books.fit(&turned(&state.rotation, x, training)?, x.rows())?;
-        if before - state.error < ENOUGH * before {
+        if before - state.error <= ENOUGH * before {
             if further == 0.0 {
                 break;
             }
