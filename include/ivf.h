@@ -789,7 +789,9 @@ void ivf_context_destroy(ivf_context *context);
 //   a byte. The number of parts divides the dimensions. "PQ16x4fs" is looked up in registers: faster, and
 //   distances are estimates, for the looked-up numbers are rounded. Behind "IVF1024," all but "fs" hold residuals
 //   from the lists' centroids; "PQ16x4fsr" holds and does both. Put "OPQ16," before for less loss, and ",RFlat" behind
-//   for exact distances. Training wants as many points as there are words.
+//   for exact distances. For cosine and inner products words are taken that lose little along the vector, if not always
+//   the nearest, which finds more at the same size (a faiss file's words: the nearest). Training wants as many points as
+//   there are words.
 // - `options`: NULL for the defaults.
 // - `index`: receives the handle; NULL on failure. Give it back with `ivf_index_destroy`.
 //

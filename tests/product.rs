@@ -8,8 +8,10 @@
 
 mod common;
 
-use common::{Brute, METRICS, all, context, decoded, empty, filled, kernels, matrix, numbers, search, words};
-use ivf::{Control, Error, Index, IndexOptions, Metric, TrainOptions};
+use common::{
+    Brute, METRICS, all, context, decoded, empty, filled, kernels, matrix, numbers, search, trained, words,
+};
+use ivf::{Control, Error, Index, IndexOptions, LoadOptions, Metric, TrainOptions};
 
 fn squares(row: &[f32]) -> f64 {
     row.iter().map(|&v| f64::from(v).powi(2)).sum()
@@ -142,6 +144,39 @@ fn recall_of_words_with_refinement() {
             pairs.map(|(found, truth)| found.iter().filter(|id| truth.contains(id)).count()).sum();
         let recall = hits as f64 / truth.ids.len() as f64;
         assert!(recall >= least, "{code}: {recall}");
+    }
+}
+
+/// Without a file's word of what its codebooks lose, as behind one of faiss's, vectors are held by the nearest words.
+#[test]
+fn recall_of_inner_products_passes_that_of_the_nearest_words() {
+    let (words, dim) = (words(), 50);
+    let (x, queries) = words.split_at(19_500 * dim);
+    let mut truth = empty(context(2, None), "Flat", Metric::Cosine, dim);
+    truth.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
+    let truth = search(&truth, queries, 10, &all());
+    for (code, gain) in [("PQ25x4fs", 0.03), ("IVF64,PQ25x4fsr", 0.03), ("IVF64,PQ25", 0.01)] {
+        let own = trained(context(2, None), code, Metric::Cosine, x, dim);
+        let file = tempfile::NamedTempFile::new().unwrap();
+        own.export_faiss(file.path(), &Control::default()).unwrap();
+        let read = |path| Index::load(context(2, None), path, &LoadOptions::default(), &Control::default());
+        let theirs = read(file.path()).unwrap();
+        own.save(file.path(), &Control::default()).unwrap();
+        let again = read(file.path()).unwrap();
+        let [(recall, lost), (as_saved, _), (nearest, least)] = [own, again, theirs].map(|mut index| {
+            index.add(matrix(x, dim), None, 0, &Control::default()).unwrap();
+            let found = search(&index, queries, 10, &all());
+            let pairs = found.ids.chunks(10).zip(truth.ids.chunks(10));
+            let hits: usize =
+                pairs.map(|(found, truth)| found.iter().filter(|id| truth.contains(id)).count()).sum();
+            let unit: Vec<f32> = (x.chunks(dim))
+                .flat_map(|row| row.iter().map(|&v| (f64::from(v) / squares(row).sqrt()) as f32))
+                .collect();
+            (hits as f64 / truth.ids.len() as f64, loss(&unit, &decoded(&index)))
+        });
+        assert!(recall >= nearest + gain, "{code}: {recall}, by the nearest {nearest}");
+        assert!((recall - as_saved).abs() < 1e-9, "{code}: {recall}, as saved {as_saved}");
+        assert!(lost < 1.08 * least, "{code}: loses {lost}, by the nearest {least}");
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows into the blocks of a list.
 
+use super::words::Coder;
 use super::{Scalar, product, rabitq};
 use crate::backend::{Affine, Number, Product, RaBitQ};
 use crate::element::{Element, Values, with_element};
@@ -28,8 +29,7 @@ enum Kind<'a> {
         list: usize,
     },
     Product {
-        kernels: &'static Kernels,
-        codes: Product<'a>,
+        coder: Coder<'a>,
         list: usize,
     },
     RaBitQ {
@@ -53,8 +53,16 @@ impl<'a> Encoder<'a> {
         Self { by_length: metric == Metric::L2, kind: Kind::Scalar { scalar, affine, list: 0 } }
     }
 
-    pub(super) fn product(kernels: &'static Kernels, metric: Metric, codes: Product<'a>) -> Self {
-        Self { by_length: metric == Metric::L2, kind: Kind::Product { kernels, codes, list: 0 } }
+    /// For inner products by words that lose the share `lost`, if that is known.
+    pub(super) fn product(
+        kernels: &'static Kernels,
+        metric: Metric,
+        codes: Product<'a>,
+        lost: Option<f32>,
+    ) -> Self {
+        let by_length = metric == Metric::L2;
+        let share = lost.filter(|_| !by_length).map(|lost| 1.0 - lost);
+        Self { by_length, kind: Kind::Product { coder: Coder { kernels, codes, share }, list: 0 } }
     }
 
     pub(super) fn rabitq(codes: RaBitQ<'a>) -> Self {
@@ -68,9 +76,7 @@ impl<'a> Encoder<'a> {
             Kind::Scalar { scalar, affine, .. } => {
                 Self { kind: Kind::Scalar { scalar, affine, list }, ..self }
             }
-            Kind::Product { kernels, codes, .. } => {
-                Self { kind: Kind::Product { kernels, codes, list }, ..self }
-            }
+            Kind::Product { coder, .. } => Self { kind: Kind::Product { coder, list }, ..self },
             Kind::RaBitQ { codes, .. } => Self { kind: Kind::RaBitQ { codes, list }, ..self },
         }
     }
@@ -88,7 +94,7 @@ impl<'a> Encoder<'a> {
         match self.kind {
             Kind::Plain { .. } => dim,
             Kind::Scalar { scalar, .. } => bitpack::columns(dim, scalar.bits),
-            Kind::Product { codes, .. } => codes.columns(),
+            Kind::Product { coder, .. } => coder.codes.columns(),
             Kind::RaBitQ { codes, .. } => codes.columns(),
         }
     }
@@ -104,9 +110,7 @@ impl<'a> Encoder<'a> {
                 let centroid = affine.centroid(list);
                 scatter_codes(scalar, centroid, x, dim, rows, out, stride);
             }
-            Kind::Product { kernels, codes, list } => {
-                product::scatter(kernels, &codes, list, x, rows, out, stride);
-            }
+            Kind::Product { coder, list } => coder.scatter(list, x, rows, out, stride),
             Kind::RaBitQ { codes, list } => rabitq::scatter(&codes, list, x, rows, out, stride),
         }
     }
@@ -124,8 +128,8 @@ impl<'a> Encoder<'a> {
         match (self.kind, block) {
             (Kind::Plain { kernels: Some(kernels), .. }, block) => kernels.squares(block, out),
             (Kind::Scalar { affine, .. }, Values::U8(block)) => squares(&affine, block, out),
-            (Kind::Product { codes, list, .. }, Values::U8(block)) => {
-                product::squares(&codes, list, block, out);
+            (Kind::Product { coder, list }, Values::U8(block)) => {
+                product::squares(&coder.codes, list, block, out);
             }
             (Kind::RaBitQ { codes, .. }, Values::U8(block)) => {
                 codes.numbers(Number::Length, block, out);

@@ -5,6 +5,7 @@ mod keeper;
 mod product;
 mod rabitq;
 mod scalar;
+mod words;
 
 pub(crate) use encoder::Encoder;
 pub(crate) use keeper::Keeper;
@@ -60,6 +61,14 @@ impl Codec {
         }
     }
 
+    /// Whether codes of one are codes of the other.
+    pub(crate) fn reads(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Product(a), Self::Product(b)) => a.reads(b),
+            (a, b) => a == b,
+        }
+    }
+
     /// What a scan has to know; `centroids` are those of the lists (`[nlist, dim]`).
     pub(crate) fn codes<'a>(&'a self, centroids: Option<&'a [f32]>) -> Codes<'a> {
         match self {
@@ -80,7 +89,7 @@ impl Codec {
         match self {
             Self::Plain(element) => Encoder::plain(kernels, metric, *element),
             Self::Scalar(scalar) => Encoder::scalar(metric, scalar, scalar.affine(centroids)),
-            Self::Product(codes) => Encoder::product(kernels, metric, codes.view(centroids)),
+            Self::Product(codes) => Encoder::product(kernels, metric, codes.view(centroids), codes.lost),
             Self::RaBitQ(codes) => Encoder::rabitq(codes.view(centroids)),
         }
     }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::backend;
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::kernel::{Book, Kernels, bitpack};
+use crate::kernel::{Book, bitpack};
 use crate::kmeans::{KMeansOptions, Purpose, cluster};
 use crate::lists::block::BLOCK;
 use crate::matrix::MatrixRef;
@@ -37,13 +37,26 @@ pub(crate) struct Product {
     book: Vec<f32>,
     /// Half the squared length of each word, `[parts][words]`.
     halves: Vec<f32>,
+    /// The share of the squared length that codes lose of what the words were trained with, which inner products are
+    /// coded by; `None` for words of others, behind which a vector is coded by the nearest ones.
+    pub(crate) lost: Option<f32>,
 }
 
 impl Product {
     /// One that is not trained; `parts` divides `dim`.
     pub(crate) fn new(dim: usize, parts: usize, bits: u32, by_residual: bool, fast: bool) -> Self {
         let (words, book, halves) = Default::default();
-        Self { dim, parts, bits, by_residual, fast: fast && parts <= MOST_FAST, words, book, halves }
+        Self {
+            dim,
+            parts,
+            bits,
+            by_residual,
+            fast: fast && parts <= MOST_FAST,
+            words,
+            book,
+            halves,
+            lost: None,
+        }
     }
 
     /// Words of a part.
@@ -56,8 +69,8 @@ impl Product {
         &self.words
     }
 
-    /// The same with these words (`[parts][count][dim / parts]`, finite).
-    pub(crate) fn with_words(&self, words: Vec<f32>) -> Self {
+    /// The same with these words (`[parts][count][dim / parts]`, finite) and the share that they lose, if known.
+    pub(crate) fn with_words(&self, words: Vec<f32>, lost: Option<f32>) -> Self {
         let (count, each) = (self.count(), self.dim / self.parts);
         let mut book = vec![0.0; words.len()];
         for (words, book) in words.chunks_exact(count * each).zip(book.chunks_exact_mut(count * each)) {
@@ -69,7 +82,7 @@ impl Product {
         }
         let half = |word: &[f32]| 0.5 * word.iter().map(|value| value * value).sum::<f32>();
         let halves = words.chunks_exact(each).map(half).collect();
-        Self { words, book, halves, ..*self }
+        Self { words, book, halves, lost, ..*self }
     }
 
     /// The same without words.
@@ -80,6 +93,11 @@ impl Product {
     /// The same for codes of residuals, or not.
     pub(crate) fn of_residuals(self, by_residual: bool) -> Self {
         Self { by_residual, ..self }
+    }
+
+    /// Whether codes of one are codes of the other, however they were found.
+    pub(crate) fn reads(&self, other: &Self) -> bool {
+        *self == Self { lost: self.lost, ..other.clone() }
     }
 
     pub(crate) fn is_trained(&self) -> bool {
@@ -126,7 +144,8 @@ impl Product {
             return Err(Error::TooFewPoints { expected: count, got: x.rows() });
         }
         let mut words = vec![0.0; self.parts * count * each];
-        let jobs = Mutex::new(words.chunks_exact_mut(count * each).enumerate());
+        let mut errors = vec![0.0; self.parts];
+        let jobs = Mutex::new(words.chunks_exact_mut(count * each).zip(&mut errors).enumerate());
         let (failure, cancel) = (Mutex::new(None), control.cancel());
         // Many parts are small: each is one worker's. Of a few, all work on each.
         let (takers, threads) = if self.parts < workers { (1, workers) } else { (workers, 1) };
@@ -134,7 +153,7 @@ impl Product {
             let mut rows = Vec::new();
             loop {
                 let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
-                let Some((part, words)) = next.filter(|_| !cancel.is_set()) else { break };
+                let Some((part, (words, error))) = next.filter(|_| !cancel.is_set()) else { break };
                 rows.clear();
                 rows.extend(
                     x.data().chunks_exact(self.dim).flat_map(|row| &row[part * each..(part + 1) * each]),
@@ -150,7 +169,10 @@ impl Product {
                     cluster(context, x.into(), count, &options, Purpose::Words, &control)
                 });
                 match found {
-                    Ok(found) => words.copy_from_slice(&found.centroids),
+                    Ok(found) => {
+                        words.copy_from_slice(&found.centroids);
+                        *error = found.objective;
+                    }
                     Err(error) => {
                         failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
                         break;
@@ -160,42 +182,17 @@ impl Product {
         })?;
         failure.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)?;
         control.check()?;
-        Ok(self.with_words(words))
+        Ok(self.with_words(words, share_of(errors.iter().sum(), x)))
     }
 }
 
-/// Writes rows as the codes of neighbouring lanes; see [`super::Encoder::encode`].
-pub(super) fn scatter(
-    kernels: &Kernels,
-    codes: &backend::Product<'_>,
-    list: usize,
-    x: &[f32],
-    rows: &[u32],
-    out: &mut [u8],
-    stride: usize,
-) {
-    let dim = codes.dim;
-    let centroid = codes.centroid(list);
-    let mut residual = vec![0.0; dim];
-    let (mut numbers, mut bytes) = (vec![0; codes.parts()], vec![0; codes.columns()]);
-    for (lane, &row) in rows.iter().enumerate() {
-        let row = &x[row as usize * dim..][..dim];
-        let vector = match centroid {
-            None => row,
-            Some(centroid) => {
-                let values = row.iter().zip(centroid).map(|(value, centroid)| value - centroid);
-                residual.iter_mut().zip(values).for_each(|(to, value)| *to = value);
-                &residual
-            }
-        };
-        kernels.tables.nearest(&codes.book, vector, &mut numbers);
-        bitpack::pack(codes.bits, &numbers, &mut bytes);
-        for (column, &byte) in bytes.iter().enumerate() {
-            out[column * stride + lane] = byte;
-        }
-    }
+/// The share that a mean squared error is of the rows' squared lengths.
+#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a share; of few rows")]
+fn share_of(error: f64, x: MatrixRef<'_>) -> Option<f32> {
+    let squares = x.data().iter().map(|&value| f64::from(value).powi(2)).sum::<f64>();
+    let share = error * x.rows() as f64 / squares;
+    share.is_finite().then_some(share.clamp(0.0, 1.0) as f32)
 }
-
 /// The squared length of what each lane's codes stand for, in list number `list`.
 pub(super) fn squares(codes: &backend::Product<'_>, list: usize, block: &[u8], out: &mut [f32]) {
     let centroid = codes.centroid(list);

@@ -130,7 +130,7 @@ impl Index {
                 "{what}: expected the same transforms, got others; train one and copy it"
             )));
         }
-        if self.codec != other.codec || self.refine != other.refine {
+        if !self.codec.reads(&other.codec) || self.refine != other.refine {
             return Err(Error::argument(format!(
                 "{what}: expected codes trained alike, got others; train one and copy it"
             )));

@@ -5,6 +5,7 @@
 //! they are loaded. [`scalar`] is the oracle that the others are tested against; those with fused multiply-add
 //! agree bit by bit, since all add the same terms in the same order.
 
+mod along;
 mod bitmap;
 pub(crate) mod bitpack;
 mod dot;
@@ -23,6 +24,7 @@ mod aarch64;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+pub(crate) use along::Along;
 pub(crate) use bitmap::Bitmap;
 use dot::ROWS_QUERIES;
 pub(crate) use dot::{DotInput, GROUP, MOST_DIMENSIONS};

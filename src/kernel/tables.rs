@@ -4,13 +4,16 @@
 //! All is written once, without intrinsics, to be inlined where an instruction set is enabled; x86-64 has kernels of its
 //! own for the sums. Products and sums are rounded apart and in one order: all instruction sets give the same bits.
 
+use super::along::{
+    Along, NearestAlongFn, NearestOfRowsAlongFn, first_of_least, nearest_along, nearest_of_rows_along,
+};
 use super::lookup::{ENTRIES, MOST, Steps};
 use super::words::{LANES, NearestOfRowsFn, Words, nearest_of_rows};
 use super::{TileOutput, bitpack};
 use crate::lists::block::BLOCK;
 
 /// Words that are handled side by side, and what their number is a multiple of.
-const WORDS: usize = 16;
+pub(super) const WORDS: usize = 16;
 
 /// The words of all parts of a vector, as kernels read them.
 #[derive(Clone, Copy)]
@@ -33,7 +36,10 @@ impl Book<'_> {
 
     /// Words of a part, their halves, and the part of a vector.
     #[inline(always)]
-    fn parts<'b>(&'b self, vector: &'b [f32]) -> impl Iterator<Item = (&'b [f32], &'b [f32], &'b [f32])> {
+    pub(super) fn parts<'b>(
+        &'b self,
+        vector: &'b [f32],
+    ) -> impl Iterator<Item = (&'b [f32], &'b [f32], &'b [f32])> {
         let each = vector.len() / (self.halves.len() / self.words);
         let words = self.values.chunks_exact(each * self.words);
         words
@@ -89,11 +95,14 @@ pub(crate) struct Tables {
     pub(super) quantize: fn(&[f32], &mut [u8]) -> Steps,
     pub(super) nearest: fn(&Book<'_>, &[f32], &mut [u8]),
     pub(super) nearest_of_rows: NearestOfRowsFn,
+    pub(super) nearest_along: NearestAlongFn,
+    pub(super) nearest_of_rows_along: NearestOfRowsAlongFn,
     pub(super) add_up: fn(SumInput<'_>, usize, &mut TileOutput) -> bool,
 }
 
 /// Those of none in particular: the oracle.
-pub(super) const SCALAR: Tables = Tables { products, quantize, nearest, nearest_of_rows, add_up };
+pub(super) const SCALAR: Tables =
+    Tables { products, quantize, nearest, nearest_of_rows, nearest_along, nearest_of_rows_along, add_up };
 
 impl Tables {
     /// Writes the product of each part of `query` with each word: `[parts][words]`.
@@ -131,6 +140,43 @@ impl Tables {
         (self.nearest_of_rows)(words, rows, numbers, distances);
     }
 
+    /// The same as [`Self::nearest`] for inner products: an error along the vector (which is what `vector` is the residual
+    /// of, behind a centroid) counts more than one across it. `scale` is 1 by the vector's length, or 0; `aims` is what
+    /// each part's product with the vector's direction is to be, `[parts]`.
+    pub(crate) fn nearest_along(
+        &self,
+        book: &Book<'_>,
+        along: Along<'_>,
+        vector: &[f32],
+        scale: f32,
+        aims: &[f32],
+        codes: &mut [u8],
+    ) {
+        book.check(vector.len());
+        let parts = book.halves.len() / book.words;
+        assert!(book.words <= 256 && aims.len() == parts && codes.len() == parts);
+        assert!(along.of_centroid.is_empty() || along.of_centroid.len() == book.halves.len());
+        (self.nearest_along)(book, along, vector, scale, aims, codes);
+    }
+
+    /// The same for some rows (`[dim][LANES]`) side by side; `words` are those of all parts, one part after another,
+    /// `aims` and `numbers` `[parts][LANES]`.
+    pub(crate) fn nearest_of_rows_along(
+        &self,
+        words: &Words<'_>,
+        along: Along<'_>,
+        rows: &[[f32; LANES]],
+        scales: &[f32; LANES],
+        aims: &[[f32; LANES]],
+        numbers: &mut [[u32; LANES]],
+    ) {
+        let (dim, parts, all) = (rows.len(), numbers.len(), words.halves.len());
+        assert!(parts > 0 && dim.is_multiple_of(parts) && all.is_multiple_of(parts) && all <= 256 * parts);
+        assert!(words.values.len() == all * (dim / parts) && aims.len() == parts);
+        assert!(along.of_centroid.is_empty() || along.of_centroid.len() == all);
+        (self.nearest_of_rows_along)(words, along, rows, scales, aims, numbers);
+    }
+
     /// Scores blocks by tables of floats, as query number `query` of the output; whether there is a hit.
     pub(crate) fn add_up(&self, input: SumInput<'_>, query: usize, output: &mut TileOutput) -> bool {
         input.check();
@@ -140,7 +186,7 @@ impl Tables {
 
 /// The products of a part with [`WORDS`] words from `first` on.
 #[inline(always)]
-fn products_of(part: &[f32], words: &[f32], count: usize, first: usize) -> [f32; WORDS] {
+pub(super) fn products_of(part: &[f32], words: &[f32], count: usize, first: usize) -> [f32; WORDS] {
     let mut sums = [0f32; WORDS];
     for (value, row) in part.iter().zip(words.chunks_exact(count)) {
         let row: &[f32; WORDS] = &row.as_chunks().0[first];
@@ -241,21 +287,14 @@ pub(super) fn nearest(book: &Book<'_>, vector: &[f32], codes: &mut [u8]) {
                 firsts[lane] = if nearer { first } else { firsts[lane] };
             }
         }
-        let least = side_by_side(best, |a, b| if b < a { b } else { a });
-        let mut numbers = [u32::MAX; WORDS];
-        for lane in 0..WORDS {
-            #[expect(clippy::cast_possible_truncation, reason = "below 16")]
-            let number = firsts[lane] * WORDS as u32 + lane as u32;
-            numbers[lane] = if best[lane] == least { number } else { u32::MAX };
-        }
-        let found = side_by_side(numbers, |a, b| if b < a { b } else { a });
+        let found = first_of_least(best, firsts);
         *code = u8::try_from(found).unwrap_or(u8::MAX);
     }
 }
 
 /// What `take` leaves of all lanes, half of them with the other half, again and again.
 #[inline(always)]
-fn side_by_side<T: Copy>(mut lanes: [T; WORDS], take: impl Fn(T, T) -> T) -> T {
+pub(super) fn side_by_side<T: Copy>(mut lanes: [T; WORDS], take: impl Fn(T, T) -> T) -> T {
     let mut width = WORDS / 2;
     while width > 0 {
         for lane in 0..width {

@@ -8,6 +8,7 @@ const RABITQ: u32 = 2;
 const PRODUCTS: u32 = 4;
 const PRODUCT: u32 = 8;
 const FAST: u32 = 16;
+const LOST: u32 = 32;
 
 /// The section's bytes; none for plain values.
 pub(super) fn encode(codec: &Codec) -> Vec<u8> {
@@ -19,8 +20,15 @@ pub(super) fn encode(codec: &Codec) -> Vec<u8> {
         }
         Codec::Product(codes) => {
             let flags = PRODUCT | flag(codes.by_residual, BY_RESIDUAL) | flag(codes.fast, FAST);
+            let flags = flags | flag(codes.lost.is_some(), LOST);
             let head = [codes.bits, flags, u32::try_from(codes.parts).unwrap_or(u32::MAX)];
-            return [bytemuck::cast_slice(&head), bytemuck::cast_slice(codes.words())].concat();
+            let lost = codes.lost.as_slice();
+            return [
+                bytemuck::cast_slice(&head),
+                bytemuck::cast_slice(lost),
+                bytemuck::cast_slice(codes.words()),
+            ]
+            .concat();
         }
         Codec::RaBitQ(codes) => {
             let flags = RABITQ | flag(codes.by_list, BY_RESIDUAL) | flag(codes.products, PRODUCTS);
@@ -45,7 +53,7 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
         return mean(codes, ranges).map(Codec::RaBitQ).map_err(fail);
     }
     if let [bits @ (4 | 8), flags] = head
-        && flags & !(BY_RESIDUAL | FAST) == PRODUCT
+        && flags & !(BY_RESIDUAL | FAST | LOST) == PRODUCT
     {
         return product(dim, bits, flags, ranges).map(Codec::Product).map_err(fail);
     }
@@ -73,7 +81,7 @@ pub(super) fn decode(bytes: &[u8], dim: usize) -> Result<Codec> {
     Ok(Codec::Scalar(scalar.with_ranges(minimum, range)))
 }
 
-/// A product quantizer: the number of its parts, then its words, or none.
+/// A product quantizer: the number of its parts, then what its words lose, if the flags say so, then these, or none.
 fn product(dim: usize, bits: u32, flags: u32, bytes: &[u8]) -> std::result::Result<Product, String> {
     let Some((parts, words)) = bytes.split_first_chunk() else {
         return Err(format!("expected at least 12 bytes, got {}", 8 + bytes.len()));
@@ -83,6 +91,13 @@ fn product(dim: usize, bits: u32, flags: u32, bytes: &[u8]) -> std::result::Resu
         return Err(format!("expected a number of parts that divides {dim} dimensions, got {parts}"));
     }
     let codes = Product::new(dim, parts, bits, flags & BY_RESIDUAL != 0, flags & FAST != 0);
+    let (lost, words) = match words.split_first_chunk().filter(|_| flags & LOST != 0) {
+        None => (None, words),
+        Some((lost, words)) => (Some(f32::from_le_bytes(*lost)), words),
+    };
+    if lost.is_some_and(|lost| !(0.0..=1.0).contains(&lost)) {
+        return Err(format!("expected words that lose a share of 0 to 1, got {lost:?}"));
+    }
     if words.is_empty() {
         return Ok(codes);
     }
@@ -92,7 +107,7 @@ fn product(dim: usize, bits: u32, flags: u32, bytes: &[u8]) -> std::result::Resu
     }
     let words: Vec<f32> = bytemuck::pod_collect_to_vec(words);
     if words.iter().all(|value| value.is_finite()) {
-        Ok(codes.with_words(words))
+        Ok(codes.with_words(words, lost))
     } else {
         Err("expected finite words".into())
     }

@@ -80,6 +80,76 @@ fn nearest_of_rows_any_shape_agrees_bit_by_bit_and_with_f64() {
 }
 
 #[test]
+fn nearest_along_any_shape_agrees_bit_by_bit_and_loses_less_along_the_direction() {
+    let oracle = &scalar::KERNELS.tables;
+    for kernels in Kernels::available() {
+        for (parts, each, count) in
+            [(7, 1, 16), (24, 2, 16), (9, 5, 16), (96, 4, 16), (12, 2, 256), (3, 9, 256)]
+        {
+            let (values, halves) = book(parts, each, count);
+            let dim = parts * each;
+            let as_words: Vec<f32> = (0..parts * count * each)
+                .map(|at| values[(at / each / count * each + at % each) * count + at / each % count])
+                .collect();
+            let words = Words { values: &as_words, halves: &halves };
+            let book = Book { words: count, values: &values, halves: &halves };
+            let rows: Vec<[f32; LANES]> = numbers(25, dim * LANES).as_chunks().0.to_vec();
+            // Of residuals, and of the vectors themselves.
+            let centroid = [numbers(26, dim), vec![0.0; dim]][usize::from(parts % 2 == 0)].clone();
+            let mut of_centroid = vec![0.0; halves.len()];
+            kernels.tables.products(&book, &centroid, &mut of_centroid);
+            let along = Along { of_centroid: &of_centroid[..if parts % 2 == 0 { 0 } else { halves.len() }] };
+            let (mut scales, mut aims, share) = ([0.0; LANES], vec![[0.0; LANES]; parts], 0.75);
+            for lane in 0..LANES {
+                let whole: Vec<f32> = rows.iter().zip(&centroid).map(|(row, c)| row[lane] + c).collect();
+                scales[lane] = whole.iter().map(|value| value * value).sum::<f32>().sqrt().recip();
+                (0..dim)
+                    .for_each(|d| aims[d / each][lane] += share * scales[lane] * rows[d][lane] * whole[d]);
+            }
+            let (mut got, mut want) = (vec![[7; LANES]; parts], vec![[9; LANES]; parts]);
+            kernels.tables.nearest_of_rows_along(&words, along, &rows, &scales, &aims, &mut got);
+            oracle.nearest_of_rows_along(&words, along, &rows, &scales, &aims, &mut want);
+            assert_eq!(got, want, "{} {parts} {each} {count}", kernels.name);
+            // By the definition: what is lost, and how much of it along the direction, squared.
+            let (mut lost, mut lost_plain, mut off, mut off_plain) = (0.0, 0.0, 0.0, 0.0);
+            for lane in 0..LANES {
+                let row: Vec<f32> = rows.iter().map(|row| row[lane]).collect();
+                let own: Vec<f32> = aims.iter().map(|aims| aims[lane]).collect();
+                let scale = scales[lane];
+                let mut codes = vec![0; parts];
+                kernels.tables.nearest_along(&book, along, &row, scale, &own, &mut codes);
+                let of_rows: Vec<u8> =
+                    got.iter().map(|numbers| u8::try_from(numbers[lane]).unwrap()).collect();
+                assert_eq!(codes, of_rows, "{} {parts} {each} {count}", kernels.name);
+                let tell = |codes: &[u8]| {
+                    let (mut error, mut product, mut own) = (0f64, 0f64, 0f64);
+                    for d in 0..dim {
+                        let word = values[d * count + usize::from(codes[d / each])];
+                        error += f64::from(row[d] - word).powi(2);
+                        let direction = f64::from(scale) * f64::from(row[d] + centroid[d]);
+                        product += f64::from(word) * direction;
+                        own += f64::from(row[d]) * direction;
+                    }
+                    (error, (product - f64::from(share) * own).powi(2))
+                };
+                let (error, missed) = tell(&codes);
+                (lost, off) = (lost + error, off + missed);
+                kernels.tables.nearest(&book, &row, &mut codes);
+                let (error, missed) = tell(&codes);
+                (lost_plain, off_plain) = (lost_plain + error, off_plain + missed);
+                // Without a direction the nearest are the best.
+                let mut nearest = vec![0; parts];
+                kernels.tables.nearest_along(&book, along, &row, 0.0, &vec![0.0; parts], &mut nearest);
+                assert_eq!(nearest, codes);
+            }
+            assert!(lost >= lost_plain * (1.0 - 1e-6), "{lost}, plain {lost_plain}");
+            assert!(off < 0.8 * off_plain, "{parts} {each} {count}: {off}, plain {off_plain}");
+            assert!(lost + 2.0 * off < lost_plain + 2.0 * off_plain);
+        }
+    }
+}
+
+#[test]
 fn quantize_any_tables_stay_within_half_a_step_and_16_bits() {
     for kernels in Kernels::available() {
         for parts in [1, 2, 3, 48, 516, 4096] {

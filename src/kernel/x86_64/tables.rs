@@ -7,6 +7,7 @@
 use std::arch::x86_64::*;
 
 use crate::kernel::TileOutput;
+use crate::kernel::along::{self, Along};
 use crate::kernel::lookup::{ENTRIES, Steps};
 use crate::kernel::tables::{self, Book, SumInput, Tables, WHOLE, most_of, steps_of};
 use crate::kernel::words::{self, LANES, Words};
@@ -22,6 +23,14 @@ pub(super) const AVX2: Tables = Tables {
     // SAFETY: as above.
     nearest_of_rows: |words, rows, numbers, distances| unsafe {
         nearest_of_rows(words, rows, numbers, distances);
+    },
+    // SAFETY: as above.
+    nearest_along: |book, along, vector, scale, aims, codes| unsafe {
+        nearest_along(book, along, vector, scale, aims, codes);
+    },
+    // SAFETY: as above.
+    nearest_of_rows_along: |words, along, rows, scales, aims, numbers| unsafe {
+        nearest_of_rows_along(words, along, rows, scales, aims, numbers);
     },
     // SAFETY: as above.
     add_up: |input, query, output| unsafe { add_up_avx2(input, query, output) },
@@ -105,6 +114,30 @@ unsafe fn nearest_of_rows(
     distances: &mut [f32; LANES],
 ) {
     words::nearest_of_rows(book, rows, numbers, distances);
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn nearest_along(
+    book: &Book<'_>,
+    along: Along<'_>,
+    vector: &[f32],
+    scale: f32,
+    aims: &[f32],
+    codes: &mut [u8],
+) {
+    along::nearest_along(book, along, vector, scale, aims, codes);
+}
+
+#[target_feature(enable = "avx2")]
+unsafe fn nearest_of_rows_along(
+    words: &Words<'_>,
+    along: Along<'_>,
+    rows: &[[f32; LANES]],
+    scales: &[f32; LANES],
+    aims: &[[f32; LANES]],
+    numbers: &mut [[u32; LANES]],
+) {
+    along::nearest_of_rows_along(words, along, rows, scales, aims, numbers);
 }
 
 /// # Safety

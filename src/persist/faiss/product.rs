@@ -58,7 +58,7 @@ pub(super) fn read(
     if !words.iter().all(|value| value.is_finite()) {
         return Err(fault("product quantizer: expected finite words".into()));
     }
-    Ok(codes.with_words(words))
+    Ok(codes.with_words(words, None))
 }
 
 /// What index strings call it, with how it is scanned.
