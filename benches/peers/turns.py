@@ -21,8 +21,6 @@ from pathlib import Path
 
 import environment
 
-COSINE = ("glove", "sentences")
-
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -52,9 +50,7 @@ def _turns(options: argparse.Namespace) -> None:
     import numpy as np
     from worker import Worker
 
-    data = datasets.load(options.data)
-    cosine = options.data in COSINE
-    data = datasets.normalised(data) if cosine else data
+    data, cosine = datasets.compared(options.data)
     key = hashlib.sha256(f"{options.data} {options.index}".encode()).hexdigest()[:12]
     path = environment.CACHE / f"turns-{Path(options.data).stem}-{key}.ivf"
     workers = []

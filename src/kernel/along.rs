@@ -161,15 +161,18 @@ fn code<'w, I: Iterator<Item = &'w [f32]>>(
     let mut off = [0f32; LANES];
     for _ in 0..passes(count) {
         for (part, (numbers, own)) in numbers.iter_mut().zip(&mut owns).enumerate() {
-            let mut rest = [0f32; LANES];
-            (0..LANES).for_each(|lane| rest[lane] = off[lane] - own[lane]);
-            let mut base = [0f32; LANES];
-            (0..LANES).for_each(|lane| base[lane] = rest[lane] - aims[part][lane]);
+            let (mut rest, mut base) = ([0f32; LANES], [0f32; LANES]);
+            for lane in 0..LANES {
+                rest[lane] = off[lane] - own[lane];
+                base[lane] = rest[lane] - aims[part][lane];
+            }
             let values = words_of(&words.values[part * count * each..(part + 1) * count * each]);
             let halves = &words.halves[part * count..(part + 1) * count];
             let words = values.zip(halves.iter().zip(along.of(part, count)));
             off = nearest(words, &rows[part * each..(part + 1) * each], scales, &base, numbers);
-            (0..LANES).for_each(|lane| own[lane] = off[lane] - rest[lane]);
+            for lane in 0..LANES {
+                own[lane] = off[lane] - rest[lane];
+            }
         }
     }
 }

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""What a learnt rotation takes to train, and what it brings: the same index strings in libivf and faiss.
+"""What codes, and a learnt rotation before them, take to train and to add, and what they find: in libivf and faiss.
 
-    benches/peers/rotations.py --data glove OPQ25_50,IVF1024,PQ25x4fs IVF1024,PQ25x4fs --nprobe 64
+    benches/peers/codes.py --data glove OPQ25_50,IVF1024,PQ25x4fs IVF1024,PQ25x4fs --nprobe 64
 
-Seconds of training on --threads threads, and recall@10 of the codes alone (no refinement) on 3000 queries. One build
-each, by each library's own training.
+Seconds of training and of adding on --threads threads, and recall@10 of the codes alone (no refinement) on 3000 queries.
+One build each, by each library's own training.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from pathlib import Path
 
 import environment
 
-COSINE = ("glove", "sentences")
 QUERIES = 3000
 K = 10
 
@@ -42,18 +41,16 @@ def _measure(options: argparse.Namespace) -> None:
     import datasets
     import numpy as np
 
-    data = datasets.load(options.data)
-    cosine = options.data in COSINE
-    data = datasets.normalised(data) if cosine else data
+    data, cosine = datasets.compared(options.data)
     base, queries = data.base(), data.queries()[:QUERIES]
     truth = data.truth("ip" if cosine else "l2", K)[0][:QUERIES]
-    print(f"| {options.data} | | training, s | recall@{K} |\n|---|---|---|---|")
+    print(f"| {options.data} | | training, s | adding, s | recall@{K} |\n|---|---|---|---|---|")
     for index in options.index:
         for library in options.libraries.split(","):
             build = _libivf if library == "libivf" else _faiss
-            seconds, ids = build(options, index, cosine, base, queries)
+            trained, added, ids = build(options, index, cosine, base, queries)
             recall = np.mean([len(set(a) & set(b)) / K for a, b in zip(ids, truth)])
-            print(f"| {library} | {index} | {seconds:.1f} | {recall:.4f} |", flush=True)
+            print(f"| {library} | {index} | {trained:.1f} | {added:.2f} | {recall:.4f} |", flush=True)
 
 
 def _libivf(options, index, cosine, base, queries):
@@ -66,9 +63,10 @@ def _libivf(options, index, cosine, base, queries):
     ours = ivf.Index(base.shape[1], index, metric="cosine" if cosine else "l2", context=context)
     start = time.perf_counter()
     ours.train(base)
-    seconds = time.perf_counter() - start
+    middle = time.perf_counter()
     ours.add(base)
-    return seconds, ours.search(queries, k=K, nprobe=options.nprobe).ids
+    added = time.perf_counter() - middle
+    return middle - start, added, ours.search(queries, k=K, nprobe=options.nprobe).ids
 
 
 def _faiss(options, index, cosine, base, queries):
@@ -78,10 +76,11 @@ def _faiss(options, index, cosine, base, queries):
     theirs = faiss.index_factory(base.shape[1], index, faiss.METRIC_INNER_PRODUCT if cosine else faiss.METRIC_L2)
     start = time.perf_counter()
     theirs.train(base)
-    seconds = time.perf_counter() - start
+    middle = time.perf_counter()
     theirs.add(base)
+    added = time.perf_counter() - middle
     faiss.extract_index_ivf(theirs).nprobe = options.nprobe
-    return seconds, theirs.search(queries, K)[1]
+    return middle - start, added, theirs.search(queries, K)[1]
 
 
 if __name__ == "__main__":
