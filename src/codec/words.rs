@@ -6,9 +6,6 @@ use crate::kernel::{Along, Kernels, LANES, Words, bitpack};
 /// Fewest rows that are coded side by side: fewer leave too many lanes idle.
 const FEWEST: usize = 4;
 
-/// Words a part, at most, that rows side by side are compared with: of more, those are handled side by side.
-const FEW_WORDS: usize = 16;
-
 /// What turns vectors into words.
 #[derive(Clone, Copy)]
 pub(super) struct Coder<'a> {
@@ -41,7 +38,7 @@ impl Coder<'_> {
             tables.products(&self.codes.book, centroid, &mut of_centroid);
         }
         let along = Along { of_centroid: &of_centroid };
-        if rows.len() < FEWEST || self.codes.book.words > FEW_WORDS {
+        if rows.len() < FEWEST {
             each.for_each(|(lane, row)| {
                 self.residual(list, row, &mut vector);
                 let scale = aim(row, &vector, share, &mut aims);

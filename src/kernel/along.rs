@@ -65,19 +65,25 @@ pub(super) fn nearest_along(
             let rest = off - *own;
             let base = rest - aim;
             let of_centroid = along.of(part, book.words);
-            let (mut best, mut firsts) = ([f32::INFINITY; WORDS], [0u32; WORDS]);
+            let (mut best, mut firsts) = ([f32::INFINITY; WORDS], [0f32; WORDS]);
             let groups = halves.as_chunks::<WORDS>().0.iter().zip(of_centroid.as_chunks::<WORDS>().0);
-            for (first, (halves, of_centroid)) in (0u32..).zip(groups) {
-                let products = products_of(vector, words, book.words, first as usize);
+            for (first, (halves, of_centroid)) in (0u8..).zip(groups) {
+                let products = products_of(vector, words, book.words, usize::from(first));
+                // As a float: what is chosen by one comparison stays in registers if it is of one kind.
+                let number = f32::from(first);
+                let mut far = [0f32; WORDS];
                 for lane in 0..WORDS {
                     let off = base + (products[lane] + of_centroid[lane]) * scale;
-                    let far = lost(halves[lane], products[lane], off);
-                    let nearer = far < best[lane];
-                    best[lane] = if nearer { far } else { best[lane] };
-                    firsts[lane] = if nearer { first } else { firsts[lane] };
+                    far[lane] = lost(halves[lane], products[lane], off);
+                }
+                for lane in 0..WORDS {
+                    let nearer = far[lane] < best[lane];
+                    firsts[lane] = if nearer { number } else { firsts[lane] };
+                    best[lane] = if nearer { far[lane] } else { best[lane] };
                 }
             }
-            let found = first_of_least(best, firsts);
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 15")]
+            let found = first_of_least(best, firsts.map(|first| first as u32));
             let values = vector.iter().zip(words.chunks_exact(book.words));
             let product = values.fold(0.0, |sum, (value, row)| sum + value * row[found as usize]);
             off = base + (product + of_centroid[found as usize]) * scale;
@@ -192,13 +198,17 @@ fn nearest<'w>(
         for (row, value) in rows.iter().zip(word) {
             products.iter_mut().zip(row).for_each(|(sum, of_row)| *sum += of_row * value);
         }
+        // In loops of their own, and the least last: else the compiler keeps what is chosen in memory.
+        let (mut off, mut far) = ([0f32; LANES], [0f32; LANES]);
         for lane in 0..LANES {
-            let off = base[lane] + (products[lane] + of_centroid) * scales[lane];
-            let far = lost(half, products[lane], off);
-            let nearer = far < best[lane];
-            best[lane] = if nearer { far } else { best[lane] };
+            off[lane] = base[lane] + (products[lane] + of_centroid) * scales[lane];
+            far[lane] = lost(half, products[lane], off[lane]);
+        }
+        for lane in 0..LANES {
+            let nearer = far[lane] < best[lane];
             firsts[lane] = if nearer { number } else { firsts[lane] };
-            offs[lane] = if nearer { off } else { offs[lane] };
+            offs[lane] = if nearer { off[lane] } else { offs[lane] };
+            best[lane] = if nearer { far[lane] } else { best[lane] };
         }
     }
     *numbers = firsts;
