@@ -104,7 +104,7 @@ def normalised(data: DataSet) -> DataSet:
 
 def compared(name: str) -> tuple[DataSet, bool]:
     """A data set as its metric compares it, and whether that is the cosine (then rows are normalised) or L2."""
-    cosine = name in ("glove", "sentences")
+    cosine = name in COSINE
     return (normalised(load(name)) if cosine else load(name)), cosine
 
 

@@ -26,7 +26,7 @@ pub(crate) enum Codec {
     Plain(Element),
     /// A few bits a dimension, between the extremes of the training data.
     Scalar(Scalar),
-    /// The nearest word of each part.
+    /// A word of each part: the nearest, for inner products one that loses little along the vector.
     Product(Product),
     /// The direction of a residual on a grid of 1 to 8 bits a dimension.
     RaBitQ(RaBitQ),
